@@ -1,0 +1,30 @@
+//! What steps and orchestrator promise each other.
+//!
+//! Everything that crosses the wall between a built-in step and the rest of the product is here and
+//! nowhere else: names, schemas and data contracts, artifacts and the object folder, the task and
+//! report documents of an attempt, findings, and the [`Step`] trait. This crate needs nothing of
+//! ours and changes slowly, because every other crate is rebuilt when it does.
+
+pub mod artifact;
+pub mod data_contract;
+pub mod finding;
+pub mod io;
+pub mod name;
+pub mod objects;
+pub mod schema;
+pub mod step;
+pub mod task;
+pub mod time;
+
+pub use artifact::{ArtifactKind, ArtifactRef, ContentHash, OutputValue};
+pub use data_contract::DataContract;
+pub use finding::{Finding, Path, Segment, Severity};
+pub use io::StepIo;
+pub use name::{InvalidName, PipelineName, RunId, StepName};
+pub use objects::{ObjectError, Objects};
+pub use schema::{Column, ColumnOrigin, DataType, FitNote, KnownAt, Schema, TimeUnit};
+pub use step::{
+    Catalogue, Effect, InferRequest, Inference, InputPort, Ports, Runner, Shape, Signature, Step,
+};
+pub use task::{Failure, FailureClass, StepError, TaskReport, TaskSpec};
+pub use time::{ByteSize, Millis, Timestamp};

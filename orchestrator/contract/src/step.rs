@@ -1,0 +1,198 @@
+//! A kind of work that a pipeline names under `uses:`, and the catalogue of all of them.
+
+use crate::artifact::ArtifactKind;
+use crate::data_contract::DataContract;
+use crate::finding::Finding;
+use crate::io::StepIo;
+use crate::schema::Schema;
+use crate::task::{ColumnEdge, OutputDeclaration, StepError};
+use indexmap::IndexMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Who carries an attempt out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runner {
+    /// A warm worker process calls [`Step::run`].
+    Worker,
+    /// A child process, supervised: shell, Python, container.
+    Process,
+    /// The orchestrator itself: approvals. Holds no slot.
+    Orchestrator,
+}
+
+/// What a step changes outside its outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: may be reused.
+    None,
+    /// Shared state such as the registry: never reused unless the pipeline says `cache:`.
+    External(&'static str),
+}
+
+/// The inputs or outputs a step has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// Exactly these.
+    Named(Vec<InputPort>),
+    /// Any names, all of one of these kinds; at least `min`.
+    Any { kinds: Vec<ArtifactKind>, min: usize },
+    /// For outputs: one for each input, under the same name, of this kind.
+    SameAsInputs(ArtifactKind),
+}
+
+/// One input or output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputPort {
+    pub name: &'static str,
+    pub kind: ArtifactKind,
+    pub required: bool,
+    /// Takes all cells of a matrix (`train[*].model`).
+    pub many: bool,
+    /// What it is for, one sentence.
+    pub doc: &'static str,
+}
+
+impl InputPort {
+    /// A required input or output.
+    pub fn required(name: &'static str, kind: ArtifactKind, doc: &'static str) -> Self {
+        Self { name, kind, required: true, many: false, doc }
+    }
+
+    /// One that may be left out.
+    pub fn optional(name: &'static str, kind: ArtifactKind, doc: &'static str) -> Self {
+        Self { required: false, ..Self::required(name, kind, doc) }
+    }
+
+    /// One that takes a whole matrix.
+    #[must_use]
+    pub fn many(mut self) -> Self {
+        self.many = true;
+        self
+    }
+}
+
+/// What can be said of a kind of step without knowing where it is used.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// One sentence.
+    pub doc: &'static str,
+    pub inputs: Ports,
+    pub outputs: Ports,
+    /// Closed JSON Schema of `with:`, from the parameter type's own documentation (schemars).
+    /// Keyword `x-kind` marks texts that are `column` names, column `expression`s or `sql`.
+    pub params: serde_json::Value,
+    /// Raised whenever the same inputs and parameters would give other bytes: part of the reuse key.
+    pub revision: u32,
+    pub effect: Effect,
+    pub runner: Runner,
+}
+
+/// A kind of step.
+pub trait Step: Send + Sync {
+    /// As written in YAML, e.g. `train.classifier@v1`.
+    fn uses(&self) -> &'static str;
+
+    /// Inputs, outputs, parameters, effects.
+    fn signature(&self) -> Signature;
+
+    /// What the outputs will look like, and what is wrong, from parameters and input schemas
+    /// alone. Reads no data and no file.
+    fn infer(&self, request: &InferRequest<'_>) -> Inference;
+
+    /// Reads declared inputs and writes declared outputs through `io`, which also takes metrics,
+    /// profiles and logs. Same inputs, parameters and seed: same bytes out. Only for
+    /// [`Runner::Worker`].
+    ///
+    /// # Errors
+    /// [`StepError`] with the class that decides on a retry.
+    fn run(&self, io: &mut StepIo) -> Result<(), StepError>;
+}
+
+/// What is known before the run of something that flows along an edge.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// A table with these columns.
+    Table(Schema),
+    /// A table of which nothing is known: checks pass over it.
+    UnknownTable,
+    /// A model: the columns it wants and the label it was trained on.
+    Model { features: Schema, label: Option<String> },
+    /// Anything else.
+    Other(ArtifactKind),
+    /// Shapes of a collected matrix.
+    Collected(Vec<Shape>),
+    /// Optional and possibly absent.
+    Absent,
+}
+
+/// The question put to [`Step::infer`].
+#[derive(Debug)]
+pub struct InferRequest<'a> {
+    /// Step as declared.
+    pub step: &'a str,
+    /// Parameters; where an expression needs run-time values, `null` stands and its path is in
+    /// `unknown`.
+    pub with: &'a serde_json::Value,
+    /// Paths (from `with`) of values known only at run time; say nothing about those.
+    pub unknown: &'a BTreeSet<crate::finding::Path>,
+    pub inputs: &'a IndexMap<String, Shape>,
+    pub outputs: &'a IndexMap<String, OutputDeclaration>,
+    pub contracts: &'a BTreeMap<String, Arc<DataContract>>,
+}
+
+/// The answer of [`Step::infer`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inference {
+    /// By output name. An output left out counts as unknown.
+    pub outputs: IndexMap<String, Shape>,
+    pub findings: Vec<Finding>,
+    /// Input → columns whose values matter whatever becomes of the outputs: keys, filters,
+    /// checks, features of a model.
+    pub uses: BTreeMap<String, BTreeSet<String>>,
+    /// Output columns and the input columns they come from.
+    pub lineage: Vec<ColumnEdge>,
+}
+
+/// All kinds of steps this binary knows.
+#[derive(Clone, Default)]
+pub struct Catalogue {
+    steps: BTreeMap<&'static str, Arc<dyn Step>>,
+}
+
+impl Catalogue {
+    /// No steps.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same and one more.
+    #[must_use]
+    pub fn with(mut self, step: impl Step + 'static) -> Self {
+        self.steps.insert(step.uses(), Arc::new(step));
+        self
+    }
+
+    /// The same and all of another.
+    #[must_use]
+    pub fn and(mut self, other: Catalogue) -> Self {
+        self.steps.extend(other.steps);
+        self
+    }
+
+    /// The step of that name and version.
+    pub fn get(&self, uses: &str) -> Option<&Arc<dyn Step>> {
+        self.steps.get(uses)
+    }
+
+    /// All steps by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Arc<dyn Step>)> {
+        self.steps.iter().map(|(name, step)| (*name, step))
+    }
+}
+
+impl std::fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.steps.keys()).finish()
+    }
+}
