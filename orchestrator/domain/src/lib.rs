@@ -1,1 +1,7 @@
-//! trainyard-domain
+//! Every rule of the product, pure: no clock, disk, network, async or randomness.
+
+pub mod diagnostic;
+pub mod expression;
+pub mod pipeline;
+pub mod plan;
+pub mod run;

@@ -1,0 +1,1 @@
+//! Typed, side-effect free expressions: `${{ … }}`.

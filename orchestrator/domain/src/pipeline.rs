@@ -1,0 +1,1 @@
+//! Pipelines: from text to a definition in which nothing unresolved can stand.

@@ -1,0 +1,250 @@
+//! A run's definition: one pipeline bound to an environment and parameters, its matrices expanded.
+//!
+//! It is kept with the run, so a run can go on after a crash with nothing but its definition and
+//! its events, whatever has become of the YAML since. Everything is resolved except texts with
+//! `${{ … }}` that need results of earlier steps; those are evaluated when the instance starts.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use trainyard_contract::task::{DatasetRef, Limits, OutputDeclaration};
+use trainyard_contract::{ContentHash, DataContract, FailureClass, Millis, PipelineName, StepName};
+
+/// Version of this document; a run of another version is refused with a clear error.
+pub const DEFINITION_VERSION: u32 = 1;
+
+/// Index of a step instance in [`RunDefinition::instances`].
+pub type InstanceIx = u32;
+
+/// Everything a run will ever need to know of its pipeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunDefinition {
+    pub version: u32,
+    pub pipeline: PipelineName,
+    /// Hash of the pipeline's files as read.
+    pub pipeline_hash: ContentHash,
+    /// The pipeline's file, relative to the project.
+    pub file: String,
+    pub owner: Option<String>,
+    pub cost_center: Option<String>,
+    pub environment: Option<String>,
+    /// Values and where each came from.
+    pub params: IndexMap<String, BoundParam>,
+    pub vars: Map<String, Value>,
+    /// `trigger.*` as expressions see it, e.g. `{"type": "manual", "logical_date": "2026-11-22"}`.
+    pub trigger: Value,
+    /// Seed for retry jitter.
+    pub seed: u64,
+    pub contracts: BTreeMap<String, DataContract>,
+    pub datasets: IndexMap<String, DatasetRef>,
+    /// In declaration order, cells of a matrix beside each other; an instance's upstream may come
+    /// later in the list.
+    pub instances: Vec<Instance>,
+    /// Parts of the pipeline that this version accepts and does not obey yet, e.g. `triggers`.
+    pub not_obeyed: Vec<String>,
+    /// Documents as written, for `plan` to compare the next run with: step name → its YAML as JSON.
+    pub as_written: IndexMap<String, Value>,
+}
+
+/// A parameter's value and its origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoundParam {
+    pub value: Value,
+    pub from: ParamOrigin,
+}
+
+/// Who set a parameter; later beats earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamOrigin {
+    Default,
+    Environment,
+    Trigger,
+    CommandLine,
+}
+
+/// One cell of a step's matrix, or the step itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// As shown: `train[algorithm=random_forest]`, or the step's name if it has no matrix.
+    pub name: String,
+    pub step: StepName,
+    /// `name@vN`; `run.shell@v1` for `run:` steps.
+    pub uses: String,
+    pub runner: RunnerKind,
+    /// What it changes outside its outputs; such an instance is not reused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
+    /// [`trainyard_contract::Signature::revision`]: part of the reuse key.
+    pub revision: u32,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub matrix: Map<String, Value>,
+    /// What must be over before it can start.
+    pub upstream: Vec<Upstream>,
+    pub inputs: IndexMap<String, BoundInput>,
+    pub outputs: IndexMap<String, OutputDeclaration>,
+    /// Parameters; texts may still hold `${{ … }}` over `steps`.
+    pub with: Value,
+    /// The text of `if` without `${{ }}`, if it needs results of earlier steps.
+    pub condition: Condition,
+    /// Process steps: command and environment, texts may still hold `${{ … }}` over `steps`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<BoundProcess>,
+    pub retry: RetryPolicy,
+    pub limits: Limits,
+    pub cache: CachePolicy,
+    pub continue_on_error: bool,
+    /// For matrix steps: how many cells at once, and whether one failure cancels the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix_limits: Option<MatrixLimits>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalRule>,
+    /// Set for steps outside the graph: hooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Hook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+/// [`trainyard_contract::Runner`] as kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunnerKind {
+    Worker,
+    Process,
+    Orchestrator,
+}
+
+/// An edge to an earlier instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    pub instance: InstanceIx,
+    /// True: takes data, so a skip of `instance` skips this one. False: order only (`needs`, or an
+    /// expression that mentions the step), so a skip satisfies it.
+    pub data: bool,
+}
+
+/// Where an input comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoundInput {
+    /// A key of [`RunDefinition::datasets`].
+    Dataset(String),
+    Output { instance: InstanceIx, output: String },
+    /// All cells of a matrix step, in order.
+    Collected { instances: Vec<InstanceIx>, output: String },
+    /// `registry:NAME@ALIAS`, with `?` optional.
+    Registry { model: String, alias: String, optional: bool },
+}
+
+/// Whether an instance runs at all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    Always,
+    /// Known when the run was made: skipped. The text is kept for display.
+    Never(String),
+    /// Boolean expression over `steps`, evaluated when everything upstream is over.
+    When(String),
+}
+
+/// A command as bound.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoundProcess {
+    /// `["sh", "-c", script, "sh"]`-like; `$IN_name` and `$OUT_name` are set in the environment.
+    pub argv: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub secrets: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Files (relative to the project, globs allowed) whose content is part of the reuse key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<String>,
+}
+
+/// When and how often to try again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Including the first; at least 1.
+    pub max_attempts: u32,
+    pub backoff: Backoff,
+    pub delay: Millis,
+    pub factor: f64,
+    pub max_delay: Millis,
+    /// Share of the delay, 0 to 1, by which it varies up and down.
+    pub jitter: f64,
+    pub when: Vec<FailureClass>,
+}
+
+impl Default for RetryPolicy {
+    /// No retry of what the step itself reports. A lost worker is tried again regardless.
+    fn default() -> Self {
+        Self {
+            max_attempts: 1,
+            backoff: Backoff::Exponential,
+            delay: Millis(10_000),
+            factor: 2.0,
+            max_delay: Millis(300_000),
+            jitter: 0.2,
+            when: vec![FailureClass::Timeout, FailureClass::IoError, FailureClass::WorkerLost],
+        }
+    }
+}
+
+/// How the delay grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Backoff {
+    Constant,
+    Linear,
+    Exponential,
+}
+
+/// What the reuse key is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CachePolicy {
+    Off,
+    On {
+        code: bool,
+        inputs: bool,
+        with: bool,
+        ttl: Option<Millis>,
+    },
+}
+
+/// Limits of a matrix step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatrixLimits {
+    pub max_parallel: Option<u32>,
+    pub fail_fast: bool,
+}
+
+/// Who must agree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalRule {
+    pub roles: Vec<String>,
+    pub min_approvals: u32,
+    pub not_author: bool,
+    pub expires: Option<Millis>,
+    pub on_expire: OnExpire,
+}
+
+/// What an expired approval means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExpire {
+    Reject,
+    Approve,
+}
+
+/// A step outside the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hook {
+    /// Runs when that instance has finally failed; else it is skipped.
+    OnFailure(InstanceIx),
+    /// Runs when everything else is over, whatever the outcome.
+    Finally,
+}

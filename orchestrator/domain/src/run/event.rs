@@ -1,0 +1,102 @@
+//! What happened in a run, in the past tense. The store keeps these; everything else is derived.
+
+use super::definition::InstanceIx;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use trainyard_contract::task::{Failure, ResourcesUsed};
+use trainyard_contract::{ContentHash, OutputValue, RunId, Timestamp};
+
+/// One event. `at` is the engine's reading of the clock when it decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The kinds of events; `step` is the instance's index in the definition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    RunStarted { by: String },
+    /// The attempt is committed to; the executor may start it from now on.
+    AttemptStarted {
+        step: InstanceIx,
+        attempt: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<ContentHash>,
+    },
+    AttemptSucceeded {
+        step: InstanceIx,
+        attempt: u32,
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        outputs: IndexMap<String, OutputValue>,
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        metrics: IndexMap<String, f64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        headline: Option<String>,
+        #[serde(default)]
+        resources: ResourcesUsed,
+    },
+    AttemptFailed {
+        step: InstanceIx,
+        attempt: u32,
+        failure: Failure,
+        /// When it will be tried again; none: the step has failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Timestamp>,
+        #[serde(default)]
+        resources: ResourcesUsed,
+    },
+    /// The attempt died with its engine or worker through no fault of its own: it does not count
+    /// against `max_attempts`, and the next one starts at once.
+    AttemptLost { step: InstanceIx, attempt: u32 },
+    /// An earlier result of the same key was taken.
+    StepReused {
+        step: InstanceIx,
+        key: ContentHash,
+        from: RunId,
+        outputs: IndexMap<String, OutputValue>,
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        metrics: IndexMap<String, f64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        headline: Option<String>,
+    },
+    StepSkipped { step: InstanceIx, because: SkipReason },
+    /// It could not be started: an expression failed, or an input cannot be had.
+    StepRejected { step: InstanceIx, failure: Failure },
+    ApprovalAsked { step: InstanceIx },
+    ApprovalGiven { step: InstanceIx, by: String, role: Option<String>, approve: bool, comment: Option<String> },
+    /// Nobody answered in time; the rule said which answer that means.
+    ApprovalExpired { step: InstanceIx, approve: bool },
+    CancelAsked { by: String },
+    StepCancelled { step: InstanceIx },
+    /// Failed, blocked and cancelled steps are to run again.
+    RetryAsked { by: String },
+    RunEnded { outcome: RunOutcome },
+}
+
+/// Why a step did not run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Its `if` was false.
+    Condition,
+    /// It takes data from a skipped step.
+    Upstream { step: InstanceIx },
+    /// A step it needs failed, was rejected by its gate or was cancelled.
+    UpstreamFailed { step: InstanceIx },
+    /// A hook whose occasion did not come.
+    NotNeeded,
+    /// Left out by `--select`.
+    NotSelected,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    Succeeded,
+    Failed,
+    Cancelled,
+}
