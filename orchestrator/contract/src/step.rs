@@ -5,7 +5,7 @@ use crate::data_contract::DataContract;
 use crate::finding::Finding;
 use crate::io::StepIo;
 use crate::schema::Schema;
-use crate::task::{ColumnEdge, OutputDeclaration, StepError};
+use crate::task::{ColumnEdge, OutputDeclaration, ProcessSpec, StepError};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -107,6 +107,21 @@ pub trait Step: Send + Sync {
     /// # Errors
     /// [`StepError`] with the class that decides on a retry.
     fn run(&self, io: &mut StepIo) -> Result<(), StepError>;
+
+    /// The command that parameters stand for; `None` unless the runner is [`Runner::Process`].
+    /// Parameters end up as arguments of their own, never inside a shell text. Texts that still
+    /// hold `${{ … }}` are passed on as they are.
+    fn process(&self, with: &serde_json::Value) -> Option<ProcessSpec> {
+        let _ = with;
+        None
+    }
+
+    /// Files, relative to the project, whose content is code of this step and therefore part of
+    /// the reuse key, e.g. the script of a Python step.
+    fn code(&self, with: &serde_json::Value) -> Vec<String> {
+        let _ = with;
+        Vec::new()
+    }
 }
 
 /// What is known before the run of something that flows along an edge.
