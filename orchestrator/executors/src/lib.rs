@@ -1,1 +1,20 @@
-//! trainyard-executors
+//! Where attempts run.
+//!
+//! An executor takes a [`trainyard_contract::TaskSpec`] under a key and answers with a
+//! [`trainyard_contract::TaskReport`]; it knows nothing of runs, states or retries, and never
+//! writes any of them. [`LocalExecutor`](local::LocalExecutor) keeps two kinds of processes of the
+//! same binary warm: workers, which carry out built-in steps, and a supervisor, which starts
+//! commands and watches them. Whatever a step does to its process costs that attempt only.
+//!
+//! Linux only: processes are found and measured through `/proc`.
+
+pub mod executor;
+pub mod fake;
+mod report;
+pub mod secrets;
+pub mod steps;
+
+pub use executor::{AttemptKey, Executor, ExecutorError, ExecutorNews};
+pub use fake::{FakeAnswer, FakeExecutor, FakeHandle};
+pub use secrets::{LocalSecrets, Secrets, SecretsError};
+pub use steps::process_steps;

@@ -1,0 +1,125 @@
+//! `debug.noop@v1`: does nothing, or misbehaves as told. For measuring the orchestrator and for
+//! trying out how a pipeline stands faults.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use trainyard_contract::{
+    ArtifactKind, ByteSize, Effect, Failure, FailureClass, InferRequest, Inference, InputPort, Millis, Ports,
+    Runner, Signature, Step, StepError, StepIo,
+};
+
+/// As written in YAML.
+pub(crate) const USES: &str = "debug.noop@v1";
+
+pub(super) struct Noop;
+
+/// Parameters of `debug.noop@v1`, carried out in this order.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    /// Bytes of log to write, e.g. `1Gi`, in lines of 100 bytes.
+    #[schemars(extend("x-kind" = "size"))]
+    log_bytes: Option<String>,
+    /// Memory to take and touch, e.g. `8Gi`.
+    #[schemars(extend("x-kind" = "size"))]
+    allocate: Option<String>,
+    /// How long to wait, e.g. `500ms`.
+    #[schemars(extend("x-kind" = "duration"))]
+    sleep: Option<String>,
+    /// Number of the signal to end the own process with, e.g. 9.
+    kill: Option<i32>,
+    /// Code to end the own process with.
+    exit_code: Option<i32>,
+    /// Panic with this message.
+    panic: Option<String>,
+    /// Fail with this message, …
+    fail: Option<String>,
+    /// … and this class. Default: `rejected`.
+    class: Option<FailureClass>,
+}
+
+fn parsed<T: std::str::FromStr<Err = String>>(text: Option<String>) -> Result<Option<T>, StepError> {
+    text.map(|text| text.parse().map_err(StepError::rejected))
+        .transpose()
+}
+
+impl Step for Noop {
+    fn uses(&self) -> &'static str {
+        USES
+    }
+
+    fn signature(&self) -> Signature {
+        Signature {
+            doc: "Does nothing, or misbehaves as told: a diagnostic step.",
+            inputs: super::any_inputs(),
+            outputs: Ports::Named(vec![InputPort::optional(
+                "done",
+                ArtifactKind::Boolean,
+                "Always true.",
+            )]),
+            params: super::schema_of::<Params>(),
+            revision: 1,
+            effect: Effect::None,
+            runner: Runner::Worker,
+        }
+    }
+
+    fn infer(&self, request: &InferRequest<'_>) -> Inference {
+        super::infer_as_declared(request)
+    }
+
+    fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
+        if io.wants("done") {
+            io.output_value("done", Value::Bool(true));
+        }
+        let with = &io.spec().with;
+        if with.is_null() || with.as_object().is_some_and(serde_json::Map::is_empty) {
+            return Ok(());
+        }
+        misbehave(io.params()?, io)
+    }
+}
+
+fn misbehave(params: Params, io: &mut StepIo) -> Result<(), StepError> {
+    if let Some(ByteSize(bytes)) = parsed(params.log_bytes)? {
+        for _ in 0..bytes / 100 {
+            io.log("x".repeat(99));
+        }
+    }
+    if let Some(ByteSize(bytes)) = parsed(params.allocate)? {
+        let mut held: Vec<Vec<u8>> = Vec::new();
+        for _ in 0..bytes.div_ceil(1 << 20) {
+            held.push(vec![1; 1 << 20]);
+            io.progress(held.len() as u64, bytes >> 20, "MiB");
+        }
+    }
+    if let Some(Millis(span)) = parsed(params.sleep)? {
+        std::thread::sleep(std::time::Duration::from_millis(span));
+    }
+    if let Some(number) = params.kill {
+        let signal = rustix::process::Signal::from_named_raw(number)
+            .ok_or_else(|| StepError::rejected(format!("`{number}` is not a signal")))?;
+        rustix::process::kill_process(rustix::process::getpid(), signal)
+            .map_err(|error| StepError::io("could not send the signal", &error))?;
+        // The signal may take a moment to arrive; one that is ignored never does.
+        std::thread::sleep(std::time::Duration::from_secs(10));
+    }
+    if let Some(code) = params.exit_code {
+        std::process::exit(code);
+    }
+    if let Some(message) = params.panic {
+        misfire(message);
+    }
+    match params.fail {
+        Some(message) => Err(StepError {
+            failure: Failure::new(params.class.unwrap_or(FailureClass::Rejected), message),
+        }),
+        None => Ok(()),
+    }
+}
+
+#[expect(clippy::panic, reason = "panicking is what was asked for")]
+fn misfire(message: String) {
+    std::panic::panic_any(message);
+}
