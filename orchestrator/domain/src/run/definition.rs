@@ -131,11 +131,21 @@ pub struct Upstream {
 pub enum BoundInput {
     /// A key of [`RunDefinition::datasets`].
     Dataset(String),
-    Output { instance: InstanceIx, output: String },
+    Output {
+        instance: InstanceIx,
+        output: String,
+    },
     /// All cells of a matrix step, in order.
-    Collected { instances: Vec<InstanceIx>, output: String },
+    Collected {
+        instances: Vec<InstanceIx>,
+        output: String,
+    },
     /// `registry:NAME@ALIAS`, with `?` optional.
-    Registry { model: String, alias: String, optional: bool },
+    Registry {
+        model: String,
+        alias: String,
+        optional: bool,
+    },
 }
 
 /// Whether an instance runs at all.
@@ -187,7 +197,11 @@ impl Default for RetryPolicy {
             factor: 2.0,
             max_delay: Millis(300_000),
             jitter: 0.2,
-            when: vec![FailureClass::Timeout, FailureClass::IoError, FailureClass::WorkerLost],
+            when: vec![
+                FailureClass::Timeout,
+                FailureClass::IoError,
+                FailureClass::WorkerLost,
+            ],
         }
     }
 }

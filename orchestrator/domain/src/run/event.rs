@@ -18,7 +18,9 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
-    RunStarted { by: String },
+    RunStarted {
+        by: String,
+    },
     /// The attempt is committed to; the executor may start it from now on.
     AttemptStarted {
         step: InstanceIx,
@@ -50,7 +52,10 @@ pub enum What {
     },
     /// The attempt died with its engine or worker through no fault of its own: it does not count
     /// against `max_attempts`, and the next one starts at once.
-    AttemptLost { step: InstanceIx, attempt: u32 },
+    AttemptLost {
+        step: InstanceIx,
+        attempt: u32,
+    },
     /// An earlier result of the same key was taken.
     StepReused {
         step: InstanceIx,
@@ -62,18 +67,43 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         headline: Option<String>,
     },
-    StepSkipped { step: InstanceIx, because: SkipReason },
+    StepSkipped {
+        step: InstanceIx,
+        because: SkipReason,
+    },
     /// It could not be started: an expression failed, or an input cannot be had.
-    StepRejected { step: InstanceIx, failure: Failure },
-    ApprovalAsked { step: InstanceIx },
-    ApprovalGiven { step: InstanceIx, by: String, role: Option<String>, approve: bool, comment: Option<String> },
+    StepRejected {
+        step: InstanceIx,
+        failure: Failure,
+    },
+    ApprovalAsked {
+        step: InstanceIx,
+    },
+    ApprovalGiven {
+        step: InstanceIx,
+        by: String,
+        role: Option<String>,
+        approve: bool,
+        comment: Option<String>,
+    },
     /// Nobody answered in time; the rule said which answer that means.
-    ApprovalExpired { step: InstanceIx, approve: bool },
-    CancelAsked { by: String },
-    StepCancelled { step: InstanceIx },
+    ApprovalExpired {
+        step: InstanceIx,
+        approve: bool,
+    },
+    CancelAsked {
+        by: String,
+    },
+    StepCancelled {
+        step: InstanceIx,
+    },
     /// Failed, blocked and cancelled steps are to run again.
-    RetryAsked { by: String },
-    RunEnded { outcome: RunOutcome },
+    RetryAsked {
+        by: String,
+    },
+    RunEnded {
+        outcome: RunOutcome,
+    },
 }
 
 /// Why a step did not run.
