@@ -604,7 +604,7 @@ fn what_is_just_not_too_deep_is_read_printed_checked_and_evaluated() {
         nest("!", "true", ""),
         nest("max(1, ", "1", ")"),
         nest("true ? ", "1", " : 1"),
-        nest("1 + (", "1", ")"),
+        "1 + (".repeat(30) + "1" + &")".repeat(30),
         nest("", "1", " + 1"),
         nest("default(params.x, ", "1", ")"),
     ] {
