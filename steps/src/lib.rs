@@ -1,1 +1,26 @@
-//! trainyard-steps
+//! The built-in steps over tables and models, each in a file of its name.
+//!
+//! Only this crate knows polars. A step's plan is one function over lazy frames: over frames
+//! without rows it gives schema and lineage, over real ones it does the work.
+
+mod data_type;
+mod dataset;
+mod facts;
+mod fault;
+mod flow;
+mod inference;
+mod lineage;
+mod rule;
+mod sql;
+mod table;
+mod transform;
+
+#[cfg(test)]
+mod testbed;
+
+use trainyard_contract::Catalogue;
+
+/// All steps of this crate.
+pub fn catalogue() -> Catalogue {
+    Catalogue::new().with(transform::TransformSql)
+}

@@ -1,0 +1,129 @@
+//! From a dataset's location to files.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use trainyard_contract::StepError;
+use trainyard_contract::finding::nearest;
+
+/// A file of a dataset.
+pub(super) struct DataFile {
+    pub(super) path: PathBuf,
+    /// As messages name it.
+    pub(super) shown: String,
+}
+
+/// How a file holds its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Csv,
+    Ndjson,
+    Parquet,
+    Arrow,
+}
+
+impl FromStr for Format {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "csv" => Self::Csv,
+            "ndjson" | "jsonl" => Self::Ndjson,
+            "parquet" => Self::Parquet,
+            "arrow" | "ipc" | "feather" => Self::Arrow,
+            other => {
+                return Err(format!(
+                    "`{other}` is not a format; there are csv, ndjson, parquet and arrow"
+                ));
+            }
+        })
+    }
+}
+
+impl Format {
+    /// By the file's extension.
+    pub(super) fn of(path: &Path) -> Result<Self, String> {
+        let extension = path
+            .extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        extension.parse().map_err(|_| {
+            format!(
+                "the format of {} does not follow from its name; say `format: csv`, ndjson, parquet or arrow",
+                path.display()
+            )
+        })
+    }
+}
+
+/// The files of a location, in the order of their names.
+///
+/// # Errors
+/// `Rejected` if the location is not local, is no pattern, or no file is there.
+pub(super) fn files(location: &str, project: &Path) -> Result<Vec<DataFile>, StepError> {
+    let local = match location.split_once("://") {
+        None => location,
+        Some(("file", rest)) => rest,
+        Some((scheme, _)) => {
+            return Err(StepError::rejected(format!(
+                "{location}: reading from `{scheme}://` is not supported yet; copy the file to a local path"
+            )));
+        }
+    };
+    let local = local.strip_prefix("./").unwrap_or(local);
+    let path = project.join(local);
+    if path.is_file() {
+        return Ok(vec![DataFile {
+            path,
+            shown: local.to_owned(),
+        }]);
+    }
+    if path.is_dir() {
+        return Err(StepError::rejected(format!("{local} is a folder")).help(format!(
+            "name the files in it, e.g. `{}/*.parquet`",
+            local.trim_end_matches('/')
+        )));
+    }
+    if !local.contains(['*', '?', '[']) {
+        return Err(missing(local, &path));
+    }
+    // Only the location is a pattern, whatever characters the project's own path has.
+    let pattern = if Path::new(local).is_absolute() {
+        local.to_owned()
+    } else {
+        format!("{}/{local}", glob::Pattern::escape(&project.to_string_lossy()))
+    };
+    let found = glob::glob(&pattern)
+        .map_err(|error| StepError::rejected(format!("{local} is not a pattern of file names: {error}")))?;
+    let mut files = Vec::new();
+    for entry in found {
+        let path = entry.map_err(|error| StepError::io(format!("could not look for {local}"), &error))?;
+        if path.is_file() {
+            let shown = path.strip_prefix(project).unwrap_or(&path).display().to_string();
+            files.push(DataFile { path, shown });
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    if files.is_empty() {
+        return Err(StepError::rejected(format!("no file matches {local}")));
+    }
+    Ok(files)
+}
+
+fn missing(local: &str, path: &Path) -> StepError {
+    let error = StepError::rejected(format!("there is no file {local}"));
+    let siblings: Vec<String> = path
+        .parent()
+        .and_then(|folder| std::fs::read_dir(folder).ok())
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    match nearest(name, siblings.iter().map(String::as_str)) {
+        Some(near) => error.help(format!("beside it there is `{near}`")),
+        None => error,
+    }
+}

@@ -1,0 +1,202 @@
+//! What is known about a table's columns before any row is read, in the form the lineage walker
+//! works on: the contract's [`Column`] plus where values came from within one step.
+
+use crate::data_type;
+use indexmap::IndexMap;
+use polars::prelude as pl;
+use std::collections::{BTreeMap, BTreeSet};
+use trainyard_contract::task::ColumnEdge;
+use trainyard_contract::{Column, KnownAt, Schema};
+
+/// A column of one of a step's inputs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Source {
+    pub(crate) input: String,
+    pub(crate) column: String,
+}
+
+/// One column and what it depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    /// As the next step will see it; `known_at` is filled in by [`Facts::schema`].
+    pub(crate) column: Column,
+    /// Input columns whose values became this column's values.
+    pub(crate) sources: BTreeSet<Source>,
+    /// When everything that had a say in the value is known: also join keys and, for aggregates,
+    /// whatever chose the rows.
+    pub(crate) known: BTreeSet<KnownAt>,
+}
+
+/// The columns of a table in order, and what decided which rows it has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) columns: IndexMap<String, Fact>,
+    /// Filters, join keys, groupings: columns that decide rows.
+    pub(crate) deciding: Influence,
+    /// Sort keys, which decide rows only once something is cut off.
+    pub(crate) ordering: Influence,
+}
+
+/// Columns that matter without becoming a value.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Influence {
+    pub(crate) sources: BTreeSet<Source>,
+    pub(crate) known: BTreeSet<KnownAt>,
+}
+
+impl Influence {
+    pub(crate) fn add(&mut self, other: &Influence) {
+        self.sources.extend(other.sources.iter().cloned());
+        self.known.extend(other.known.iter().cloned());
+    }
+
+    pub(crate) fn add_fact(&mut self, fact: &Fact) {
+        self.sources.extend(fact.sources.iter().cloned());
+        self.known.extend(fact.known.iter().cloned());
+    }
+}
+
+impl Fact {
+    /// The same under another name.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.column.name);
+        self
+    }
+
+    /// What holds for a value computed from all of `parts`.
+    pub(crate) fn computed<'a>(
+        name: &str,
+        nullable: bool,
+        parts: impl IntoIterator<Item = &'a Fact>,
+    ) -> Self {
+        let mut fact = Self {
+            column: Column::new(
+                name,
+                trainyard_contract::DataType::Other("other[unknown]".to_owned()),
+                nullable,
+            ),
+            sources: BTreeSet::new(),
+            known: BTreeSet::new(),
+        };
+        for part in parts {
+            fact.sources.extend(part.sources.iter().cloned());
+            fact.known.extend(part.known.iter().cloned());
+            fact.column.origins.extend(part.column.origins.iter().cloned());
+            fact.column.classification =
+                stricter(fact.column.classification.take(), &part.column.classification);
+            fact.column.fitted = fact.column.fitted.take().or_else(|| part.column.fitted.clone());
+        }
+        fact
+    }
+
+    /// Whether any part of the value is known only after the moment `at`.
+    pub(crate) fn known_after(&self, at: &str) -> Option<&KnownAt> {
+        self.known.iter().find(|known| known.is_after(at) == Some(true))
+    }
+}
+
+/// Of two classifications the one that asks for more care; words we do not know rank lowest.
+fn stricter(left: Option<String>, right: &Option<String>) -> Option<String> {
+    const CARE: [&str; 4] = ["protected", "personal", "confidential", "internal"];
+    let rank = |word: &str| CARE.iter().position(|known| *known == word).unwrap_or(CARE.len());
+    match (left, right) {
+        (Some(left), Some(right)) => Some(if rank(right) < rank(&left) {
+            right.clone()
+        } else {
+            left
+        }),
+        (left, right) => left.or_else(|| right.clone()),
+    }
+}
+
+impl Facts {
+    /// The facts of an input with that schema.
+    pub(crate) fn of_input(input: &str, schema: &Schema) -> Self {
+        let columns = schema
+            .columns
+            .iter()
+            .map(|column| {
+                let source = Source {
+                    input: input.to_owned(),
+                    column: column.name.clone(),
+                };
+                let fact = Fact {
+                    column: column.clone(),
+                    sources: BTreeSet::from([source]),
+                    known: column.known_at.clone().into_iter().collect(),
+                };
+                (column.name.clone(), fact)
+            })
+            .collect();
+        Self {
+            columns,
+            ..Self::default()
+        }
+    }
+
+    /// A table of these columns without rows.
+    pub(crate) fn empty_frame(&self) -> pl::DataFrame {
+        let schema: pl::Schema = self
+            .columns
+            .iter()
+            .map(|(name, fact)| {
+                pl::Field::new(name.as_str().into(), data_type::to_polars(&fact.column.data_type))
+            })
+            .collect();
+        pl::DataFrame::empty_with_schema(&schema)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Fact> {
+        self.columns.get(name)
+    }
+
+    /// All names in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+
+    /// The columns as the next step will see them; what holds for the table as a whole is left to
+    /// the caller.
+    pub(crate) fn schema(&self) -> Schema {
+        let columns = self
+            .columns
+            .values()
+            .map(|fact| Column {
+                known_at: fact.known.iter().cloned().reduce(KnownAt::later),
+                ..fact.column.clone()
+            })
+            .collect();
+        Schema {
+            columns,
+            ..Schema::default()
+        }
+    }
+
+    /// Column lineage of the table as the step's output `output`.
+    pub(crate) fn edges(&self, output: &str) -> Vec<ColumnEdge> {
+        let mut edges = Vec::new();
+        for (name, fact) in &self.columns {
+            for source in &fact.sources {
+                edges.push(ColumnEdge {
+                    output: output.to_owned(),
+                    column: name.clone(),
+                    input: source.input.clone(),
+                    from: source.column.clone(),
+                    derived: true,
+                });
+            }
+        }
+        edges
+    }
+
+    /// Input columns that matter whatever becomes of the columns.
+    pub(crate) fn uses(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for source in self.deciding.sources.iter().chain(&self.ordering.sources) {
+            uses.entry(source.input.clone())
+                .or_default()
+                .insert(source.column.clone());
+        }
+        uses
+    }
+}

@@ -1,0 +1,86 @@
+//! A table on its way through a step: the plan over its rows, and the facts about its columns.
+//!
+//! Every operation is one function from frames to a frame. It is applied to the real frames and,
+//! for the facts, to frames without rows, so what a check says and what a run does cannot differ.
+
+use crate::facts::Facts;
+use crate::lineage::{TracedInput, trace};
+use polars::prelude::{IntoLazy, LazyFrame, PolarsResult};
+use trainyard_contract::Schema;
+
+/// A plan and what is known about its columns.
+#[derive(Clone)]
+pub(crate) struct Flow {
+    pub(crate) plan: LazyFrame,
+    pub(crate) facts: Facts,
+}
+
+impl Flow {
+    /// An input seen before the run: its columns, no rows.
+    pub(crate) fn unread(input: &str, schema: &Schema) -> Self {
+        let facts = Facts::of_input(input, schema);
+        Self {
+            plan: facts.empty_frame().lazy(),
+            facts,
+        }
+    }
+
+    /// An input with its rows.
+    pub(crate) fn read(input: &str, schema: &Schema, frame: LazyFrame) -> Self {
+        Self {
+            plan: frame,
+            facts: Facts::of_input(input, schema),
+        }
+    }
+
+    /// What `change` makes of this table.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the changed plan.
+    pub(crate) fn then(&self, change: impl Fn(LazyFrame) -> PolarsResult<LazyFrame>) -> PolarsResult<Self> {
+        let unread = TracedInput::new(&self.facts);
+        let facts = trace(&change(unread.frame.clone())?, &[unread])?;
+        Ok(Self {
+            plan: change(self.plan.clone())?,
+            facts,
+        })
+    }
+
+    /// What `change` makes of this table and another.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the changed plan.
+    pub(crate) fn with(
+        &self,
+        other: &Self,
+        change: impl Fn(LazyFrame, LazyFrame) -> PolarsResult<LazyFrame>,
+    ) -> PolarsResult<Self> {
+        let (left, right) = (TracedInput::new(&self.facts), TracedInput::new(&other.facts));
+        let plan = change(left.frame.clone(), right.frame.clone())?;
+        let facts = trace(&plan, &[left, right])?;
+        Ok(Self {
+            plan: change(self.plan.clone(), other.plan.clone())?,
+            facts,
+        })
+    }
+
+    /// What `change` makes of several tables in order.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the changed plan.
+    pub(crate) fn of_many(
+        tables: &[&Self],
+        change: impl Fn(Vec<LazyFrame>) -> PolarsResult<LazyFrame>,
+    ) -> PolarsResult<Self> {
+        let unread: Vec<TracedInput<'_>> = tables
+            .iter()
+            .map(|table| TracedInput::new(&table.facts))
+            .collect();
+        let plan = change(unread.iter().map(|input| input.frame.clone()).collect())?;
+        let facts = trace(&plan, &unread)?;
+        Ok(Self {
+            plan: change(tables.iter().map(|table| table.plan.clone()).collect())?,
+            facts,
+        })
+    }
+}

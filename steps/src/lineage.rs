@@ -1,0 +1,537 @@
+//! Column lineage of a polars plan: which input columns became each output column, and which
+//! decided the rows. Read off the resolved plan, so wildcards, aliases and types are settled.
+//!
+//! The plan's types are no stable interface of polars: they are named here and nowhere else.
+
+use crate::data_type;
+use crate::facts::{Fact, Facts, Influence};
+use indexmap::IndexMap;
+use polars::chunked_array::cast::CastOptions;
+use polars::prelude::{JoinType, LazyFrame, PlSmallStr, PolarsError, PolarsResult};
+use polars_plan::dsl::DslPlan;
+use polars_plan::plans::expr_ir::ExprIR;
+use polars_plan::plans::{AExpr, FunctionIR, IR, IRAggExpr};
+use polars_plan::prelude::{Arena, Node, Operator, aexpr_to_leaf_names_iter};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An input of a plan: a frame without rows, recognised in the plan by its address.
+pub(crate) struct TracedInput<'a> {
+    pub(crate) frame: LazyFrame,
+    facts: &'a Facts,
+    address: usize,
+}
+
+impl<'a> TracedInput<'a> {
+    /// A frame without rows that has the columns of `facts`.
+    pub(crate) fn new(facts: &'a Facts) -> Self {
+        let frame = polars::prelude::IntoLazy::lazy(facts.empty_frame());
+        let address = match &frame.logical_plan {
+            DslPlan::DataFrameScan { df, .. } => Arc::as_ptr(df) as usize,
+            _ => 0,
+        };
+        Self {
+            frame,
+            facts,
+            address,
+        }
+    }
+}
+
+/// What is known about the columns of `plan`, which was built over the frames of `inputs`.
+///
+/// # Errors
+/// Whatever is wrong with the plan: a column that is not there, types that do not go together.
+pub(crate) fn trace(plan: &LazyFrame, inputs: &[TracedInput<'_>]) -> PolarsResult<Facts> {
+    let schema = plan.clone().collect_schema()?;
+    let resolved = plan.clone().to_alp()?;
+    let walker = Walker {
+        plans: &resolved.lp_arena,
+        expressions: &resolved.expr_arena,
+        inputs: inputs.iter().map(|input| (input.address, input.facts)).collect(),
+    };
+    let mut facts = walker.plan(resolved.lp_top)?;
+    // The walker follows names; order and types are the plan's own.
+    let mut columns = IndexMap::with_capacity(schema.len());
+    for (name, dtype) in schema.iter() {
+        let mut fact = facts
+            .columns
+            .swap_remove(name.as_str())
+            .ok_or_else(|| PolarsError::ComputeError(format!("no lineage for column `{name}`").into()))?;
+        fact.column.data_type = data_type::from_polars(dtype);
+        columns.insert(name.to_string(), fact);
+    }
+    facts.columns = columns;
+    Ok(facts)
+}
+
+struct Walker<'a> {
+    plans: &'a Arena<IR>,
+    expressions: &'a Arena<AExpr>,
+    inputs: BTreeMap<usize, &'a Facts>,
+}
+
+impl Walker<'_> {
+    fn plan(&self, node: Node) -> PolarsResult<Facts> {
+        match self.plans.get(node) {
+            IR::DataFrameScan {
+                df,
+                schema,
+                output_schema,
+            } => {
+                let known = self.inputs.get(&(Arc::as_ptr(df) as usize));
+                let names = output_schema.as_ref().unwrap_or(schema).iter_names();
+                let columns = names
+                    .map(|name| {
+                        let fact = known.and_then(|facts| facts.get(name)).cloned();
+                        (
+                            name.to_string(),
+                            fact.unwrap_or_else(|| Fact::computed(name, true, [])),
+                        )
+                    })
+                    .collect();
+                let (deciding, ordering) = known
+                    .map(|facts| (facts.deciding.clone(), facts.ordering.clone()))
+                    .unwrap_or_default();
+                Ok(Facts {
+                    columns,
+                    deciding,
+                    ordering,
+                })
+            }
+            IR::Select { input, expr, .. } => {
+                let input = self.plan(*input)?;
+                let columns = self.expressions(expr, &input);
+                Ok(Facts { columns, ..input })
+            }
+            IR::HStack { input, exprs, .. } => {
+                let mut input = self.plan(*input)?;
+                let added = self.expressions(exprs, &input);
+                input.columns.extend(added);
+                Ok(input)
+            }
+            IR::SimpleProjection { input, columns } => {
+                let mut input = self.plan(*input)?;
+                input.columns.retain(|name, _| columns.contains(name));
+                Ok(input)
+            }
+            IR::Filter { input, predicate } => {
+                let mut input = self.plan(*input)?;
+                let chosen = self.influence(predicate.node(), &input);
+                input.deciding.add(&chosen);
+                Ok(input)
+            }
+            IR::Sort {
+                input,
+                by_column,
+                slice,
+                ..
+            } => {
+                let mut input = self.plan(*input)?;
+                for by in by_column {
+                    let order = self.influence(by.node(), &input);
+                    input.ordering.add(&order);
+                }
+                if slice.is_some() {
+                    cut(&mut input);
+                }
+                Ok(input)
+            }
+            IR::Slice { input, .. } => {
+                let mut input = self.plan(*input)?;
+                cut(&mut input);
+                Ok(input)
+            }
+            IR::GroupBy {
+                input, keys, aggs, ..
+            } => {
+                let input = self.plan(*input)?;
+                let mut columns = self.expressions(keys, &input);
+                let mut deciding = input.deciding.clone();
+                for key in keys {
+                    deciding.add(&self.influence(key.node(), &input));
+                }
+                for (name, mut fact) in self.expressions(aggs, &input) {
+                    fact.known.extend(deciding.known.iter().cloned());
+                    fact.known.extend(input.ordering.known.iter().cloned());
+                    columns.insert(name, fact);
+                }
+                Ok(Facts {
+                    columns,
+                    deciding,
+                    ordering: Influence::default(),
+                })
+            }
+            IR::Join { .. } => self.join(node),
+            IR::Distinct { input, options } => {
+                let mut input = self.plan(*input)?;
+                let mut chosen = Influence::default();
+                for (name, fact) in &input.columns {
+                    if options
+                        .subset
+                        .as_ref()
+                        .is_none_or(|subset| subset.iter().any(|s| s.as_str() == name))
+                    {
+                        chosen.add_fact(fact);
+                    }
+                }
+                input.deciding.add(&chosen);
+                cut(&mut input);
+                Ok(input)
+            }
+            IR::Union { inputs, .. } => {
+                let mut tables = inputs.iter().map(|input| self.plan(*input));
+                let Some(first) = tables.next() else {
+                    return Ok(Facts::default());
+                };
+                let mut union = first?;
+                for table in tables {
+                    let table = table?;
+                    for (at, (name, fact)) in union.columns.iter_mut().enumerate() {
+                        // Parts of a union may name a column differently; then its place counts.
+                        let other = table
+                            .get(name)
+                            .or_else(|| table.columns.get_index(at).map(|(_, f)| f));
+                        let Some(other) = other else { continue };
+                        let nullable = fact.column.nullable || other.column.nullable;
+                        let unit = fact
+                            .column
+                            .unit
+                            .clone()
+                            .filter(|unit| other.column.unit.as_ref() == Some(unit));
+                        *fact = Fact::computed(name, nullable, [&fact.clone(), other]);
+                        fact.column.unit = unit;
+                    }
+                    union.deciding.add(&table.deciding);
+                    union.ordering.add(&table.ordering);
+                }
+                Ok(union)
+            }
+            IR::HConcat { inputs, .. } => {
+                let mut beside = Facts::default();
+                for input in inputs {
+                    let table = self.plan(*input)?;
+                    beside.columns.extend(table.columns);
+                    beside.deciding.add(&table.deciding);
+                    beside.ordering.add(&table.ordering);
+                }
+                Ok(beside)
+            }
+            IR::ExtContext { input, contexts, .. } => {
+                let mut input = self.plan(*input)?;
+                for context in contexts {
+                    for (name, fact) in self.plan(*context)?.columns {
+                        input.columns.entry(name).or_insert(fact);
+                    }
+                }
+                Ok(input)
+            }
+            IR::Gather { input, idxs, .. } => {
+                let mut input = self.plan(*input)?;
+                for fact in self.plan(*idxs)?.columns.values() {
+                    input.deciding.add_fact(fact);
+                }
+                Ok(input)
+            }
+            IR::MapFunction { input, function } => {
+                let input = self.plan(*input)?;
+                self.function(node, input, function)
+            }
+            IR::Cache { input, .. } | IR::Sink { input, .. } => self.plan(*input),
+            // Whatever else polars may come up with: each column depends on all there is.
+            other => {
+                let mut below = Facts::default();
+                for input in other.inputs() {
+                    let table = self.plan(input)?;
+                    below.columns.extend(table.columns);
+                    below.deciding.add(&table.deciding);
+                }
+                self.opaque(node, below)
+            }
+        }
+    }
+
+    fn function(&self, node: Node, mut input: Facts, function: &FunctionIR) -> PolarsResult<Facts> {
+        match function {
+            FunctionIR::RowIndex { name, .. } => {
+                let mut columns = IndexMap::from([(name.to_string(), Fact::computed(name, false, []))]);
+                columns.extend(input.columns);
+                Ok(Facts { columns, ..input })
+            }
+            FunctionIR::Rechunk | FunctionIR::Hint(_) => Ok(input),
+            FunctionIR::Explode { columns, .. } => {
+                for name in columns.iter() {
+                    if let Some(fact) = input.columns.get_mut(name.as_str()) {
+                        fact.column.nullable = true;
+                    }
+                }
+                Ok(input)
+            }
+            FunctionIR::Unnest { columns, .. } => {
+                let fields: Vec<Fact> = columns
+                    .iter()
+                    .filter_map(|name| input.columns.get(name.as_str()).cloned())
+                    .collect();
+                let schema = self.plans.get(node).schema(self.plans).into_owned();
+                let unnested = schema
+                    .iter_names()
+                    .map(|name| {
+                        let kept = input.columns.get(name.as_str()).cloned();
+                        (
+                            name.to_string(),
+                            kept.unwrap_or_else(|| Fact::computed(name, true, &fields)),
+                        )
+                    })
+                    .collect();
+                Ok(Facts {
+                    columns: unnested,
+                    ..input
+                })
+            }
+            _ => self.opaque(node, input),
+        }
+    }
+
+    /// All columns of the node depend on all columns below it.
+    fn opaque(&self, node: Node, below: Facts) -> PolarsResult<Facts> {
+        let schema = self.plans.get(node).schema(self.plans).into_owned();
+        let columns = schema
+            .iter_names()
+            .map(|name| {
+                (
+                    name.to_string(),
+                    Fact::computed(name, true, below.columns.values()),
+                )
+            })
+            .collect();
+        Ok(Facts { columns, ..below })
+    }
+
+    fn join(&self, node: Node) -> PolarsResult<Facts> {
+        let IR::Join {
+            input_left,
+            input_right,
+            schema,
+            left_on,
+            right_on,
+            options,
+        } = self.plans.get(node)
+        else {
+            return self.opaque(node, Facts::default());
+        };
+        let left = self.plan(*input_left)?;
+        let right = self.plan(*input_right)?;
+        let how = &options.args.how;
+
+        let mut left_keys = Influence::default();
+        let mut right_keys = Influence::default();
+        for key in left_on {
+            left_keys.add(&self.influence(key.node(), &left));
+        }
+        for key in right_on {
+            right_keys.add(&self.influence(key.node(), &right));
+        }
+        if let JoinType::AsOf(as_of) = how {
+            let by = |names: &Option<Vec<PlSmallStr>>, facts: &Facts, keys: &mut Influence| {
+                for name in names.iter().flatten() {
+                    if let Some(fact) = facts.get(name) {
+                        keys.add_fact(fact);
+                    }
+                }
+            };
+            by(&as_of.left_by, &left, &mut left_keys);
+            by(&as_of.right_by, &right, &mut right_keys);
+        }
+        let mut both_keys = left_keys.clone();
+        both_keys.add(&right_keys);
+
+        let mut deciding = left.deciding.clone();
+        deciding.add(&right.deciding);
+        deciding.sources.extend(both_keys.sources.iter().cloned());
+        if !matches!(how, JoinType::Left | JoinType::AsOf(_)) {
+            deciding.known.extend(both_keys.known.iter().cloned());
+        }
+        if matches!(how, JoinType::Semi | JoinType::Anti) {
+            return Ok(Facts {
+                columns: left.columns,
+                deciding,
+                ordering: left.ordering,
+            });
+        }
+
+        // A value taken from the other side could be looked up only once the key was known. What an
+        // as-of join finds lies in the past, so only the key counts.
+        let from_right = |fact: &Fact, name: &str| {
+            let mut fact = fact.clone().named(name);
+            match how {
+                JoinType::AsOf(_) => fact.known = left_keys.known.clone(),
+                _ => fact.known.extend(left_keys.known.iter().cloned()),
+            }
+            fact.column.nullable |= matches!(how, JoinType::Left | JoinType::Full | JoinType::AsOf(_));
+            fact
+        };
+        let from_left = |fact: &Fact, name: &str| {
+            let mut fact = fact.clone().named(name);
+            if matches!(how, JoinType::Right | JoinType::Full) {
+                fact.known.extend(right_keys.known.iter().cloned());
+                fact.column.nullable = true;
+            }
+            fact
+        };
+
+        let suffix = options.args.suffix();
+        let mut columns: IndexMap<String, Fact> = IndexMap::with_capacity(schema.len());
+        let mut left_columns = left.columns.iter().peekable();
+        let mut right_columns = right.columns.iter();
+        for name in schema.iter_names() {
+            // The left's columns come first in their order, some left out; then the right's.
+            let in_left = left_columns
+                .clone()
+                .find(|(column, _)| column.as_str() == name.as_str());
+            let fact = if let Some((column, fact)) = in_left {
+                while left_columns.next().is_some_and(|(passed, _)| passed != column) {}
+                from_left(fact, name)
+            } else {
+                while left_columns.next().is_some() {}
+                let found = right_columns.find(|(column, _)| {
+                    column.as_str() == name.as_str()
+                        || name
+                            .strip_suffix(suffix.as_str())
+                            .is_some_and(|stem| stem == column.as_str())
+                });
+                match found {
+                    Some((_, fact)) => from_right(fact, name),
+                    None => Fact::computed(name, true, left.columns.values().chain(right.columns.values())),
+                }
+            };
+            columns.insert(name.to_string(), fact);
+        }
+        // A full join that keeps one key column takes its value from either side.
+        if matches!(how, JoinType::Full) && options.args.should_coalesce() {
+            for (left_key, right_key) in left_on.iter().zip(right_on) {
+                let other = right.get(right_key.output_name()).cloned();
+                if let (Some(fact), Some(other)) = (columns.get_mut(left_key.output_name().as_str()), other) {
+                    let nullable = fact.column.nullable && other.column.nullable;
+                    *fact = Fact::computed(left_key.output_name(), nullable, [&fact.clone(), &other]);
+                }
+            }
+        }
+        Ok(Facts {
+            columns,
+            deciding,
+            ordering: left.ordering,
+        })
+    }
+
+    fn expressions(&self, expressions: &[ExprIR], input: &Facts) -> IndexMap<String, Fact> {
+        expressions
+            .iter()
+            .map(|expression| {
+                let name = expression.output_name().to_string();
+                (name.clone(), self.expression(&name, expression.node(), input))
+            })
+            .collect()
+    }
+
+    fn expression(&self, name: &str, node: Node, input: &Facts) -> Fact {
+        if let AExpr::Column(column) = self.expressions.get(node)
+            && let Some(fact) = input.get(column)
+        {
+            return fact.clone().named(name);
+        }
+        let parts = aexpr_to_leaf_names_iter(node, self.expressions).filter_map(|leaf| input.get(leaf));
+        let mut fact = Fact::computed(name, self.nullable(node, input), parts);
+        if self.aggregates(node) {
+            fact.known.extend(input.deciding.known.iter().cloned());
+            fact.known.extend(input.ordering.known.iter().cloned());
+        }
+        fact
+    }
+
+    fn influence(&self, node: Node, input: &Facts) -> Influence {
+        let mut influence = Influence::default();
+        for leaf in aexpr_to_leaf_names_iter(node, self.expressions) {
+            if let Some(fact) = input.get(leaf) {
+                influence.add_fact(fact);
+            }
+        }
+        influence
+    }
+
+    /// Whether a value takes in more rows than its own.
+    fn aggregates(&self, node: Node) -> bool {
+        let mut stack = vec![node];
+        while let Some(node) = stack.pop() {
+            let expression = self.expressions.get(node);
+            match expression {
+                AExpr::Agg(_) | AExpr::Len | AExpr::Over { .. } | AExpr::AnonymousAgg { .. } => return true,
+                AExpr::Function { options, .. } if !options.is_elementwise() => return true,
+                _ => {}
+            }
+            expression.children_rev(&mut stack);
+        }
+        false
+    }
+
+    /// Whether the value may be missing, given which columns may be; `true` where in doubt.
+    fn nullable(&self, node: Node, input: &Facts) -> bool {
+        let of = |node: Node| self.nullable(node, input);
+        match self.expressions.get(node) {
+            AExpr::Column(name) => input.get(name).is_none_or(|fact| fact.column.nullable),
+            AExpr::Literal(value) => value.is_null(),
+            AExpr::BinaryExpr { left, op, right } => {
+                // Whole-number division by zero is null in polars.
+                matches!(op, Operator::FloorDivide | Operator::Modulus) || of(*left) || of(*right)
+            }
+            AExpr::Cast { expr, options, .. } => !matches!(options, CastOptions::Strict) || of(*expr),
+            AExpr::Ternary { truthy, falsy, .. } => of(*truthy) || of(*falsy),
+            AExpr::Len => false,
+            AExpr::Agg(IRAggExpr::Count { .. } | IRAggExpr::NUnique(_) | IRAggExpr::Sum(_)) => false,
+            AExpr::Over { function, .. } => of(*function),
+            AExpr::Function {
+                input: arguments,
+                function,
+                options,
+            } => {
+                let mut arguments = arguments.iter().map(|argument| of(argument.node()));
+                match function.to_string().as_str() {
+                    "is_null" | "is_not_null" => false,
+                    "coalesce" => arguments.all(|nullable| nullable),
+                    "fill_null" => arguments.next_back().unwrap_or(true),
+                    name if name.starts_with("str.") && !KEEPS_PRESENCE.contains(&name) => true,
+                    name if name.starts_with("list.") => true,
+                    _ => !options.is_elementwise() || arguments.any(|nullable| nullable),
+                }
+            }
+            _ => true,
+        }
+    }
+}
+
+/// Text functions that give a value for every value.
+const KEEPS_PRESENCE: [&str; 14] = [
+    "str.to_lowercase",
+    "str.to_uppercase",
+    "str.len_bytes",
+    "str.len_chars",
+    "str.concat_horizontal",
+    "str.strip_chars",
+    "str.strip_chars_start",
+    "str.strip_chars_end",
+    "str.slice",
+    "str.starts_with",
+    "str.ends_with",
+    "str.contains",
+    "str.replace",
+    "str.replace_all",
+];
+
+/// Rows are cut off, so from here on the order has decided which are there.
+fn cut(table: &mut Facts) {
+    let ordering = table.ordering.clone();
+    table.deciding.add(&ordering);
+}
+
+#[cfg(test)]
+#[path = "lineage_tests.rs"]
+mod tests;

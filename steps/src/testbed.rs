@@ -1,0 +1,237 @@
+//! For tests: a step with inputs, run in a folder of its own.
+
+use indexmap::IndexMap;
+use polars::prelude::{DataFrame, ParquetReader, ParquetWriter, SerReader};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+use trainyard_contract::io::News;
+use trainyard_contract::task::{DatasetRef, Limits, OutputDeclaration, TASK_VERSION, TaskInput, TaskReport};
+use trainyard_contract::{
+    ArtifactKind, ArtifactRef, DataContract, InferRequest, Inference, Objects, OutputValue, Schema, Shape,
+    Step, StepError, StepIo, TaskSpec,
+};
+
+/// A project folder with objects, and the inputs of one step.
+pub(crate) struct Bed {
+    pub(crate) folder: TempDir,
+    pub(crate) inputs: IndexMap<String, TaskInput>,
+    pub(crate) contracts: BTreeMap<String, DataContract>,
+}
+
+/// How a step ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) report: TaskReport,
+    pub(crate) log: Vec<String>,
+    objects: PathBuf,
+}
+
+impl Bed {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            inputs: IndexMap::new(),
+            contracts: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a table input with these rows; what is known of its columns is their types.
+    pub(crate) fn table(self, name: &str, frame: DataFrame) -> Self {
+        let schema = crate::dataset::bare_schema(frame.schema(), Some(name));
+        self.table_of(name, frame, schema)
+    }
+
+    /// Adds a table input with these rows and this schema.
+    pub(crate) fn table_of(mut self, name: &str, mut frame: DataFrame, schema: Schema) -> Self {
+        let objects = Objects::new(self.folder.path().join("objects"));
+        let path = objects.staging_path().unwrap();
+        ParquetWriter::new(File::create(&path).unwrap())
+            .finish(&mut frame)
+            .unwrap();
+        let (hash, size) = objects.adopt(&path).unwrap();
+        let artifact = ArtifactRef {
+            kind: ArtifactKind::Table,
+            hash,
+            size,
+            media_type: "application/vnd.apache.parquet".to_owned(),
+            rows: Some(frame.height() as u64),
+            schema: Some(schema),
+            summary: Value::Null,
+        };
+        self.inputs.insert(
+            name.to_owned(),
+            TaskInput::Output(OutputValue::Artifact(Box::new(artifact))),
+        );
+        self
+    }
+
+    /// Adds a dataset input at a location relative to the folder or absolute.
+    pub(crate) fn dataset(mut self, name: &str, location: &str, contract: Option<&str>) -> Self {
+        let dataset = DatasetRef {
+            name: name.to_owned(),
+            location: location.to_owned(),
+            format: None,
+            options: Value::Null,
+            contract: contract.map(str::to_owned),
+            content: None,
+        };
+        self.inputs.insert(name.to_owned(), TaskInput::Dataset(dataset));
+        self
+    }
+
+    pub(crate) fn contract(mut self, contract: DataContract) -> Self {
+        self.contracts.insert(contract.name.clone(), contract);
+        self
+    }
+
+    /// Writes a file into the folder.
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Schemas of the inputs as a check knows them.
+    pub(crate) fn shapes(&self) -> IndexMap<String, Shape> {
+        self.inputs
+            .iter()
+            .map(|(name, input)| {
+                let shape = match input {
+                    TaskInput::Output(OutputValue::Artifact(artifact)) => {
+                        artifact.schema.clone().map_or(Shape::UnknownTable, Shape::Table)
+                    }
+                    TaskInput::Dataset(dataset) => dataset
+                        .contract
+                        .as_ref()
+                        .and_then(|contract| self.contracts.get(contract))
+                        .map_or(Shape::UnknownTable, |contract| {
+                            Shape::Table(contract.schema(Some(&dataset.name)))
+                        }),
+                    _ => Shape::Absent,
+                };
+                (name.clone(), shape)
+            })
+            .collect()
+    }
+
+    pub(crate) fn infer(&self, step: &dyn Step, with: Value, outputs: &[(&str, ArtifactKind)]) -> Inference {
+        step.infer(&InferRequest {
+            step: "step",
+            with: &with,
+            unknown: &BTreeSet::new(),
+            inputs: &self.shapes(),
+            outputs: &declared(outputs),
+            contracts: &self
+                .contracts
+                .iter()
+                .map(|(k, v)| (k.clone(), Arc::new(v.clone())))
+                .collect(),
+        })
+    }
+
+    pub(crate) fn run(
+        &self,
+        step: &dyn Step,
+        with: Value,
+        outputs: &[(&str, ArtifactKind)],
+    ) -> Result<Ended, StepError> {
+        let objects = self.folder.path().join("objects");
+        let scratch = self.folder.path().join("scratch");
+        std::fs::create_dir_all(&scratch).unwrap();
+        let spec = TaskSpec {
+            version: TASK_VERSION,
+            run: "run_1".to_owned(),
+            pipeline: "pipeline".to_owned(),
+            instance: "step".to_owned(),
+            step: "step".to_owned(),
+            attempt: 1,
+            epoch: 1,
+            uses: step.uses().to_owned(),
+            with,
+            inputs: self.inputs.clone(),
+            outputs: declared(outputs),
+            contracts: self.contracts.clone(),
+            matrix: serde_json::Map::new(),
+            process: None,
+            limits: Limits::default(),
+            project: self.folder.path().to_owned(),
+            objects: objects.clone(),
+            scratch,
+            log: self.folder.path().join("log"),
+        };
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        let mut io = StepIo::new(
+            spec,
+            Box::new(move |news| {
+                if let News::Log(line) = news {
+                    lines.lock().unwrap().push(line);
+                }
+            }),
+        );
+        step.run(&mut io)?;
+        let report = io.into_report();
+        let log = log.lock().unwrap().clone();
+        Ok(Ended { report, log, objects })
+    }
+}
+
+fn declared(outputs: &[(&str, ArtifactKind)]) -> IndexMap<String, OutputDeclaration> {
+    outputs
+        .iter()
+        .map(|(name, kind)| {
+            let declaration = OutputDeclaration {
+                kind: *kind,
+                contract: None,
+                input_schema: None,
+                output_schema: None,
+                path: None,
+            };
+            ((*name).to_owned(), declaration)
+        })
+        .collect()
+}
+
+impl Ended {
+    pub(crate) fn artifact(&self, output: &str) -> &ArtifactRef {
+        match self.report.outputs.get(output) {
+            Some(OutputValue::Artifact(artifact)) => artifact,
+            other => panic!("output `{output}` is {other:?}"),
+        }
+    }
+
+    pub(crate) fn schema(&self, output: &str) -> &Schema {
+        self.artifact(output).schema.as_ref().unwrap()
+    }
+
+    pub(crate) fn bytes(&self, output: &str) -> Vec<u8> {
+        Objects::new(&self.objects)
+            .get(&self.artifact(output).hash)
+            .unwrap()
+    }
+
+    pub(crate) fn frame(&self, output: &str) -> DataFrame {
+        let path = Objects::new(&self.objects).path(&self.artifact(output).hash);
+        ParquetReader::new(File::open(path).unwrap()).finish().unwrap()
+    }
+
+    /// The JSON twin of a report.
+    pub(crate) fn json(&self, output: &str) -> Value {
+        let hash = self.artifact(output).summary["json"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        serde_json::from_slice(&Objects::new(&self.objects).get(&hash).unwrap()).unwrap()
+    }
+}
+
+/// The project's own example pipelines.
+pub(crate) fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines")
+}
