@@ -313,6 +313,10 @@ pub struct Schema {
     /// The label column, where a step declared one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// The columns a model learns from, where a step declared them; an entity's column may be among
+    /// them. Empty: all but label, event time and primary key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
     /// The moment at which a prediction is made from these rows, where a step declared one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predict_at: Option<String>,
@@ -325,6 +329,20 @@ impl Schema {
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// Names of the columns a model learns from: as declared, or all but label, event time and
+    /// primary key.
+    pub fn feature_names(&self) -> Vec<&str> {
+        if !self.features.is_empty() {
+            return self.features.iter().map(String::as_str).collect();
+        }
+        let apart = |name: &str| {
+            self.label.as_deref() == Some(name)
+                || self.event_time.as_deref() == Some(name)
+                || self.primary_key.iter().any(|key| key == name)
+        };
+        self.names().filter(|name| !apart(name)).collect()
     }
 
     /// All names in order.
@@ -353,6 +371,21 @@ mod tests {
         assert!(!DataType::Int64.fits_in(&DataType::Float64));
         assert!(!DataType::Int16.fits_in(&DataType::UInt32));
         assert!(DataType::Int32.fits_in(&DataType::Float64));
+    }
+
+    #[test]
+    fn a_model_learns_from_what_is_declared_or_else_from_all_that_neither_identifies_nor_tells() {
+        let columns = ["id", "at", "x", "late"].map(|name| Column::new(name, DataType::Int64, false)).to_vec();
+        let mut schema = Schema {
+            columns,
+            event_time: Some("at".into()),
+            primary_key: vec!["id".into()],
+            label: Some("late".into()),
+            ..Schema::default()
+        };
+        assert_eq!(schema.feature_names(), ["x"]);
+        schema.features = vec!["id".into(), "x".into()];
+        assert_eq!(schema.feature_names(), ["id", "x"]);
     }
 
     #[test]
