@@ -20,6 +20,10 @@ pub struct Event {
 pub enum What {
     RunStarted {
         by: String,
+        /// Left out by `--select`, but needed by what was selected: these may take an earlier result
+        /// and never start.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reuse_only: Vec<InstanceIx>,
     },
     /// The attempt is committed to; the executor may start it from now on.
     AttemptStarted {

@@ -1,0 +1,380 @@
+//! How an event changes a run. Total: an event that makes no sense where the run stands is counted
+//! and otherwise ignored, so no history, however strange, stops a program from reading it.
+
+use super::definition::{Hook, InstanceIx, RunnerKind};
+use super::event::{Event, SkipReason, What};
+use super::planted::Fault;
+use super::state::{Approval, StepState};
+use super::verdict::Verdict;
+use super::{Cancel, Run, Started, Tally};
+use trainyard_contract::task::Failure;
+use trainyard_contract::{FailureClass, Timestamp};
+
+impl Run {
+    /// Takes one event into account.
+    pub fn apply(&mut self, event: &Event) {
+        self.events_applied += 1;
+        self.clock = event.at;
+        if self.ended.is_some() {
+            if let What::RetryAsked { .. } = event.what {
+                self.begin_afresh();
+            }
+            return;
+        }
+        match &event.what {
+            What::RunStarted { by, reuse_only } => self.start(by, event.at, reuse_only),
+            What::CancelAsked { .. } => self.cancel(),
+            What::RunEnded { outcome } => {
+                self.ended = Some(*outcome);
+                self.pending.clear();
+            }
+            What::RetryAsked { .. } => {}
+            What::AttemptStarted { step, .. }
+            | What::AttemptSucceeded { step, .. }
+            | What::AttemptFailed { step, .. }
+            | What::AttemptLost { step, .. }
+            | What::StepReused { step, .. }
+            | What::StepSkipped { step, .. }
+            | What::StepRejected { step, .. }
+            | What::ApprovalAsked { step }
+            | What::ApprovalGiven { step, .. }
+            | What::ApprovalExpired { step, .. }
+            | What::StepCancelled { step } => {
+                if (*step as usize) < self.steps.len() {
+                    self.apply_to_step(*step, event.at, &event.what);
+                }
+            }
+        }
+    }
+
+    fn apply_to_step(&mut self, ix: InstanceIx, at: Timestamp, what: &What) {
+        let startable = matches!(self.step(ix), StepState::Ready | StepState::Retrying { .. });
+        let attempts = self.tallies[ix as usize].attempts;
+        match what {
+            What::AttemptStarted { attempt, .. }
+                if self.started.is_some()
+                    && *attempt > attempts
+                    && (startable || self.has(Fault::StartTwice) && self.running.contains_key(&ix)) =>
+            {
+                self.leave(ix);
+                self.queue.start(&self.graph, ix);
+                self.tallies[ix as usize].attempts = *attempt;
+                self.running.insert(ix, *attempt);
+                self.steps[ix as usize] = StepState::Running { attempt: *attempt, since: at };
+            }
+            What::AttemptSucceeded { attempt, outputs, metrics, headline, resources, .. }
+                if self.runs(ix, *attempt) =>
+            {
+                let state = StepState::Succeeded {
+                    outputs: outputs.clone(),
+                    metrics: metrics.clone(),
+                    headline: headline.clone(),
+                    resources: resources.clone(),
+                    attempts,
+                    from: None,
+                };
+                self.settle(ix, state);
+            }
+            What::AttemptFailed { attempt, failure, retry_at, .. } if self.runs(ix, *attempt) => {
+                let tally = &mut self.tallies[ix as usize];
+                tally.failures += 1;
+                tally.losses = 0;
+                let lost = failure.class == FailureClass::WorkerLost;
+                tally.workers_lost = if lost { tally.workers_lost + 1 } else { 0 };
+                tally.retry_since = at;
+                match retry_at {
+                    Some(until) => {
+                        self.leave(ix);
+                        if !self.has(Fault::LoseWakeUp) {
+                            self.timers.insert((*until, ix));
+                        }
+                        self.steps[ix as usize] = StepState::Retrying { attempt: *attempt, until: *until };
+                    }
+                    None => self.fail(ix, failure.clone()),
+                }
+            }
+            What::AttemptLost { attempt, .. } if self.runs(ix, *attempt) => {
+                self.leave(ix);
+                self.tallies[ix as usize].losses += 1;
+                self.steps[ix as usize] = StepState::Ready;
+                self.queue.put(&self.graph, ix);
+            }
+            What::StepReused { outputs, metrics, headline, from, .. }
+                if startable || self.started.is_none() && *self.step(ix) == StepState::Waiting =>
+            {
+                let state = StepState::Succeeded {
+                    outputs: outputs.clone(),
+                    metrics: metrics.clone(),
+                    headline: headline.clone(),
+                    resources: Default::default(),
+                    attempts,
+                    from: Some(from.clone()),
+                };
+                self.settle(ix, state);
+            }
+            What::StepSkipped { because, .. } if startable || *self.step(ix) == StepState::Waiting => {
+                self.settle(ix, StepState::Skipped { because: because.clone() });
+            }
+            What::StepRejected { failure, .. } if startable || *self.step(ix) == StepState::Waiting => {
+                self.fail(ix, failure.clone());
+            }
+            What::ApprovalAsked { .. } if *self.step(ix) == StepState::Waiting => {
+                self.pending.remove(&ix);
+                self.awaiting.insert(ix);
+                let expires = self.instance(ix).and_then(|i| i.approval.as_ref()).and_then(|rule| rule.expires);
+                if let Some(span) = expires {
+                    self.timers.insert((at.plus(span), ix));
+                }
+                self.steps[ix as usize] = StepState::AwaitingApproval { since: at, approvals: Vec::new() };
+            }
+            What::ApprovalGiven { by, role, approve, comment, .. } => {
+                let needed = match self.instance(ix).and_then(|instance| instance.approval.as_ref()) {
+                    Some(_) if self.has(Fault::ApproveAlone) => 1,
+                    Some(rule) => rule.min_approvals as usize,
+                    None => return,
+                };
+                let StepState::AwaitingApproval { approvals, .. } = &mut self.steps[ix as usize] else { return };
+                if *approve {
+                    approvals.push(Approval { by: by.clone(), role: role.clone(), at, comment: comment.clone() });
+                    if approvals.len() >= needed {
+                        self.approved(ix);
+                    }
+                } else {
+                    let said = comment.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+                    self.fail(ix, Failure::new(FailureClass::GateFailed, format!("rejected by {by}{said}")));
+                }
+            }
+            What::ApprovalExpired { approve, .. } if self.awaiting.contains(&ix) => {
+                if *approve {
+                    self.approved(ix);
+                } else {
+                    self.fail(ix, Failure::new(FailureClass::GateFailed, "nobody approved it in time"));
+                }
+            }
+            What::StepCancelled { .. } if !self.step(ix).is_final() => self.settle(ix, StepState::Cancelled),
+            _ => {}
+        }
+    }
+
+    /// Whether exactly this attempt is live.
+    pub(super) fn runs(&self, ix: InstanceIx, attempt: u32) -> bool {
+        match self.running.get(&ix) {
+            Some(live) => *live == attempt || self.has(Fault::AcceptStaleReport),
+            None => false,
+        }
+    }
+
+    fn start(&mut self, by: &str, at: Timestamp, reuse_only: &[InstanceIx]) {
+        if self.started.is_some() {
+            return;
+        }
+        self.started = Some(Started { by: by.to_owned(), at });
+        for ix in reuse_only {
+            if let Some(tally) = self.tallies.get_mut(*ix as usize) {
+                tally.reuse_only = true;
+            }
+        }
+        self.judge_all();
+    }
+
+    fn judge_all(&mut self) {
+        for ix in 0..self.steps.len() as InstanceIx {
+            self.judge_if_due(ix);
+        }
+    }
+
+    /// Judges an instance if everything it waits for is over.
+    fn judge_if_due(&mut self, ix: InstanceIx) {
+        let Some(instance) = self.instance(ix) else { return };
+        let last = instance.hook == Some(Hook::Finally) && self.open_before_finally > 0;
+        let allowed = if self.has(Fault::StartBeforeNeeds) { 1 } else { 0 };
+        if *self.step(ix) != StepState::Waiting
+            || self.started.is_none()
+            || self.tallies[ix as usize].waits_for > allowed
+            || last && !self.has(Fault::FinallyEarly)
+            || self.pending.get(&ix) == Some(&Verdict::Cancel)
+        {
+            return;
+        }
+        match self.judge(ix) {
+            Verdict::Start => {
+                self.steps[ix as usize] = StepState::Ready;
+                self.queue.put(&self.graph, ix);
+            }
+            verdict => {
+                self.pending.insert(ix, verdict);
+            }
+        }
+    }
+
+    /// Takes an instance out of everything that belongs to its present state.
+    fn leave(&mut self, ix: InstanceIx) {
+        match self.steps[ix as usize] {
+            StepState::Ready => self.queue.take(&self.graph, ix),
+            StepState::Running { .. } => {
+                self.running.remove(&ix);
+                self.doomed.remove(&ix);
+                self.queue.stop(&self.graph, ix);
+            }
+            StepState::Retrying { until, .. } => {
+                self.timers.remove(&(until, ix));
+                self.queue.take(&self.graph, ix);
+            }
+            StepState::AwaitingApproval { since, .. } => {
+                self.awaiting.remove(&ix);
+                let expires = self.instance(ix).and_then(|i| i.approval.as_ref()).and_then(|rule| rule.expires);
+                if let Some(span) = expires {
+                    self.timers.remove(&(since.plus(span), ix));
+                }
+            }
+            _ => {}
+        }
+        self.pending.remove(&ix);
+    }
+
+    fn approved(&mut self, ix: InstanceIx) {
+        let StepState::AwaitingApproval { approvals, .. } = &self.steps[ix as usize] else { return };
+        let names: Vec<&str> = approvals.iter().map(|approval| approval.by.as_str()).collect();
+        let headline = match names.as_slice() {
+            [] => "approved, since nobody objected in time".to_owned(),
+            names => format!("approved by {}", names.join(", ")),
+        };
+        // Approval is all the work of a gate; any other step may start now.
+        let is_gate =
+            self.instance(ix).is_some_and(|i| i.runner == RunnerKind::Orchestrator);
+        if is_gate {
+            let state = StepState::Succeeded {
+                outputs: Default::default(),
+                metrics: Default::default(),
+                headline: Some(headline),
+                resources: Default::default(),
+                attempts: 0,
+                from: None,
+            };
+            self.settle(ix, state);
+        } else {
+            self.leave(ix);
+            self.steps[ix as usize] = StepState::Ready;
+            self.queue.put(&self.graph, ix);
+        }
+    }
+
+    fn fail(&mut self, ix: InstanceIx, failure: Failure) {
+        let attempts = self.tallies[ix as usize].attempts;
+        self.settle(ix, StepState::Failed { attempts, failure });
+        let Some(group) = self.graph.group_of[ix as usize] else { return };
+        if !self.graph.groups[group as usize].fail_fast || !self.tripped.insert(group) {
+            return;
+        }
+        if self.has(Fault::ForgetSiblings) {
+            return;
+        }
+        let graph = self.graph.clone();
+        for sibling in &graph.groups[group as usize].members {
+            self.doom(*sibling);
+        }
+    }
+
+    /// Makes an instance end: at once if it does not run, else when its attempt has ended.
+    fn doom(&mut self, ix: InstanceIx) {
+        match self.steps[ix as usize] {
+            StepState::Running { .. } => {
+                self.doomed.insert(ix);
+            }
+            ref state if !state.is_final() => {
+                self.queue.take(&self.graph, ix);
+                self.pending.insert(ix, Verdict::Cancel);
+            }
+            _ => {}
+        }
+    }
+
+    /// A final state, and what follows for everything that waits for it.
+    fn settle(&mut self, ix: InstanceIx, state: StepState) {
+        self.leave(ix);
+        self.steps[ix as usize] = state;
+        self.open = self.open.saturating_sub(1);
+        if self.instance(ix).is_some_and(|instance| instance.hook != Some(Hook::Finally)) {
+            self.open_before_finally = self.open_before_finally.saturating_sub(1);
+        }
+        let graph = self.graph.clone();
+        for below in graph.downstream(ix) {
+            let tally = &mut self.tallies[*below as usize];
+            tally.waits_for = tally.waits_for.saturating_sub(1);
+            self.judge_if_due(*below);
+        }
+        if self.open_before_finally == 0 || self.has(Fault::FinallyEarly) {
+            for hook in &graph.finally {
+                self.judge_if_due(*hook);
+            }
+        }
+    }
+
+    fn cancel(&mut self) {
+        self.cancel = match self.cancel {
+            Cancel::No => Cancel::Steps,
+            _ => Cancel::Everything,
+        };
+        for ix in 0..self.steps.len() as InstanceIx {
+            if self.cancel == Cancel::Everything || !self.is_hook(ix) {
+                self.doom(ix);
+            }
+        }
+    }
+
+    /// What a retry would run again: what failed, was cancelled or was blocked, what was skipped
+    /// because of them or on account of what they made of its condition, and their hooks. Hooks
+    /// that end a run run again if anything else does.
+    pub(super) fn to_run_again(&self) -> Vec<bool> {
+        let mut again = vec![false; self.steps.len()];
+        for &ix in &self.graph.order {
+            let Some(instance) = self.instance(ix) else { continue };
+            let from_above = |again: &[bool]| instance.upstream.iter().any(|edge| again[edge.instance as usize]);
+            let ended_badly = match self.step(ix) {
+                StepState::Failed { .. } | StepState::Cancelled => true,
+                StepState::Skipped { because: SkipReason::UpstreamFailed { .. } } => true,
+                StepState::Skipped { because: SkipReason::NotSelected } => false,
+                StepState::Skipped { .. } => from_above(&again),
+                _ => false,
+            };
+            again[ix as usize] = match instance.hook {
+                Some(Hook::OnFailure(target)) => again[target as usize] || ended_badly,
+                _ => ended_badly,
+            };
+        }
+        if again.contains(&true) {
+            self.graph.finally.iter().for_each(|hook| again[*hook as usize] = true);
+        }
+        again
+    }
+
+    fn begin_afresh(&mut self) {
+        let again = self.to_run_again();
+        self.ended = None;
+        self.cancel = Cancel::No;
+        self.tripped.clear();
+        for (ix, _) in again.iter().enumerate().filter(|(_, again)| **again) {
+            self.leave(ix as InstanceIx);
+            self.steps[ix] = StepState::Waiting;
+            let Tally { attempts, reuse_only, .. } = self.tallies[ix];
+            let attempts = if self.has(Fault::ReuseAttemptNumber) { 0 } else { attempts };
+            self.tallies[ix] = Tally { attempts, reuse_only, ..Tally::default() };
+        }
+        self.open = 0;
+        self.open_before_finally = 0;
+        let graph = self.graph.clone();
+        for ix in 0..self.steps.len() as InstanceIx {
+            if self.step(ix).is_final() {
+                continue;
+            }
+            self.open += 1;
+            if self.instance(ix).is_some_and(|instance| instance.hook != Some(Hook::Finally)) {
+                self.open_before_finally += 1;
+            }
+            for below in graph.downstream(ix) {
+                self.tallies[*below as usize].waits_for += 1;
+            }
+        }
+        self.judge_all();
+    }
+}

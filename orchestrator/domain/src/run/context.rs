@@ -1,0 +1,149 @@
+//! What expressions of a run see: its parameters, and what its steps have come to.
+
+use super::Run;
+use super::definition::{BoundProcess, InstanceIx};
+use super::state::StepState;
+use crate::expression::{self, Context, ExpressionError, RenderError};
+use serde_json::{Map, Value, json};
+use trainyard_contract::task::{Failure, ProcessSpec, chain};
+use trainyard_contract::{FailureClass, OutputValue};
+
+/// Names as an instance's expressions see them: `params`, `vars`, `environment`, `trigger`, `matrix`,
+/// `run` and `steps`.
+#[derive(Clone, Copy, Debug)]
+pub struct RunContext<'a> {
+    run: &'a Run,
+    instance: InstanceIx,
+}
+
+impl<'a> RunContext<'a> {
+    pub fn new(run: &'a Run, instance: InstanceIx) -> Self {
+        Self { run, instance }
+    }
+}
+
+impl Context for RunContext<'_> {
+    fn root(&self, name: &str) -> Option<Value> {
+        let definition = &self.run.definition;
+        Some(match name {
+            "params" => {
+                let values = definition.params.iter().map(|(name, bound)| (name.clone(), bound.value.clone()));
+                Value::Object(values.collect())
+            }
+            "vars" => Value::Object(definition.vars.clone()),
+            "environment" => json!({ "name": definition.environment }),
+            "trigger" => definition.trigger.clone(),
+            "matrix" => Value::Object(self.run.instance(self.instance)?.matrix.clone()),
+            "run" => json!({ "id": self.run.id }),
+            _ => return None,
+        })
+    }
+
+    fn step(&self, name: &str) -> Option<Value> {
+        let cells = self.run.instances_of(name);
+        let first = self.run.instance(*cells.first()?)?;
+        match cells {
+            [only] if first.matrix.is_empty() => Some(seen(self.run, *only)),
+            cells => Some(cells.iter().map(|ix| seen(self.run, *ix)).collect()),
+        }
+    }
+
+    fn member(&self, root: &str, name: &str) -> Option<Value> {
+        let definition = &self.run.definition;
+        match root {
+            "params" => definition.params.get(name).map(|bound| bound.value.clone()),
+            "vars" => definition.vars.get(name).cloned(),
+            "trigger" => definition.trigger.get(name).cloned(),
+            "matrix" => self.run.instance(self.instance)?.matrix.get(name).cloned(),
+            root => self.root(root)?.get(name).cloned(),
+        }
+    }
+}
+
+/// One instance as a value: `{status, matrix, outputs, metrics}`.
+fn seen(run: &Run, ix: InstanceIx) -> Value {
+    let matrix = run.instance(ix).map(|instance| instance.matrix.clone()).unwrap_or_default();
+    let state = run.step(ix);
+    let mut value = json!({ "status": state.word(), "matrix": matrix });
+    if let StepState::Succeeded { outputs, metrics, .. } = state {
+        let outputs = outputs.iter().map(|(name, output)| (name.clone(), output_value(output)));
+        value["outputs"] = Value::Object(outputs.collect());
+        value["metrics"] = json!(metrics);
+    }
+    value
+}
+
+/// A value as it is; of an artifact its summary, with `hash` and, for tables, `rows`.
+fn output_value(output: &OutputValue) -> Value {
+    match output {
+        OutputValue::Value(value) => value.clone(),
+        OutputValue::Artifact(artifact) => {
+            let mut value = artifact.summary.as_object().cloned().unwrap_or_else(Map::new);
+            value.insert("hash".to_owned(), json!(artifact.hash));
+            if let Some(rows) = artifact.rows {
+                value.insert("rows".to_owned(), json!(rows));
+            }
+            Value::Object(value)
+        }
+    }
+}
+
+/// Whether a condition holds; the failure is what rejects the step.
+pub(super) fn holds(text: &str, context: &RunContext<'_>) -> Result<bool, Failure> {
+    let failure = |causes| Failure {
+        causes,
+        ..Failure::new(FailureClass::Rejected, format!("could not evaluate its condition `{text}`"))
+    };
+    let evaluate = |text: &str| -> Result<Value, ExpressionError> { expression::parse(text)?.evaluate(context) };
+    match evaluate(text) {
+        Ok(Value::Bool(holds)) => Ok(holds),
+        Ok(other) => Err(failure(vec![format!("it is {other}, neither true nor false")])),
+        Err(error) => Err(failure(chain(&error))),
+    }
+}
+
+/// An instance with every expression evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    pub with: Value,
+    pub process: Option<ProcessSpec>,
+}
+
+impl Run {
+    /// The instance's parameters with every expression evaluated. Of use once it is ready.
+    ///
+    /// # Errors
+    /// The first expression without a value; [`super::Input::Reject`] is the answer to it.
+    pub fn render_with(&self, ix: InstanceIx) -> Result<Value, RenderError> {
+        let with = self.instance(ix).map_or(&Value::Null, |instance| &instance.with);
+        expression::render(with, &RunContext::new(self, ix))
+    }
+
+    /// The same, with command and environment of a process step.
+    ///
+    /// # Errors
+    /// As [`Run::render_with`].
+    pub fn render_instance(&self, ix: InstanceIx) -> Result<Rendered, RenderError> {
+        let with = self.render_with(ix)?;
+        let process = self.instance(ix).and_then(|instance| instance.process.as_ref());
+        let process = process.map(|process| self.render_process(ix, process)).transpose()?;
+        Ok(Rendered { with, process })
+    }
+
+    fn render_process(&self, ix: InstanceIx, process: &BoundProcess) -> Result<ProcessSpec, RenderError> {
+        let context = RunContext::new(self, ix);
+        let text = |template: &String| -> Result<String, RenderError> {
+            match expression::render(&Value::String(template.clone()), &context)? {
+                Value::String(text) => Ok(text),
+                // A template that is one expression keeps its type; a process knows only texts.
+                other => Ok(other.to_string()),
+            }
+        };
+        Ok(ProcessSpec {
+            argv: process.argv.iter().map(text).collect::<Result<_, _>>()?,
+            env: process.env.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect::<Result<_, _>>()?,
+            secrets: process.secrets.clone(),
+            image: process.image.clone(),
+        })
+    }
+}

@@ -1,0 +1,297 @@
+//! What follows from what the world tells a run.
+
+use super::backoff::{self, LOSSES_AT_MOST};
+use super::definition::{InstanceIx, OnExpire};
+use super::event::{Event, RunOutcome, SkipReason, What};
+use super::planted::Fault;
+use super::state::{RunStatus, StepState};
+use super::verdict::Verdict;
+use super::{Run, definition::Hook};
+use indexmap::IndexMap;
+use std::collections::BTreeSet;
+use trainyard_contract::task::{Failure, ResourcesUsed};
+use trainyard_contract::{ContentHash, FailureClass, OutputValue, RunId, Timestamp};
+
+/// What the world tells a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Begin. With `select`, everything else is left out, except hooks; what the selected ones need
+    /// becomes ready as usual but can only take an earlier result: launching it skips it.
+    Start { by: String, select: Option<BTreeSet<InstanceIx>> },
+    /// A ready instance is prepared; the attempt that begins is in the event.
+    Launch { step: InstanceIx, key: Option<ContentHash> },
+    /// A ready instance has an earlier result of the same key. Also taken before the start.
+    Reuse {
+        step: InstanceIx,
+        key: ContentHash,
+        from: RunId,
+        outputs: IndexMap<String, OutputValue>,
+        metrics: IndexMap<String, f64>,
+        headline: Option<String>,
+    },
+    /// A ready instance cannot be started, now or ever: an expression failed, or an input cannot be
+    /// had.
+    Reject { step: InstanceIx, failure: Failure },
+    Succeeded {
+        step: InstanceIx,
+        attempt: u32,
+        outputs: IndexMap<String, OutputValue>,
+        metrics: IndexMap<String, f64>,
+        headline: Option<String>,
+        resources: ResourcesUsed,
+    },
+    Failed { step: InstanceIx, attempt: u32, failure: Failure, resources: ResourcesUsed },
+    /// The attempt died with its engine. One whose worker died under it is `Failed` with the class
+    /// `worker_lost`.
+    Lost { step: InstanceIx, attempt: u32 },
+    /// Somebody answers a gate; see [`Run::judge_answer`].
+    Answer {
+        step: InstanceIx,
+        by: String,
+        role: Option<String>,
+        approve: bool,
+        comment: Option<String>,
+        /// Whether the person who answers is the author of what is to be approved.
+        is_author: bool,
+    },
+    /// The first time ends steps and leaves hooks, the second time ends hooks as well.
+    Cancel { by: String },
+    /// An ended run is to run again what failed, was blocked or was cancelled.
+    Retry { by: String },
+    /// Time has passed.
+    Tick,
+}
+
+impl Run {
+    /// Decides, applies and returns events. The same state, time and input give the same events, and
+    /// their replay gives the same state. What comes late, twice or makes no sense gives none.
+    pub fn decide(&mut self, now: Timestamp, input: Input) -> Vec<Event> {
+        let mut deciding = Deciding { run: self, now, events: Vec::new() };
+        deciding.run.hear_clock(now);
+        deciding.expire();
+        deciding.answer(input);
+        deciding.conclude();
+        deciding.events
+    }
+
+    /// Retries that have come due go to the queue. Time alone is no event: they stay `Retrying`
+    /// until they are launched. If the clock was set back to before a retry was decided, its end
+    /// means nothing any more, and it is due.
+    fn hear_clock(&mut self, now: Timestamp) {
+        let set_back = now < self.clock;
+        self.clock = now;
+        let due: Vec<(Timestamp, InstanceIx)> = if set_back {
+            self.timers.iter().filter(|timer| self.is_over(**timer)).copied().collect()
+        } else {
+            self.timers.iter().take_while(|(at, _)| *at <= now).copied().collect()
+        };
+        for (at, ix) in due {
+            if matches!(self.step(ix), StepState::Retrying { .. }) {
+                self.timers.remove(&(at, ix));
+                self.queue.put(&self.graph, ix);
+            }
+        }
+    }
+
+    fn is_over(&self, (at, ix): (Timestamp, InstanceIx)) -> bool {
+        at <= self.clock || self.tallies[ix as usize].retry_since > self.clock
+    }
+
+    fn may_launch(&self, ix: InstanceIx) -> bool {
+        (ix as usize) < self.steps.len()
+            && (self.queue.contains(&self.graph, ix)
+                || self.has(Fault::StartTwice) && self.running.contains_key(&ix))
+    }
+}
+
+/// One decision on its way.
+struct Deciding<'a> {
+    run: &'a mut Run,
+    now: Timestamp,
+    events: Vec<Event>,
+}
+
+impl Deciding<'_> {
+    fn happened(&mut self, what: What) {
+        let event = Event { at: self.now, what };
+        self.run.apply(&event);
+        self.events.push(event);
+    }
+
+    /// Approvals whose time is over.
+    fn expire(&mut self) {
+        let due: Vec<InstanceIx> =
+            self.run.timers.iter().take_while(|(at, _)| *at <= self.now).map(|(_, ix)| *ix).collect();
+        for step in due {
+            let rule = self.run.instance(step).and_then(|instance| instance.approval.as_ref());
+            if let (true, Some(rule)) = (self.run.awaiting.contains(&step), rule) {
+                let approve = rule.on_expire == OnExpire::Approve;
+                self.happened(What::ApprovalExpired { step, approve });
+            }
+        }
+    }
+
+    fn answer(&mut self, input: Input) {
+        match input {
+            Input::Start { by, select } => self.start(by, select),
+            Input::Launch { step, key } => {
+                if !self.run.may_launch(step) {
+                    return;
+                }
+                if self.run.tallies[step as usize].reuse_only {
+                    self.happened(What::StepSkipped { step, because: SkipReason::NotSelected });
+                } else {
+                    let attempt = self.run.next_attempt(step);
+                    self.happened(What::AttemptStarted { step, attempt, key });
+                }
+            }
+            Input::Reuse { step, key, from, outputs, metrics, headline } => {
+                let early = self.run.status() == RunStatus::NotStarted
+                    && (step as usize) < self.run.steps.len()
+                    && !self.run.step(step).is_final();
+                if early || self.run.queue_has(step) {
+                    self.happened(What::StepReused { step, key, from, outputs, metrics, headline });
+                }
+            }
+            Input::Reject { step, failure } => {
+                if self.run.queue_has(step) {
+                    self.happened(What::StepRejected { step, failure });
+                }
+            }
+            Input::Succeeded { step, attempt, outputs, metrics, headline, resources } => {
+                if self.run.runs(step, attempt) {
+                    // The number that runs is the one asked for; see `runs`.
+                    self.happened(What::AttemptSucceeded { step, attempt, outputs, metrics, headline, resources });
+                }
+            }
+            Input::Failed { step, attempt, failure, resources } => {
+                if self.run.runs(step, attempt) {
+                    self.failed(step, attempt, failure, resources);
+                }
+            }
+            Input::Lost { step, attempt } => {
+                if self.run.runs(step, attempt) {
+                    self.lost(step, attempt);
+                }
+            }
+            Input::Answer { step, by, role, approve, comment, is_author } => {
+                if self.run.judge_answer(step, &by, role.as_deref(), is_author).is_ok() {
+                    self.happened(What::ApprovalGiven { step, by, role, approve, comment });
+                }
+            }
+            Input::Cancel { by } => {
+                if !matches!(self.run.status(), RunStatus::Ended(_)) && !self.run.cancels_everything() {
+                    self.happened(What::CancelAsked { by });
+                }
+            }
+            Input::Retry { by } => {
+                if matches!(self.run.status(), RunStatus::Ended(_)) && self.run.to_run_again().contains(&true) {
+                    self.happened(What::RetryAsked { by });
+                }
+            }
+            Input::Tick => {}
+        }
+    }
+
+    fn start(&mut self, by: String, select: Option<BTreeSet<InstanceIx>>) {
+        if self.run.status() != RunStatus::NotStarted {
+            return;
+        }
+        let Some(select) = select else {
+            return self.happened(What::RunStarted { by, reuse_only: Vec::new() });
+        };
+        let mut needed = BTreeSet::new();
+        let mut left: Vec<InstanceIx> = select.iter().copied().collect();
+        while let Some(ix) = left.pop() {
+            let upstream = self.run.instance(ix).map(|instance| instance.upstream.as_slice());
+            let new = upstream.unwrap_or_default().iter().map(|edge| edge.instance);
+            left.extend(new.filter(|ix| !select.contains(ix) && needed.insert(*ix)));
+        }
+        let left_out: Vec<InstanceIx> = (0..self.run.steps.len() as InstanceIx)
+            .filter(|ix| !select.contains(ix) && !needed.contains(ix))
+            .filter(|ix| !self.run.is_hook(*ix) && !self.run.step(*ix).is_final())
+            .collect();
+        needed.retain(|ix| !self.run.is_hook(*ix) && !self.run.step(*ix).is_final());
+        self.happened(What::RunStarted { by, reuse_only: needed.into_iter().collect() });
+        for step in left_out {
+            self.happened(What::StepSkipped { step, because: SkipReason::NotSelected });
+        }
+    }
+
+    fn failed(&mut self, step: InstanceIx, attempt: u32, failure: Failure, resources: ResourcesUsed) {
+        if self.run.doomed.contains(&step) {
+            return self.happened(What::StepCancelled { step });
+        }
+        let tally = &self.run.tallies[step as usize];
+        let lost = failure.class == FailureClass::WorkerLost;
+        let workers_lost = if lost { tally.workers_lost + 1 } else { 0 };
+        let counted = tally.failures + 1;
+        let again = self.run.instance(step).and_then(|instance| {
+            let policy = &instance.retry;
+            let again = backoff::tries_again(policy, failure.class, counted, workers_lost)
+                || self.run.has(Fault::RetryForEver) && policy.max_attempts > 1;
+            let delay = || backoff::delay(policy, counted, self.run.definition.seed, step, attempt);
+            again.then(delay)
+        });
+        let retry_at = again.map(|delay| self.now.plus(delay));
+        self.happened(What::AttemptFailed { step, attempt, failure, retry_at, resources });
+    }
+
+    fn lost(&mut self, step: InstanceIx, attempt: u32) {
+        if self.run.doomed.contains(&step) {
+            return self.happened(What::StepCancelled { step });
+        }
+        let most = if self.run.has(Fault::CountLost) { 1 } else { LOSSES_AT_MOST };
+        if self.run.tallies[step as usize].losses < most {
+            return self.happened(What::AttemptLost { step, attempt });
+        }
+        let failure = Failure::new(
+            FailureClass::WorkerLost,
+            format!("its engine ended {} times in a row while it ran, so it may be the cause", most + 1),
+        );
+        let resources = ResourcesUsed::default();
+        self.happened(What::AttemptFailed { step, attempt, failure, retry_at: None, resources });
+    }
+
+    /// Decides what state alone makes due: judged steps, and the end of the run.
+    fn conclude(&mut self) {
+        while let Some((step, verdict)) = self.run.pending.pop_first() {
+            match verdict {
+                Verdict::Ask => self.happened(What::ApprovalAsked { step }),
+                Verdict::Skip(because) => self.happened(What::StepSkipped { step, because }),
+                Verdict::Reject(failure) => self.happened(What::StepRejected { step, failure }),
+                Verdict::Cancel => self.happened(What::StepCancelled { step }),
+                // A start is no event; such a verdict is not kept.
+                Verdict::Start => {}
+            }
+        }
+        let begun = self.run.started.is_some() || self.run.is_cancelled();
+        let early = usize::from(self.run.has(Fault::EndEarly));
+        if begun && self.run.ended.is_none() && self.run.open <= early {
+            let outcome = self.run.outcome();
+            self.happened(What::RunEnded { outcome });
+        }
+    }
+}
+
+impl Run {
+    fn queue_has(&self, ix: InstanceIx) -> bool {
+        (ix as usize) < self.steps.len() && self.queue.contains(&self.graph, ix)
+    }
+
+    /// What final states make of the run. A hook of one step cannot make it worse than that step
+    /// did; one that ends the run can.
+    fn outcome(&self) -> RunOutcome {
+        let mut cancelled = self.started.is_none();
+        for (instance, state) in self.definition.instances.iter().zip(&self.steps) {
+            let counts =
+                !instance.continue_on_error && !matches!(instance.hook, Some(Hook::OnFailure(_)));
+            match state {
+                StepState::Failed { .. } if counts => return RunOutcome::Failed,
+                StepState::Cancelled => cancelled = true,
+                _ => {}
+            }
+        }
+        if cancelled && self.is_cancelled() { RunOutcome::Cancelled } else { RunOutcome::Succeeded }
+    }
+}

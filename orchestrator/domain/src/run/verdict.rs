@@ -1,0 +1,153 @@
+//! What becomes of an instance once everything it waits for is over.
+
+use super::context::RunContext;
+use super::definition::{BoundInput, Condition, Hook, Instance, InstanceIx};
+use super::event::SkipReason;
+use super::planted::Fault;
+use super::state::StepState;
+use super::{Run, context};
+use std::collections::BTreeSet;
+use trainyard_contract::FailureClass;
+use trainyard_contract::task::Failure;
+
+/// The answer of [`Run::judge`].
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// It may be launched.
+    Start,
+    /// People are to be asked first.
+    Ask,
+    Skip(SkipReason),
+    Reject(Failure),
+    /// Not a judgement: its run, or its matrix, is being given up.
+    Cancel,
+}
+
+/// What an instance that is over means for those below it.
+enum Passage {
+    /// It has what it was to make.
+    Open,
+    /// Order is satisfied, data there is none: skipped, or failed and allowed to.
+    NoData,
+    /// Nothing below may run; the step where it began.
+    Blocked(InstanceIx),
+    /// Left out by `--select`, and no earlier result was taken for it.
+    NotSelected,
+}
+
+impl Run {
+    /// Blocked beats everything, so that a step skipped by its own condition does not open the way
+    /// past a gate that failed above it; missing data beats the condition, which may speak of it.
+    pub(super) fn judge(&self, ix: InstanceIx) -> Verdict {
+        let Some(instance) = self.instance(ix) else { return Verdict::Start };
+        if let Some(Hook::OnFailure(target)) = instance.hook
+            && !matches!(self.step(target), StepState::Failed { .. })
+        {
+            return Verdict::Skip(SkipReason::NotNeeded);
+        }
+        let reuse_only = self.tallies[ix as usize].reuse_only;
+        match self.look_upstream(instance) {
+            Err(_) if reuse_only => return Verdict::Skip(SkipReason::NotSelected),
+            Err(verdict) => return verdict,
+            Ok(()) => {}
+        }
+        let holds = match &instance.condition {
+            Condition::Always => Ok(true),
+            Condition::Never(_) => Ok(false),
+            Condition::When(text) => context::holds(text, &RunContext::new(self, ix)),
+        };
+        match holds {
+            Err(failure) => Verdict::Reject(failure),
+            Ok(false) if !self.has(Fault::RunFalseCondition) => Verdict::Skip(SkipReason::Condition),
+            _ if instance.approval.is_none() => Verdict::Start,
+            // An earlier approval does not count for another run.
+            _ if reuse_only => Verdict::Skip(SkipReason::NotSelected),
+            _ => Verdict::Ask,
+        }
+    }
+
+    fn look_upstream(&self, instance: &Instance) -> Result<(), Verdict> {
+        let is_hook = instance.hook.is_some();
+        let mut collected = None;
+        let mut without_data = None;
+        let mut not_selected = None;
+        for edge in &instance.upstream {
+            match self.passage(edge.instance) {
+                Passage::Open => continue,
+                Passage::Blocked(root) if !is_hook => {
+                    return Err(Verdict::Skip(SkipReason::UpstreamFailed { step: root }));
+                }
+                Passage::NotSelected if !is_hook => {
+                    not_selected.get_or_insert(edge.instance);
+                }
+                _ => {}
+            }
+            let drops_out =
+                || collected.get_or_insert_with(|| only_collected(instance)).contains(&edge.instance);
+            if edge.data && without_data.is_none() && !drops_out() {
+                without_data = Some(edge.instance);
+            }
+        }
+        if let Some(missing) = not_selected {
+            let name = self.instance(missing).map_or("?", |instance| instance.name.as_str());
+            let failure = Failure {
+                help: Some(format!("select it as well: `--select +{}`", instance.step)),
+                ..Failure::new(
+                    FailureClass::Rejected,
+                    format!("it needs `{name}`, which was not selected and has no earlier result to take"),
+                )
+            };
+            return Err(Verdict::Reject(failure));
+        }
+        for input in instance.inputs.values() {
+            if let BoundInput::Collected { instances: cells, .. } = input
+                && let Some(first) = cells.first()
+                && !cells.iter().any(|cell| matches!(self.passage(*cell), Passage::Open))
+            {
+                without_data.get_or_insert(*first);
+            }
+        }
+        match without_data {
+            Some(step) if !self.has(Fault::ForgetSkippedData) => {
+                Err(Verdict::Skip(SkipReason::Upstream { step }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn passage(&self, ix: InstanceIx) -> Passage {
+        let may_fail = self.instance(ix).is_some_and(|instance| instance.continue_on_error);
+        match self.step(ix) {
+            StepState::Succeeded { .. } => Passage::Open,
+            StepState::Skipped { because: SkipReason::UpstreamFailed { .. } } | StepState::Failed { .. }
+                if self.has(Fault::ForgetFailedUpstream) =>
+            {
+                Passage::Open
+            }
+            StepState::Skipped { because: SkipReason::UpstreamFailed { step } } => Passage::Blocked(*step),
+            StepState::Skipped { because: SkipReason::NotSelected } => Passage::NotSelected,
+            StepState::Skipped { .. } if self.has(Fault::SkipBlocksOrder) => Passage::Blocked(ix),
+            StepState::Skipped { .. } => Passage::NoData,
+            StepState::Failed { .. } | StepState::Cancelled if may_fail => Passage::NoData,
+            state if self.has(Fault::StartBeforeNeeds) && !state.is_final() => Passage::Open,
+            _ => Passage::Blocked(ix),
+        }
+    }
+}
+
+/// Cells that an instance takes as part of a whole matrix and in no other way: one of these without
+/// a result drops out.
+fn only_collected(instance: &Instance) -> BTreeSet<InstanceIx> {
+    let mut cells = BTreeSet::new();
+    for input in instance.inputs.values() {
+        if let BoundInput::Collected { instances, .. } = input {
+            cells.extend(instances.iter().copied());
+        }
+    }
+    for input in instance.inputs.values() {
+        if let BoundInput::Output { instance, .. } = input {
+            cells.remove(instance);
+        }
+    }
+    cells
+}
