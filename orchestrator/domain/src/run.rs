@@ -21,6 +21,8 @@ mod state;
 mod verdict;
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 
 pub use approval::AnswerRefused;
@@ -116,7 +118,10 @@ impl Run {
     pub fn new(id: RunId, definition: Arc<RunDefinition>) -> Result<Self, InvalidDefinition> {
         let graph = Graph::of(&definition)?;
         let count = definition.instances.len();
-        let tallies = graph.waits_for.iter().map(|edges| Tally { waits_for: *edges, ..Tally::default() });
+        let tallies = graph.waits_for.iter().map(|edges| Tally {
+            waits_for: *edges,
+            ..Tally::default()
+        });
         Ok(Self {
             id,
             steps: vec![StepState::Waiting; count],
@@ -223,7 +228,9 @@ impl Run {
 
     /// Live attempts whose result is not wanted any more.
     pub fn to_kill(&self) -> impl Iterator<Item = (InstanceIx, u32)> {
-        self.doomed.iter().filter_map(|ix| self.running.get(ix).map(|attempt| (*ix, *attempt)))
+        self.doomed
+            .iter()
+            .filter_map(|ix| self.running.get(ix).map(|attempt| (*ix, *attempt)))
     }
 
     /// Gates that wait for people.
@@ -245,7 +252,9 @@ impl Run {
 
     /// The attempt an instance would start next.
     pub fn next_attempt(&self, ix: InstanceIx) -> u32 {
-        self.tallies.get(ix as usize).map_or(1, |tally| tally.attempts + 1)
+        self.tallies
+            .get(ix as usize)
+            .map_or(1, |tally| tally.attempts + 1)
     }
 
     fn instance(&self, ix: InstanceIx) -> Option<&Instance> {

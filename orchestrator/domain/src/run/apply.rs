@@ -60,11 +60,19 @@ impl Run {
                 self.queue.start(&self.graph, ix);
                 self.tallies[ix as usize].attempts = *attempt;
                 self.running.insert(ix, *attempt);
-                self.steps[ix as usize] = StepState::Running { attempt: *attempt, since: at };
+                self.steps[ix as usize] = StepState::Running {
+                    attempt: *attempt,
+                    since: at,
+                };
             }
-            What::AttemptSucceeded { attempt, outputs, metrics, headline, resources, .. }
-                if self.runs(ix, *attempt) =>
-            {
+            What::AttemptSucceeded {
+                attempt,
+                outputs,
+                metrics,
+                headline,
+                resources,
+                ..
+            } if self.runs(ix, *attempt) => {
                 let state = StepState::Succeeded {
                     outputs: outputs.clone(),
                     metrics: metrics.clone(),
@@ -75,7 +83,12 @@ impl Run {
                 };
                 self.settle(ix, state);
             }
-            What::AttemptFailed { attempt, failure, retry_at, .. } if self.runs(ix, *attempt) => {
+            What::AttemptFailed {
+                attempt,
+                failure,
+                retry_at,
+                ..
+            } if self.runs(ix, *attempt) => {
                 let tally = &mut self.tallies[ix as usize];
                 tally.failures += 1;
                 tally.losses = 0;
@@ -88,7 +101,10 @@ impl Run {
                         if !self.has(Fault::LoseWakeUp) {
                             self.timers.insert((*until, ix));
                         }
-                        self.steps[ix as usize] = StepState::Retrying { attempt: *attempt, until: *until };
+                        self.steps[ix as usize] = StepState::Retrying {
+                            attempt: *attempt,
+                            until: *until,
+                        };
                     }
                     None => self.fail(ix, failure.clone()),
                 }
@@ -99,9 +115,13 @@ impl Run {
                 self.steps[ix as usize] = StepState::Ready;
                 self.queue.put(&self.graph, ix);
             }
-            What::StepReused { outputs, metrics, headline, from, .. }
-                if startable || self.started.is_none() && *self.step(ix) == StepState::Waiting =>
-            {
+            What::StepReused {
+                outputs,
+                metrics,
+                headline,
+                from,
+                ..
+            } if startable || self.started.is_none() && *self.step(ix) == StepState::Waiting => {
                 let state = StepState::Succeeded {
                     outputs: outputs.clone(),
                     metrics: metrics.clone(),
@@ -113,7 +133,12 @@ impl Run {
                 self.settle(ix, state);
             }
             What::StepSkipped { because, .. } if startable || *self.step(ix) == StepState::Waiting => {
-                self.settle(ix, StepState::Skipped { because: because.clone() });
+                self.settle(
+                    ix,
+                    StepState::Skipped {
+                        because: because.clone(),
+                    },
+                );
             }
             What::StepRejected { failure, .. } if startable || *self.step(ix) == StepState::Waiting => {
                 self.fail(ix, failure.clone());
@@ -121,34 +146,62 @@ impl Run {
             What::ApprovalAsked { .. } if *self.step(ix) == StepState::Waiting => {
                 self.pending.remove(&ix);
                 self.awaiting.insert(ix);
-                let expires = self.instance(ix).and_then(|i| i.approval.as_ref()).and_then(|rule| rule.expires);
+                let expires = self
+                    .instance(ix)
+                    .and_then(|i| i.approval.as_ref())
+                    .and_then(|rule| rule.expires);
                 if let Some(span) = expires {
                     self.timers.insert((at.plus(span), ix));
                 }
-                self.steps[ix as usize] = StepState::AwaitingApproval { since: at, approvals: Vec::new() };
+                self.steps[ix as usize] = StepState::AwaitingApproval {
+                    since: at,
+                    approvals: Vec::new(),
+                };
             }
-            What::ApprovalGiven { by, role, approve, comment, .. } => {
+            What::ApprovalGiven {
+                by,
+                role,
+                approve,
+                comment,
+                ..
+            } => {
                 let needed = match self.instance(ix).and_then(|instance| instance.approval.as_ref()) {
                     Some(_) if self.has(Fault::ApproveAlone) => 1,
                     Some(rule) => rule.min_approvals as usize,
                     None => return,
                 };
-                let StepState::AwaitingApproval { approvals, .. } = &mut self.steps[ix as usize] else { return };
+                let StepState::AwaitingApproval { approvals, .. } = &mut self.steps[ix as usize] else {
+                    return;
+                };
                 if *approve {
-                    approvals.push(Approval { by: by.clone(), role: role.clone(), at, comment: comment.clone() });
+                    approvals.push(Approval {
+                        by: by.clone(),
+                        role: role.clone(),
+                        at,
+                        comment: comment.clone(),
+                    });
                     if approvals.len() >= needed {
                         self.approved(ix);
                     }
                 } else {
-                    let said = comment.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
-                    self.fail(ix, Failure::new(FailureClass::GateFailed, format!("rejected by {by}{said}")));
+                    let said = comment
+                        .as_deref()
+                        .map(|text| format!(": {text}"))
+                        .unwrap_or_default();
+                    self.fail(
+                        ix,
+                        Failure::new(FailureClass::GateFailed, format!("rejected by {by}{said}")),
+                    );
                 }
             }
             What::ApprovalExpired { approve, .. } if self.awaiting.contains(&ix) => {
                 if *approve {
                     self.approved(ix);
                 } else {
-                    self.fail(ix, Failure::new(FailureClass::GateFailed, "nobody approved it in time"));
+                    self.fail(
+                        ix,
+                        Failure::new(FailureClass::GateFailed, "nobody approved it in time"),
+                    );
                 }
             }
             What::StepCancelled { .. } if !self.step(ix).is_final() => self.settle(ix, StepState::Cancelled),
@@ -168,7 +221,10 @@ impl Run {
         if self.started.is_some() {
             return;
         }
-        self.started = Some(Started { by: by.to_owned(), at });
+        self.started = Some(Started {
+            by: by.to_owned(),
+            at,
+        });
         for ix in reuse_only {
             if let Some(tally) = self.tallies.get_mut(*ix as usize) {
                 tally.reuse_only = true;
@@ -222,7 +278,10 @@ impl Run {
             }
             StepState::AwaitingApproval { since, .. } => {
                 self.awaiting.remove(&ix);
-                let expires = self.instance(ix).and_then(|i| i.approval.as_ref()).and_then(|rule| rule.expires);
+                let expires = self
+                    .instance(ix)
+                    .and_then(|i| i.approval.as_ref())
+                    .and_then(|rule| rule.expires);
                 if let Some(span) = expires {
                     self.timers.remove(&(since.plus(span), ix));
                 }
@@ -233,15 +292,18 @@ impl Run {
     }
 
     fn approved(&mut self, ix: InstanceIx) {
-        let StepState::AwaitingApproval { approvals, .. } = &self.steps[ix as usize] else { return };
+        let StepState::AwaitingApproval { approvals, .. } = &self.steps[ix as usize] else {
+            return;
+        };
         let names: Vec<&str> = approvals.iter().map(|approval| approval.by.as_str()).collect();
         let headline = match names.as_slice() {
             [] => "approved, since nobody objected in time".to_owned(),
             names => format!("approved by {}", names.join(", ")),
         };
         // Approval is all the work of a gate; any other step may start now.
-        let is_gate =
-            self.instance(ix).is_some_and(|i| i.runner == RunnerKind::Orchestrator);
+        let is_gate = self
+            .instance(ix)
+            .is_some_and(|i| i.runner == RunnerKind::Orchestrator);
         if is_gate {
             let state = StepState::Succeeded {
                 outputs: Default::default(),
@@ -262,7 +324,9 @@ impl Run {
     fn fail(&mut self, ix: InstanceIx, failure: Failure) {
         let attempts = self.tallies[ix as usize].attempts;
         self.settle(ix, StepState::Failed { attempts, failure });
-        let Some(group) = self.graph.group_of[ix as usize] else { return };
+        let Some(group) = self.graph.group_of[ix as usize] else {
+            return;
+        };
         if !self.graph.groups[group as usize].fail_fast || !self.tripped.insert(group) {
             return;
         }
@@ -294,7 +358,10 @@ impl Run {
         self.leave(ix);
         self.steps[ix as usize] = state;
         self.open = self.open.saturating_sub(1);
-        if self.instance(ix).is_some_and(|instance| instance.hook != Some(Hook::Finally)) {
+        if self
+            .instance(ix)
+            .is_some_and(|instance| instance.hook != Some(Hook::Finally))
+        {
             self.open_before_finally = self.open_before_finally.saturating_sub(1);
         }
         let graph = self.graph.clone();
@@ -328,12 +395,19 @@ impl Run {
     pub(super) fn to_run_again(&self) -> Vec<bool> {
         let mut again = vec![false; self.steps.len()];
         for &ix in &self.graph.order {
-            let Some(instance) = self.instance(ix) else { continue };
-            let from_above = |again: &[bool]| instance.upstream.iter().any(|edge| again[edge.instance as usize]);
+            let Some(instance) = self.instance(ix) else {
+                continue;
+            };
+            let from_above =
+                |again: &[bool]| instance.upstream.iter().any(|edge| again[edge.instance as usize]);
             let ended_badly = match self.step(ix) {
                 StepState::Failed { .. } | StepState::Cancelled => true,
-                StepState::Skipped { because: SkipReason::UpstreamFailed { .. } } => true,
-                StepState::Skipped { because: SkipReason::NotSelected } => false,
+                StepState::Skipped {
+                    because: SkipReason::UpstreamFailed { .. },
+                } => true,
+                StepState::Skipped {
+                    because: SkipReason::NotSelected,
+                } => false,
                 StepState::Skipped { .. } => from_above(&again),
                 _ => false,
             };
@@ -343,7 +417,10 @@ impl Run {
             };
         }
         if again.contains(&true) {
-            self.graph.finally.iter().for_each(|hook| again[*hook as usize] = true);
+            self.graph
+                .finally
+                .iter()
+                .for_each(|hook| again[*hook as usize] = true);
         }
         again
     }
@@ -356,9 +433,19 @@ impl Run {
         for (ix, _) in again.iter().enumerate().filter(|(_, again)| **again) {
             self.leave(ix as InstanceIx);
             self.steps[ix] = StepState::Waiting;
-            let Tally { attempts, reuse_only, .. } = self.tallies[ix];
-            let attempts = if self.has(Fault::ReuseAttemptNumber) { 0 } else { attempts };
-            self.tallies[ix] = Tally { attempts, reuse_only, ..Tally::default() };
+            let Tally {
+                attempts, reuse_only, ..
+            } = self.tallies[ix];
+            let attempts = if self.has(Fault::ReuseAttemptNumber) {
+                0
+            } else {
+                attempts
+            };
+            self.tallies[ix] = Tally {
+                attempts,
+                reuse_only,
+                ..Tally::default()
+            };
         }
         self.open = 0;
         self.open_before_finally = 0;
@@ -368,7 +455,10 @@ impl Run {
                 continue;
             }
             self.open += 1;
-            if self.instance(ix).is_some_and(|instance| instance.hook != Some(Hook::Finally)) {
+            if self
+                .instance(ix)
+                .is_some_and(|instance| instance.hook != Some(Hook::Finally))
+            {
                 self.open_before_finally += 1;
             }
             for below in graph.downstream(ix) {

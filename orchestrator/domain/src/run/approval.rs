@@ -38,20 +38,35 @@ impl Run {
         role: Option<&str>,
         is_author: bool,
     ) -> Result<(), AnswerRefused> {
-        let Some(instance) = self.instance(ix) else { return Err(AnswerRefused::NoSuchStep) };
+        let Some(instance) = self.instance(ix) else {
+            return Err(AnswerRefused::NoSuchStep);
+        };
         let name = || instance.name.clone();
         let (StepState::AwaitingApproval { approvals, .. }, Some(rule)) = (self.step(ix), &instance.approval)
         else {
-            return Err(AnswerRefused::NotAsked { instance: name(), state: self.step(ix).word() });
+            return Err(AnswerRefused::NotAsked {
+                instance: name(),
+                state: self.step(ix).word(),
+            });
         };
-        if !rule.roles.is_empty() && !role.is_some_and(|role| rule.roles.iter().any(|wanted| wanted == role)) {
-            return Err(AnswerRefused::WrongRole { instance: name(), roles: rule.roles.clone() });
+        if !rule.roles.is_empty() && !role.is_some_and(|role| rule.roles.iter().any(|wanted| wanted == role))
+        {
+            return Err(AnswerRefused::WrongRole {
+                instance: name(),
+                roles: rule.roles.clone(),
+            });
         }
         if rule.not_author && is_author {
-            return Err(AnswerRefused::Author { instance: name(), by: by.to_owned() });
+            return Err(AnswerRefused::Author {
+                instance: name(),
+                by: by.to_owned(),
+            });
         }
         if approvals.iter().any(|approval| approval.by == by) {
-            return Err(AnswerRefused::Twice { instance: name(), by: by.to_owned() });
+            return Err(AnswerRefused::Twice {
+                instance: name(),
+                by: by.to_owned(),
+            });
         }
         Ok(())
     }

@@ -12,7 +12,12 @@ pub(super) const LOSSES_AT_MOST: u32 = 5;
 /// Whether to try again after a failure of this class. `counted`: failures that count since the step
 /// last began afresh, this one included; `workers_lost`: how many of the last ones in a row were
 /// lost workers, this one included.
-pub(super) fn tries_again(policy: &RetryPolicy, class: FailureClass, counted: u32, workers_lost: u32) -> bool {
+pub(super) fn tries_again(
+    policy: &RetryPolicy,
+    class: FailureClass,
+    counted: u32,
+    workers_lost: u32,
+) -> bool {
     let by_policy = policy.when.contains(&class) && counted < policy.max_attempts;
     by_policy || (class == FailureClass::WorkerLost && workers_lost < WORKERS_LOST_AT_MOST)
 }
@@ -68,9 +73,18 @@ mod tests {
     #[test]
     fn the_delay_grows_as_the_policy_says_up_to_its_limit() {
         assert_eq!(delays(&policy(Backoff::Constant, 0.0)), [100; 6]);
-        assert_eq!(delays(&policy(Backoff::Linear, 0.0)), [100, 200, 300, 400, 500, 600]);
-        assert_eq!(delays(&policy(Backoff::Exponential, 0.0)), [100, 200, 400, 800, 1000, 1000]);
-        assert_eq!(delay(&policy(Backoff::Exponential, 0.0), u32::MAX, 7, 0, 1), Millis(1000));
+        assert_eq!(
+            delays(&policy(Backoff::Linear, 0.0)),
+            [100, 200, 300, 400, 500, 600]
+        );
+        assert_eq!(
+            delays(&policy(Backoff::Exponential, 0.0)),
+            [100, 200, 400, 800, 1000, 1000]
+        );
+        assert_eq!(
+            delay(&policy(Backoff::Exponential, 0.0), u32::MAX, 7, 0, 1),
+            Millis(1000)
+        );
     }
 
     #[test]
@@ -81,13 +95,22 @@ mod tests {
         assert!(varied.iter().any(|ms| *ms < 60) && varied.iter().any(|ms| *ms > 140));
         let mean = varied.iter().sum::<u64>() / 1000;
         assert!((95..=105).contains(&mean), "{mean}");
-        assert_eq!(varied, (0..1000).map(|ix| delay(&policy, 1, 7, ix, 1).0).collect::<Vec<_>>());
+        assert_eq!(
+            varied,
+            (0..1000)
+                .map(|ix| delay(&policy, 1, 7, ix, 1).0)
+                .collect::<Vec<_>>()
+        );
     }
 
     #[test]
     fn senseless_policies_give_a_delay_within_bounds() {
         for factor in [f64::NAN, f64::INFINITY, -3.0, 0.0] {
-            let policy = RetryPolicy { factor, jitter: f64::NAN, ..policy(Backoff::Exponential, 0.0) };
+            let policy = RetryPolicy {
+                factor,
+                jitter: f64::NAN,
+                ..policy(Backoff::Exponential, 0.0)
+            };
             for n in [0, 1, 2, u32::MAX] {
                 assert!(delay(&policy, n, 1, 1, 1) <= Millis(1000));
             }

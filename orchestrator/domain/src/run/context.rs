@@ -27,7 +27,10 @@ impl Context for RunContext<'_> {
         let definition = &self.run.definition;
         Some(match name {
             "params" => {
-                let values = definition.params.iter().map(|(name, bound)| (name.clone(), bound.value.clone()));
+                let values = definition
+                    .params
+                    .iter()
+                    .map(|(name, bound)| (name.clone(), bound.value.clone()));
                 Value::Object(values.collect())
             }
             "vars" => Value::Object(definition.vars.clone()),
@@ -62,11 +65,16 @@ impl Context for RunContext<'_> {
 
 /// One instance as a value: `{status, matrix, outputs, metrics}`.
 fn seen(run: &Run, ix: InstanceIx) -> Value {
-    let matrix = run.instance(ix).map(|instance| instance.matrix.clone()).unwrap_or_default();
+    let matrix = run
+        .instance(ix)
+        .map(|instance| instance.matrix.clone())
+        .unwrap_or_default();
     let state = run.step(ix);
     let mut value = json!({ "status": state.word(), "matrix": matrix });
     if let StepState::Succeeded { outputs, metrics, .. } = state {
-        let outputs = outputs.iter().map(|(name, output)| (name.clone(), output_value(output)));
+        let outputs = outputs
+            .iter()
+            .map(|(name, output)| (name.clone(), output_value(output)));
         value["outputs"] = Value::Object(outputs.collect());
         value["metrics"] = json!(metrics);
     }
@@ -92,9 +100,13 @@ fn output_value(output: &OutputValue) -> Value {
 pub(super) fn holds(text: &str, context: &RunContext<'_>) -> Result<bool, Failure> {
     let failure = |causes| Failure {
         causes,
-        ..Failure::new(FailureClass::Rejected, format!("could not evaluate its condition `{text}`"))
+        ..Failure::new(
+            FailureClass::Rejected,
+            format!("could not evaluate its condition `{text}`"),
+        )
     };
-    let evaluate = |text: &str| -> Result<Value, ExpressionError> { expression::parse(text)?.evaluate(context) };
+    let evaluate =
+        |text: &str| -> Result<Value, ExpressionError> { expression::parse(text)?.evaluate(context) };
     match evaluate(text) {
         Ok(Value::Bool(holds)) => Ok(holds),
         Ok(other) => Err(failure(vec![format!("it is {other}, neither true nor false")])),
@@ -126,7 +138,9 @@ impl Run {
     pub fn render_instance(&self, ix: InstanceIx) -> Result<Rendered, RenderError> {
         let with = self.render_with(ix)?;
         let process = self.instance(ix).and_then(|instance| instance.process.as_ref());
-        let process = process.map(|process| self.render_process(ix, process)).transpose()?;
+        let process = process
+            .map(|process| self.render_process(ix, process))
+            .transpose()?;
         Ok(Rendered { with, process })
     }
 
@@ -141,7 +155,11 @@ impl Run {
         };
         Ok(ProcessSpec {
             argv: process.argv.iter().map(text).collect::<Result<_, _>>()?,
-            env: process.env.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect::<Result<_, _>>()?,
+            env: process
+                .env
+                .iter()
+                .map(|(name, value)| Ok((name.clone(), text(value)?)))
+                .collect::<Result<_, _>>()?,
             secrets: process.secrets.clone(),
             image: process.image.clone(),
         })

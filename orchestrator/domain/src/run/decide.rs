@@ -17,9 +17,15 @@ use trainyard_contract::{ContentHash, FailureClass, OutputValue, RunId, Timestam
 pub enum Input {
     /// Begin. With `select`, everything else is left out, except hooks; what the selected ones need
     /// becomes ready as usual but can only take an earlier result: launching it skips it.
-    Start { by: String, select: Option<BTreeSet<InstanceIx>> },
+    Start {
+        by: String,
+        select: Option<BTreeSet<InstanceIx>>,
+    },
     /// A ready instance is prepared; the attempt that begins is in the event.
-    Launch { step: InstanceIx, key: Option<ContentHash> },
+    Launch {
+        step: InstanceIx,
+        key: Option<ContentHash>,
+    },
     /// A ready instance has an earlier result of the same key. Also taken before the start.
     Reuse {
         step: InstanceIx,
@@ -40,7 +46,12 @@ pub enum Input {
         headline: Option<String>,
         resources: ResourcesUsed,
     },
-    Failed { step: InstanceIx, attempt: u32, failure: Failure, resources: ResourcesUsed },
+    Failed {
+        step: InstanceIx,
+        attempt: u32,
+        failure: Failure,
+        resources: ResourcesUsed,
+    },
     /// The attempt died with its engine. One whose worker died under it is `Failed` with the class
     /// `worker_lost`.
     Lost { step: InstanceIx, attempt: u32 },
@@ -66,7 +77,11 @@ impl Run {
     /// Decides, applies and returns events. The same state, time and input give the same events, and
     /// their replay gives the same state. What comes late, twice or makes no sense gives none.
     pub fn decide(&mut self, now: Timestamp, input: Input) -> Vec<Event> {
-        let mut deciding = Deciding { run: self, now, events: Vec::new() };
+        let mut deciding = Deciding {
+            run: self,
+            now,
+            events: Vec::new(),
+        };
         deciding.run.hear_clock(now);
         deciding.expire();
         deciding.answer(input);
@@ -81,9 +96,17 @@ impl Run {
         let set_back = now < self.clock;
         self.clock = now;
         let due: Vec<(Timestamp, InstanceIx)> = if set_back {
-            self.timers.iter().filter(|timer| self.is_over(**timer)).copied().collect()
+            self.timers
+                .iter()
+                .filter(|timer| self.is_over(**timer))
+                .copied()
+                .collect()
         } else {
-            self.timers.iter().take_while(|(at, _)| *at <= now).copied().collect()
+            self.timers
+                .iter()
+                .take_while(|(at, _)| *at <= now)
+                .copied()
+                .collect()
         };
         for (at, ix) in due {
             if matches!(self.step(ix), StepState::Retrying { .. }) {
@@ -100,6 +123,7 @@ impl Run {
     fn may_launch(&self, ix: InstanceIx) -> bool {
         (ix as usize) < self.steps.len()
             && (self.queue.contains(&self.graph, ix)
+                || self.has(Fault::IgnoreMaxParallel) && *self.step(ix) == StepState::Ready
                 || self.has(Fault::StartTwice) && self.running.contains_key(&ix))
     }
 }
@@ -120,10 +144,18 @@ impl Deciding<'_> {
 
     /// Approvals whose time is over.
     fn expire(&mut self) {
-        let due: Vec<InstanceIx> =
-            self.run.timers.iter().take_while(|(at, _)| *at <= self.now).map(|(_, ix)| *ix).collect();
+        let due: Vec<InstanceIx> = self
+            .run
+            .timers
+            .iter()
+            .take_while(|(at, _)| *at <= self.now)
+            .map(|(_, ix)| *ix)
+            .collect();
         for step in due {
-            let rule = self.run.instance(step).and_then(|instance| instance.approval.as_ref());
+            let rule = self
+                .run
+                .instance(step)
+                .and_then(|instance| instance.approval.as_ref());
             if let (true, Some(rule)) = (self.run.awaiting.contains(&step), rule) {
                 let approve = rule.on_expire == OnExpire::Approve;
                 self.happened(What::ApprovalExpired { step, approve });
@@ -139,18 +171,35 @@ impl Deciding<'_> {
                     return;
                 }
                 if self.run.tallies[step as usize].reuse_only {
-                    self.happened(What::StepSkipped { step, because: SkipReason::NotSelected });
+                    self.happened(What::StepSkipped {
+                        step,
+                        because: SkipReason::NotSelected,
+                    });
                 } else {
                     let attempt = self.run.next_attempt(step);
                     self.happened(What::AttemptStarted { step, attempt, key });
                 }
             }
-            Input::Reuse { step, key, from, outputs, metrics, headline } => {
+            Input::Reuse {
+                step,
+                key,
+                from,
+                outputs,
+                metrics,
+                headline,
+            } => {
                 let early = self.run.status() == RunStatus::NotStarted
                     && (step as usize) < self.run.steps.len()
                     && !self.run.step(step).is_final();
                 if early || self.run.queue_has(step) {
-                    self.happened(What::StepReused { step, key, from, outputs, metrics, headline });
+                    self.happened(What::StepReused {
+                        step,
+                        key,
+                        from,
+                        outputs,
+                        metrics,
+                        headline,
+                    });
                 }
             }
             Input::Reject { step, failure } => {
@@ -158,13 +207,31 @@ impl Deciding<'_> {
                     self.happened(What::StepRejected { step, failure });
                 }
             }
-            Input::Succeeded { step, attempt, outputs, metrics, headline, resources } => {
+            Input::Succeeded {
+                step,
+                attempt,
+                outputs,
+                metrics,
+                headline,
+                resources,
+            } => {
                 if self.run.runs(step, attempt) {
-                    // The number that runs is the one asked for; see `runs`.
-                    self.happened(What::AttemptSucceeded { step, attempt, outputs, metrics, headline, resources });
+                    self.happened(What::AttemptSucceeded {
+                        step,
+                        attempt,
+                        outputs,
+                        metrics,
+                        headline,
+                        resources,
+                    });
                 }
             }
-            Input::Failed { step, attempt, failure, resources } => {
+            Input::Failed {
+                step,
+                attempt,
+                failure,
+                resources,
+            } => {
                 if self.run.runs(step, attempt) {
                     self.failed(step, attempt, failure, resources);
                 }
@@ -174,9 +241,26 @@ impl Deciding<'_> {
                     self.lost(step, attempt);
                 }
             }
-            Input::Answer { step, by, role, approve, comment, is_author } => {
-                if self.run.judge_answer(step, &by, role.as_deref(), is_author).is_ok() {
-                    self.happened(What::ApprovalGiven { step, by, role, approve, comment });
+            Input::Answer {
+                step,
+                by,
+                role,
+                approve,
+                comment,
+                is_author,
+            } => {
+                if self
+                    .run
+                    .judge_answer(step, &by, role.as_deref(), is_author)
+                    .is_ok()
+                {
+                    self.happened(What::ApprovalGiven {
+                        step,
+                        by,
+                        role,
+                        approve,
+                        comment,
+                    });
                 }
             }
             Input::Cancel { by } => {
@@ -185,7 +269,8 @@ impl Deciding<'_> {
                 }
             }
             Input::Retry { by } => {
-                if matches!(self.run.status(), RunStatus::Ended(_)) && self.run.to_run_again().contains(&true) {
+                if matches!(self.run.status(), RunStatus::Ended(_)) && self.run.to_run_again().contains(&true)
+                {
                     self.happened(What::RetryAsked { by });
                 }
             }
@@ -198,23 +283,33 @@ impl Deciding<'_> {
             return;
         }
         let Some(select) = select else {
-            return self.happened(What::RunStarted { by, reuse_only: Vec::new() });
+            return self.happened(What::RunStarted {
+                by,
+                reuse_only: Vec::new(),
+            });
         };
         let mut needed = BTreeSet::new();
         let mut left: Vec<InstanceIx> = select.iter().copied().collect();
         while let Some(ix) = left.pop() {
             let upstream = self.run.instance(ix).map(|instance| instance.upstream.as_slice());
             let new = upstream.unwrap_or_default().iter().map(|edge| edge.instance);
-            left.extend(new.filter(|ix| !select.contains(ix) && needed.insert(*ix)));
+            let open = new.filter(|ix| !select.contains(ix) && !self.run.step(*ix).is_final());
+            left.extend(open.filter(|ix| needed.insert(*ix)));
         }
         let left_out: Vec<InstanceIx> = (0..self.run.steps.len() as InstanceIx)
             .filter(|ix| !select.contains(ix) && !needed.contains(ix))
             .filter(|ix| !self.run.is_hook(*ix) && !self.run.step(*ix).is_final())
             .collect();
-        needed.retain(|ix| !self.run.is_hook(*ix) && !self.run.step(*ix).is_final());
-        self.happened(What::RunStarted { by, reuse_only: needed.into_iter().collect() });
+        needed.retain(|ix| !self.run.is_hook(*ix));
+        self.happened(What::RunStarted {
+            by,
+            reuse_only: needed.into_iter().collect(),
+        });
         for step in left_out {
-            self.happened(What::StepSkipped { step, because: SkipReason::NotSelected });
+            self.happened(What::StepSkipped {
+                step,
+                because: SkipReason::NotSelected,
+            });
         }
     }
 
@@ -234,23 +329,42 @@ impl Deciding<'_> {
             again.then(delay)
         });
         let retry_at = again.map(|delay| self.now.plus(delay));
-        self.happened(What::AttemptFailed { step, attempt, failure, retry_at, resources });
+        self.happened(What::AttemptFailed {
+            step,
+            attempt,
+            failure,
+            retry_at,
+            resources,
+        });
     }
 
     fn lost(&mut self, step: InstanceIx, attempt: u32) {
         if self.run.doomed.contains(&step) {
             return self.happened(What::StepCancelled { step });
         }
-        let most = if self.run.has(Fault::CountLost) { 1 } else { LOSSES_AT_MOST };
+        let most = if self.run.has(Fault::CountLost) {
+            1
+        } else {
+            LOSSES_AT_MOST
+        };
         if self.run.tallies[step as usize].losses < most {
             return self.happened(What::AttemptLost { step, attempt });
         }
         let failure = Failure::new(
             FailureClass::WorkerLost,
-            format!("its engine ended {} times in a row while it ran, so it may be the cause", most + 1),
+            format!(
+                "its engine ended {} times in a row while it ran, so it may be the cause",
+                most + 1
+            ),
         );
         let resources = ResourcesUsed::default();
-        self.happened(What::AttemptFailed { step, attempt, failure, retry_at: None, resources });
+        self.happened(What::AttemptFailed {
+            step,
+            attempt,
+            failure,
+            retry_at: None,
+            resources,
+        });
     }
 
     /// Decides what state alone makes due: judged steps, and the end of the run.
@@ -284,14 +398,17 @@ impl Run {
     fn outcome(&self) -> RunOutcome {
         let mut cancelled = self.started.is_none();
         for (instance, state) in self.definition.instances.iter().zip(&self.steps) {
-            let counts =
-                !instance.continue_on_error && !matches!(instance.hook, Some(Hook::OnFailure(_)));
+            let counts = !instance.continue_on_error && !matches!(instance.hook, Some(Hook::OnFailure(_)));
             match state {
                 StepState::Failed { .. } if counts => return RunOutcome::Failed,
                 StepState::Cancelled => cancelled = true,
                 _ => {}
             }
         }
-        if cancelled && self.is_cancelled() { RunOutcome::Cancelled } else { RunOutcome::Succeeded }
+        if cancelled && self.is_cancelled() {
+            RunOutcome::Cancelled
+        } else {
+            RunOutcome::Succeeded
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What a run asks of the world, from state alone: also what a recovery does.
 
-use super::definition::InstanceIx;
 use super::Run;
+use super::definition::InstanceIx;
 use trainyard_contract::Timestamp;
 
 /// Carried out after the events that led to it are committed, perhaps twice: the second time must
@@ -25,9 +25,15 @@ impl Run {
         if self.ended.is_some() {
             return Vec::new();
         }
-        let kills = self.to_kill().map(|(step, attempt)| Action::Kill { step, attempt });
+        let kills = self
+            .to_kill()
+            .map(|(step, attempt)| Action::Kill { step, attempt });
         let launches = self.ready().map(Action::Launch);
         let questions = self.awaiting_approval().map(|step| Action::AskApproval { step });
-        kills.chain(launches).chain(questions).chain(self.next_wake().map(Action::WakeAt)).collect()
+        kills
+            .chain(launches)
+            .chain(questions)
+            .chain(self.next_wake().map(Action::WakeAt))
+            .collect()
     }
 }

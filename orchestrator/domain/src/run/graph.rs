@@ -12,7 +12,11 @@ pub enum InvalidDefinition {
     #[error("a run has at most {} step instances, this one has {found}", InstanceIx::MAX)]
     TooManyInstances { found: usize },
     #[error("`{instance}` refers to instance {index}, but there are {count}")]
-    NoInstance { instance: String, index: InstanceIx, count: usize },
+    NoInstance {
+        instance: String,
+        index: InstanceIx,
+        count: usize,
+    },
     #[error("`{instance}` reads dataset `{dataset}`, which the definition lacks")]
     NoDataset { instance: String, dataset: String },
     #[error("`{instance}` takes data from `{upstream}` without waiting for it")]
@@ -57,7 +61,9 @@ pub(super) struct Cells {
 impl Graph {
     pub(super) fn of(definition: &RunDefinition) -> Result<Self, InvalidDefinition> {
         if definition.version != DEFINITION_VERSION {
-            return Err(InvalidDefinition::Version { found: definition.version });
+            return Err(InvalidDefinition::Version {
+                found: definition.version,
+            });
         }
         let count = definition.instances.len();
         if InstanceIx::try_from(count).is_err() {
@@ -95,8 +101,11 @@ impl Graph {
 
     fn put_in_order(&mut self, definition: &RunDefinition) -> Result<(), InvalidDefinition> {
         let mut left = self.waits_for.clone();
-        let mut next: Vec<InstanceIx> =
-            (0..).zip(&left).filter(|(_, edges)| **edges == 0).map(|(ix, _)| ix).collect();
+        let mut next: Vec<InstanceIx> = (0..)
+            .zip(&left)
+            .filter(|(_, edges)| **edges == 0)
+            .map(|(ix, _)| ix)
+            .collect();
         while let Some(ix) = next.pop() {
             self.order.push(ix);
             for &below in self.downstream(ix) {
@@ -113,14 +122,22 @@ impl Graph {
         };
         let mut seen = BTreeSet::new();
         while seen.insert(at) {
-            at = sources(&definition.instances[at as usize]).find(|ix| is_left(*ix)).unwrap_or(at);
+            at = sources(&definition.instances[at as usize])
+                .find(|ix| is_left(*ix))
+                .unwrap_or(at);
         }
-        Err(InvalidDefinition::Cycle { instance: definition.instances[at as usize].name.clone() })
+        Err(InvalidDefinition::Cycle {
+            instance: definition.instances[at as usize].name.clone(),
+        })
     }
 
     fn measure_heights(&mut self) {
         for &ix in self.order.iter().rev() {
-            let below = self.downstream(ix).iter().map(|&below| self.height[below as usize]).max();
+            let below = self
+                .downstream(ix)
+                .iter()
+                .map(|&below| self.height[below as usize])
+                .max();
             self.height[ix as usize] = 1 + below.unwrap_or(0);
         }
     }
@@ -128,7 +145,10 @@ impl Graph {
     fn gather_cells(&mut self, definition: &RunDefinition) {
         let mut group_of_step: BTreeMap<&str, u32> = BTreeMap::new();
         for (ix, instance) in (0..).zip(&definition.instances) {
-            self.of_step.entry(instance.step.to_string()).or_default().push(ix);
+            self.of_step
+                .entry(instance.step.to_string())
+                .or_default()
+                .push(ix);
             if instance.hook == Some(Hook::Finally) {
                 self.finally.push(ix);
             }
@@ -185,11 +205,14 @@ fn check(definition: &RunDefinition, instance: &Instance) -> Result<(), InvalidD
     let count = definition.instances.len();
     let name = || instance.name.clone();
     let find = |index: InstanceIx| {
-        definition.instances.get(index as usize).ok_or_else(|| InvalidDefinition::NoInstance {
-            instance: name(),
-            index,
-            count,
-        })
+        definition
+            .instances
+            .get(index as usize)
+            .ok_or_else(|| InvalidDefinition::NoInstance {
+                instance: name(),
+                index,
+                count,
+            })
     };
     for edge in &instance.upstream {
         let upstream = find(edge.instance)?;
@@ -199,21 +222,34 @@ fn check(definition: &RunDefinition, instance: &Instance) -> Result<(), InvalidD
             Some(Hook::Finally) => instance.hook != Some(Hook::Finally),
         };
         if too_late {
-            return Err(InvalidDefinition::WaitsForHook { instance: name(), hook: upstream.name.clone() });
+            return Err(InvalidDefinition::WaitsForHook {
+                instance: name(),
+                hook: upstream.name.clone(),
+            });
         }
     }
     if let Some(Hook::OnFailure(target)) = instance.hook {
         let target = find(target)?;
         if target.hook == Some(Hook::Finally) {
-            return Err(InvalidDefinition::WaitsForHook { instance: name(), hook: target.name.clone() });
+            return Err(InvalidDefinition::WaitsForHook {
+                instance: name(),
+                hook: target.name.clone(),
+            });
         }
     }
-    let data: BTreeSet<InstanceIx> =
-        instance.upstream.iter().filter(|edge| edge.data).map(|edge| edge.instance).collect();
+    let data: BTreeSet<InstanceIx> = instance
+        .upstream
+        .iter()
+        .filter(|edge| edge.data)
+        .map(|edge| edge.instance)
+        .collect();
     for input in instance.inputs.values() {
         let sources: &[InstanceIx] = match input {
             BoundInput::Dataset(dataset) if !definition.datasets.contains_key(dataset) => {
-                return Err(InvalidDefinition::NoDataset { instance: name(), dataset: dataset.clone() });
+                return Err(InvalidDefinition::NoDataset {
+                    instance: name(),
+                    dataset: dataset.clone(),
+                });
             }
             BoundInput::Output { instance, .. } => std::slice::from_ref(instance),
             BoundInput::Collected { instances, .. } => instances,
@@ -222,18 +258,33 @@ fn check(definition: &RunDefinition, instance: &Instance) -> Result<(), InvalidD
         for &source in sources {
             let upstream = find(source)?;
             if !data.contains(&source) {
-                return Err(InvalidDefinition::NoEdge { instance: name(), upstream: upstream.name.clone() });
+                return Err(InvalidDefinition::NoEdge {
+                    instance: name(),
+                    upstream: upstream.name.clone(),
+                });
             }
         }
     }
-    let zero = |what| Err(InvalidDefinition::Zero { instance: name(), what });
+    let zero = |what| {
+        Err(InvalidDefinition::Zero {
+            instance: name(),
+            what,
+        })
+    };
     if instance.retry.max_attempts == 0 {
         return zero("max_attempts");
     }
-    if instance.matrix_limits.is_some_and(|limits| limits.max_parallel == Some(0)) {
+    if instance
+        .matrix_limits
+        .is_some_and(|limits| limits.max_parallel == Some(0))
+    {
         return zero("max_parallel");
     }
-    if instance.approval.as_ref().is_some_and(|rule| rule.min_approvals == 0) {
+    if instance
+        .approval
+        .as_ref()
+        .is_some_and(|rule| rule.min_approvals == 0)
+    {
         return zero("min_approvals");
     }
     Ok(())

@@ -26,8 +26,13 @@ struct CellQueue {
 
 impl Queue {
     pub(super) fn of(graph: &Graph) -> Self {
-        let cells = iter::repeat_with(CellQueue::default).take(graph.groups.len()).collect();
-        Self { open: BTreeSet::new(), cells }
+        let cells = iter::repeat_with(CellQueue::default)
+            .take(graph.groups.len())
+            .collect();
+        Self {
+            open: BTreeSet::new(),
+            cells,
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = InstanceIx> {

@@ -43,7 +43,9 @@ impl InputPart {
         let fingerprint = match input {
             TaskInput::Output(output) => json!({ "output": output.fingerprint() }),
             TaskInput::Collected(cells) => {
-                let cells = cells.iter().map(|(matrix, output)| json!([sorted_map(matrix), output.fingerprint()]));
+                let cells = cells
+                    .iter()
+                    .map(|(matrix, output)| json!([sorted_map(matrix), output.fingerprint()]));
                 json!({ "collected": cells.collect::<Vec<_>>() })
             }
             TaskInput::Dataset(dataset) => {
@@ -60,7 +62,11 @@ impl InputPart {
             }
             TaskInput::Absent => json!("absent"),
         };
-        Some(Self { name: name.to_owned(), fingerprint, contract })
+        Some(Self {
+            name: name.to_owned(),
+            fingerprint,
+            contract,
+        })
     }
 }
 
@@ -71,24 +77,35 @@ impl InputPart {
 pub fn reuse_key(parts: &KeyParts<'_>) -> ContentHash {
     let instance = parts.instance;
     let (code, inputs, with) = match instance.cache {
-        CachePolicy::On { code, inputs, with, .. } => (code, inputs, with),
+        CachePolicy::On {
+            code, inputs, with, ..
+        } => (code, inputs, with),
         CachePolicy::Off => (true, true, true),
     };
     let outputs: Map<String, Value> = instance
         .outputs
         .iter()
         .map(|(name, output)| {
-            let contract = output.contract.as_ref().and_then(|name| parts.contracts.get(name));
+            let contract = output
+                .contract
+                .as_ref()
+                .and_then(|name| parts.contracts.get(name));
             let schemas = [&output.input_schema, &output.output_schema];
-            (name.clone(), json!({ "kind": output.kind, "contract": contract, "schemas": schemas }))
+            (
+                name.clone(),
+                json!({ "kind": output.kind, "contract": contract, "schemas": schemas }),
+            )
         })
         .collect();
     let input_parts: Map<String, Value> = parts
         .inputs
         .iter()
         .map(|input| {
-            let contract = input.contract.as_ref().and_then(|name| parts.contracts.get(name));
-            (input.name.clone(), json!({ "content": input.fingerprint, "contract": contract }))
+            let contract = contract_part(parts, input.contract.as_deref());
+            (
+                input.name.clone(),
+                json!({ "content": input.fingerprint, "contract": contract }),
+            )
         })
         .collect();
     let process = parts.process.map(|process| {
@@ -113,6 +130,23 @@ pub fn reuse_key(parts: &KeyParts<'_>) -> ContentHash {
     ContentHash::of(sorted(&document).to_string().as_bytes())
 }
 
+/// A contract without what it says only to people. The order of its columns counts: it is that of
+/// the table.
+fn contract_part(parts: &KeyParts<'_>, name: Option<&str>) -> Value {
+    let Some(contract) = name.and_then(|name| parts.contracts.get(name)) else {
+        return Value::Null;
+    };
+    let mut value = json!(contract);
+    for word in ["description", "owner"] {
+        value.as_object_mut().map(|map| map.remove(word));
+    }
+    let columns = value.get_mut("columns").and_then(Value::as_object_mut);
+    for column in columns.into_iter().flat_map(|columns| columns.values_mut()) {
+        column.as_object_mut().map(|map| map.remove("description"));
+    }
+    json!([value, contract.columns.keys().collect::<Vec<_>>()])
+}
+
 /// The same value with the keys of all maps in order: what is written in another order is the same.
 pub fn sorted(value: &Value) -> Value {
     match value {
@@ -124,5 +158,111 @@ pub fn sorted(value: &Value) -> Value {
 
 fn sorted_map(map: &Map<String, Value>) -> Map<String, Value> {
     let in_order: BTreeMap<&String, &Value> = map.iter().collect();
-    in_order.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect()
+    in_order
+        .into_iter()
+        .map(|(key, value)| (key.clone(), sorted(value)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::fixture::step;
+    use trainyard_contract::OutputValue;
+    use trainyard_contract::task::DatasetRef;
+
+    fn key(change: impl FnOnce(&mut Instance, &mut Value, &mut Vec<(String, ContentHash)>)) -> ContentHash {
+        let mut instance = step("train").instance;
+        instance.cache = CachePolicy::On {
+            code: true,
+            inputs: true,
+            with: true,
+            ttl: None,
+        };
+        let mut with = json!({"rounds": 200, "rate": 0.1});
+        let mut code = vec![("train.py".to_owned(), ContentHash::of(b"print()"))];
+        change(&mut instance, &mut with, &mut code);
+        let input = TaskInput::Output(OutputValue::Value(json!(1)));
+        reuse_key(&KeyParts {
+            instance: &instance,
+            with: &with,
+            process: None,
+            inputs: &[InputPart::of("table", &input).unwrap()],
+            code: &code,
+            contracts: &BTreeMap::new(),
+        })
+    }
+
+    #[test]
+    fn what_changes_outputs_changes_the_key() {
+        let base = key(|_, _, _| {});
+        let changed = [
+            key(|i, _, _| i.uses = "train.classifier@v2".to_owned()),
+            key(|i, _, _| i.revision = 2),
+            key(|_, with, _| with["rounds"] = json!(201)),
+            key(|_, _, code| code[0].1 = ContentHash::of(b"print(1)")),
+            key(|i, _, _| {
+                i.matrix.insert("algorithm".to_owned(), json!("svm"));
+            }),
+            key(|i, _, _| i.outputs[0].input_schema = Some("in.avsc".to_owned())),
+        ];
+        for (at, key) in changed.iter().enumerate() {
+            assert_ne!(*key, base, "change {at}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_change_outputs_does_not_change_the_key() {
+        let base = key(|_, _, _| {});
+        assert_eq!(
+            key(|_, with, _| *with = json!({"rate": 0.1, "rounds": 200})),
+            base
+        );
+        assert_eq!(key(|i, _, _| i.name = "fit".to_owned()), base);
+        assert_eq!(key(|i, _, _| i.retry.max_attempts = 9), base);
+    }
+
+    #[test]
+    fn what_the_cache_policy_leaves_out_is_left_out() {
+        let loose = |rounds: u32| {
+            key(|i, with, _| {
+                i.cache = CachePolicy::On {
+                    code: true,
+                    inputs: true,
+                    with: false,
+                    ttl: None,
+                };
+                with["rounds"] = json!(rounds);
+            })
+        };
+        assert_eq!(loose(1), loose(2));
+    }
+
+    #[test]
+    fn a_dataset_is_its_content_and_how_it_is_read_wherever_it_lies() {
+        let dataset = |location: &str, format: &str, content: Option<&[u8]>| {
+            let reference = DatasetRef {
+                name: "flights".to_owned(),
+                location: location.to_owned(),
+                format: Some(format.to_owned()),
+                options: Value::Null,
+                contract: None,
+                content: content.map(ContentHash::of),
+            };
+            InputPart::of("data", &TaskInput::Dataset(reference))
+        };
+        assert_eq!(
+            dataset("a.csv", "csv", Some(b"1")),
+            dataset("b.csv", "csv", Some(b"1"))
+        );
+        assert_ne!(
+            dataset("a.csv", "csv", Some(b"1")),
+            dataset("a.csv", "csv", Some(b"2"))
+        );
+        assert_ne!(
+            dataset("a.csv", "csv", Some(b"1")),
+            dataset("a.csv", "ndjson", Some(b"1"))
+        );
+        assert_eq!(dataset("s3://bucket/a.csv", "csv", None), None);
+    }
 }

@@ -14,11 +14,20 @@ pub enum StepState {
     /// It may be launched as soon as there is room.
     Ready,
     /// People are asked; `approvals` are the answers so far that count.
-    AwaitingApproval { since: Timestamp, approvals: Vec<Approval> },
+    AwaitingApproval {
+        since: Timestamp,
+        approvals: Vec<Approval>,
+    },
     /// The attempt is committed to.
-    Running { attempt: u32, since: Timestamp },
+    Running {
+        attempt: u32,
+        since: Timestamp,
+    },
     /// `attempt` failed; from `until` on it may be launched again.
-    Retrying { attempt: u32, until: Timestamp },
+    Retrying {
+        attempt: u32,
+        until: Timestamp,
+    },
     /// It has what it was to make.
     Succeeded {
         outputs: IndexMap<String, OutputValue>,
@@ -31,15 +40,23 @@ pub enum StepState {
         from: Option<RunId>,
     },
     /// For good.
-    Failed { attempts: u32, failure: Failure },
-    Skipped { because: SkipReason },
+    Failed {
+        attempts: u32,
+        failure: Failure,
+    },
+    Skipped {
+        because: SkipReason,
+    },
     Cancelled,
 }
 
 impl StepState {
     /// Whether nothing more will happen to it, short of a retry of the whole run.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Succeeded { .. } | Self::Failed { .. } | Self::Skipped { .. } | Self::Cancelled)
+        matches!(
+            self,
+            Self::Succeeded { .. } | Self::Failed { .. } | Self::Skipped { .. } | Self::Cancelled
+        )
     }
 
     /// One word, as expressions and documents carry it.

@@ -39,7 +39,9 @@ impl Run {
     /// Blocked beats everything, so that a step skipped by its own condition does not open the way
     /// past a gate that failed above it; missing data beats the condition, which may speak of it.
     pub(super) fn judge(&self, ix: InstanceIx) -> Verdict {
-        let Some(instance) = self.instance(ix) else { return Verdict::Start };
+        let Some(instance) = self.instance(ix) else {
+            return Verdict::Start;
+        };
         if let Some(Hook::OnFailure(target)) = instance.hook
             && !matches!(self.step(target), StepState::Failed { .. })
         {
@@ -82,14 +84,15 @@ impl Run {
                 }
                 _ => {}
             }
-            let drops_out =
-                || collected.get_or_insert_with(|| only_collected(instance)).contains(&edge.instance);
-            if edge.data && without_data.is_none() && !drops_out() {
-                without_data = Some(edge.instance);
+            if edge.data && without_data.is_none() {
+                let dropping_out = collected.get_or_insert_with(|| only_collected(instance));
+                without_data = (!dropping_out.contains(&edge.instance)).then_some(edge.instance);
             }
         }
         if let Some(missing) = not_selected {
-            let name = self.instance(missing).map_or("?", |instance| instance.name.as_str());
+            let name = self
+                .instance(missing)
+                .map_or("?", |instance| instance.name.as_str());
             let failure = Failure {
                 help: Some(format!("select it as well: `--select +{}`", instance.step)),
                 ..Failure::new(
@@ -102,7 +105,9 @@ impl Run {
         for input in instance.inputs.values() {
             if let BoundInput::Collected { instances: cells, .. } = input
                 && let Some(first) = cells.first()
-                && !cells.iter().any(|cell| matches!(self.passage(*cell), Passage::Open))
+                && !cells
+                    .iter()
+                    .any(|cell| matches!(self.passage(*cell), Passage::Open))
             {
                 without_data.get_or_insert(*first);
             }
@@ -116,16 +121,25 @@ impl Run {
     }
 
     fn passage(&self, ix: InstanceIx) -> Passage {
-        let may_fail = self.instance(ix).is_some_and(|instance| instance.continue_on_error);
+        let may_fail = self
+            .instance(ix)
+            .is_some_and(|instance| instance.continue_on_error);
         match self.step(ix) {
             StepState::Succeeded { .. } => Passage::Open,
-            StepState::Skipped { because: SkipReason::UpstreamFailed { .. } } | StepState::Failed { .. }
+            StepState::Skipped {
+                because: SkipReason::UpstreamFailed { .. },
+            }
+            | StepState::Failed { .. }
                 if self.has(Fault::ForgetFailedUpstream) =>
             {
                 Passage::Open
             }
-            StepState::Skipped { because: SkipReason::UpstreamFailed { step } } => Passage::Blocked(*step),
-            StepState::Skipped { because: SkipReason::NotSelected } => Passage::NotSelected,
+            StepState::Skipped {
+                because: SkipReason::UpstreamFailed { step },
+            } => Passage::Blocked(*step),
+            StepState::Skipped {
+                because: SkipReason::NotSelected,
+            } => Passage::NotSelected,
             StepState::Skipped { .. } if self.has(Fault::SkipBlocksOrder) => Passage::Blocked(ix),
             StepState::Skipped { .. } => Passage::NoData,
             StepState::Failed { .. } | StepState::Cancelled if may_fail => Passage::NoData,
