@@ -40,3 +40,11 @@ pub struct Fix {
     pub span: Span,
     pub replacement: String,
 }
+
+/// A diagnostic that a comment in the source asks to pass over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    pub diagnostic: Diagnostic,
+    /// As the comment gives it; may be empty.
+    pub reason: String,
+}

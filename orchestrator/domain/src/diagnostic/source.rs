@@ -33,7 +33,13 @@ impl Sources {
     /// Adds a file.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
         let text = text.into();
-        let line_starts = std::iter::once(0)
+        // A byte order mark is no character of the first line.
+        let first = if text.starts_with('\u{feff}') {
+            '\u{feff}'.len_utf8()
+        } else {
+            0
+        };
+        let line_starts = std::iter::once(first)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
@@ -63,13 +69,20 @@ impl SourceFile {
     /// Line and column of a byte, both from 1; columns count characters.
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
         let byte = byte.min(self.text.len());
-        let line = self.line_starts.partition_point(|start| *start <= byte);
-        let start = self.line_starts[line - 1];
+        let line = self.line_starts.partition_point(|start| *start <= byte).max(1);
+        let start = self.line_start(line);
+        let byte = byte.max(start);
         let column = self
             .text
             .get(start..byte)
             .map_or(byte - start, |before| before.chars().count());
         (line, column + 1)
+    }
+
+    /// The byte at which a line (from 1) starts; the end of the text for lines that are not there.
+    pub fn line_start(&self, line: usize) -> usize {
+        let start = line.checked_sub(1).and_then(|at| self.line_starts.get(at));
+        start.copied().unwrap_or(self.text.len())
     }
 
     /// The text of a line (from 1) without its line end.
