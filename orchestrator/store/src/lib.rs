@@ -1,1 +1,42 @@
-//! trainyard-store
+//! The event store on SQLite: the only crate that knows SQL.
+//!
+//! A run is a list of events beside its definition. The engine appends to it in a [`Turn`]: one
+//! transaction, flushed to the disk when [`Turn::commit`] returns, over as many runs as had news.
+//! Whatever else is kept (status and counts of runs, results for reuse, waiting approvals, model
+//! versions, lineage) is written in the transaction of the event that caused it.
+//!
+//! An append names the lease's epoch and the number of events its author knew of. If either has
+//! moved on, nothing is written: an engine that lost its run cannot speak for it any more.
+
+mod approval;
+mod artifact;
+mod document;
+mod error;
+mod file_hash;
+mod forecast;
+mod home;
+mod inbox;
+mod lease;
+mod ledger;
+mod lineage;
+mod migration;
+mod queries;
+mod registry;
+mod reuse;
+mod run;
+mod store;
+mod turn;
+
+pub use approval::{GivenApproval, WaitingApproval};
+pub use artifact::ArtifactOrigin;
+pub use error::StoreError;
+pub use file_hash::FileStamp;
+pub use home::Home;
+pub use inbox::{PostedRequest, Request};
+pub use lease::{Lease, Owner};
+pub use lineage::{LineageEdge, LineageGraph, LineageNode};
+pub use registry::{ModelSummary, ModelVersion, RegisteredVersion, check_alias};
+pub use reuse::Reusable;
+pub use run::{NewRun, RunFilter, RunStatus, RunSummary, StepCounts, StoredRun};
+pub use store::Store;
+pub use turn::Turn;

@@ -1,0 +1,1 @@
+INSERT INTO events (id, body) VALUES (?1, ?2)

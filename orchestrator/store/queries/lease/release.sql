@@ -1,0 +1,1 @@
+DELETE FROM leases WHERE run = ?1 AND epoch = ?2

@@ -1,0 +1,1 @@
+SELECT kind, subject, part FROM lineage_nodes WHERE id = ?1

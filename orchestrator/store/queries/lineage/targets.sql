@@ -1,0 +1,1 @@
+SELECT target, derived FROM lineage_edges WHERE source = ?1 ORDER BY target

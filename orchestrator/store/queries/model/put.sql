@@ -1,0 +1,1 @@
+INSERT INTO models (name, created_at_us) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING

@@ -1,0 +1,1 @@
+SELECT body FROM run_definitions WHERE run = ?1

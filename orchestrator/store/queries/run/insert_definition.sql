@@ -1,0 +1,1 @@
+INSERT INTO run_definitions (run, body) VALUES (?1, ?2)

@@ -1,0 +1,1 @@
+SELECT epoch, events FROM runs WHERE number = ?1

@@ -1,0 +1,140 @@
+//! The state folder: the database, and beside it what is too large or too short-lived for one.
+
+use crate::error::StoreError;
+use crate::store::Store;
+use std::fs;
+use std::path::{Path, PathBuf};
+use trainyard_contract::{ContentHash, Objects, RunId};
+
+/// `.trainyard/`, or where `--home` points: `state.db`, `objects/`, `logs/`, `scratch/`, `locks/`.
+#[derive(Clone, Debug)]
+pub struct Home {
+    folder: PathBuf,
+}
+
+impl Home {
+    /// The state folder at `path`; it and its subfolders are made if missing.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `Full`, `Io`.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let folder = path.into();
+        for name in ["objects", "logs", "scratch", "locks"] {
+            let wanted = folder.join(name);
+            fs::create_dir_all(&wanted)
+                .map_err(|source| StoreError::io("make the state folder", &wanted, source))?;
+        }
+        // State is nothing to commit; the folder says so itself.
+        let ignore = folder.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(&ignore, "*\n")
+                .map_err(|source| StoreError::io("make the state folder", &ignore, source))?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.join("state.db")
+    }
+
+    /// The object folder.
+    pub fn objects(&self) -> Objects {
+        Objects::new(self.folder.join("objects"))
+    }
+
+    /// File for the log of an attempt; its folder may have to be made.
+    pub fn log_path(&self, run: &RunId, instance: &str, attempt: u32) -> PathBuf {
+        self.folder
+            .join("logs")
+            .join(run.as_str())
+            .join(format!("{}.{attempt}.log", file_name(instance)))
+    }
+
+    /// Folder for an attempt's temporary files; to be made before and removed after.
+    pub fn scratch_path(&self, run: &RunId, instance: &str, attempt: u32) -> PathBuf {
+        self.folder
+            .join("scratch")
+            .join(run.as_str())
+            .join(format!("{}.{attempt}", file_name(instance)))
+    }
+
+    /// A connection for reading and writing; the database is made or migrated if needed.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn store(&self) -> Result<Store, StoreError> {
+        Store::open(&self.database())
+    }
+
+    /// A connection for reading; works where nothing can be written.
+    ///
+    /// # Errors
+    /// As [`Store::open_read_only`].
+    pub fn store_read_only(&self) -> Result<Store, StoreError> {
+        Store::open_read_only(&self.database())
+    }
+}
+
+/// A file name for an instance such as `train[algorithm=random_forest]`: one component whatever the
+/// text, different for different texts. A text that had to be changed or cut carries its hash.
+fn file_name(instance: &str) -> String {
+    const LONGEST: usize = 100;
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    if (1..=LONGEST).contains(&instance.len()) && instance.chars().all(is_plain) {
+        return instance.to_owned();
+    }
+    let readable: String = instance
+        .chars()
+        .take(LONGEST)
+        .map(|c| if is_plain(c) { c } else { '_' })
+        .collect();
+    format!("{readable}~{}", ContentHash::of(instance.as_bytes()).short())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_instance_name_leaves_its_folder_and_no_two_share_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path()).unwrap();
+        let run = RunId::from_parts(1, [7; 10]);
+        let names = [
+            "train",
+            "train[algorithm=random_forest]",
+            "train[algorithm=random-forest]",
+            "train[a=A]",
+            "train[a=a]",
+            "../../etc/passwd",
+            "..",
+            ".",
+            "",
+            "/etc/passwd",
+            "a/b",
+            "a\\b",
+            "a\0b",
+            "é",
+            &"x".repeat(4096),
+        ];
+        let mut seen = std::collections::BTreeSet::new();
+        for name in names {
+            for path in [home.log_path(&run, name, 1), home.scratch_path(&run, name, 1)] {
+                let parent = path.parent().unwrap();
+                assert!(parent.ends_with(run.as_str()), "{name:?}: {}", path.display());
+                let file = path.file_name().unwrap().to_str().unwrap();
+                assert!(
+                    file.len() < 200 && !file.contains(['/', '\\', '\0']) && file != "..",
+                    "{file}"
+                );
+                assert!(seen.insert(path), "{name:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Every statement of the product, one a file under `queries/`.
+
+macro_rules! queries {
+    ($($name:ident = $path:literal,)*) => {
+        $(pub(crate) const $name: &str = include_str!(concat!("../queries/", $path));)*
+
+        #[cfg(test)]
+        pub(crate) const ALL: &[(&str, &str)] = &[$(($path, $name)),*];
+    };
+}
+
+queries! {
+    APPROVAL_ASK = "approval/ask.sql",
+    APPROVAL_CLOSE = "approval/close.sql",
+    APPROVAL_CLOSE_RUN = "approval/close_run.sql",
+    APPROVAL_GIVE = "approval/give.sql",
+    APPROVAL_GIVEN = "approval/given.sql",
+    APPROVAL_WAITING = "approval/waiting.sql",
+    ARTIFACT_ORIGINS = "artifact/origins.sql",
+    ARTIFACT_PUT = "artifact/put.sql",
+    DURATION_PUT = "duration/put.sql",
+    DURATION_RECENT = "duration/recent.sql",
+    EVENT_INSERT = "event/insert.sql",
+    EVENT_RANGE = "event/range.sql",
+    FILE_HASH_GET = "file_hash/get.sql",
+    FILE_HASH_PUT = "file_hash/put.sql",
+    LEASE_GET = "lease/get.sql",
+    LEASE_PUT = "lease/put.sql",
+    LEASE_RAISE_EPOCH = "lease/raise_epoch.sql",
+    LEASE_RELEASE = "lease/release.sql",
+    LEASE_RENEW = "lease/renew.sql",
+    LINEAGE_NODE = "lineage/node.sql",
+    LINEAGE_NODE_ID = "lineage/node_id.sql",
+    LINEAGE_NODES_OF_SUBJECT = "lineage/nodes_of_subject.sql",
+    LINEAGE_PUT_EDGE = "lineage/put_edge.sql",
+    LINEAGE_PUT_NODE = "lineage/put_node.sql",
+    LINEAGE_SOURCES = "lineage/sources.sql",
+    LINEAGE_TARGETS = "lineage/targets.sql",
+    MODEL_ALIASES = "model/aliases.sql",
+    MODEL_DELETE_ALIAS = "model/delete_alias.sql",
+    MODEL_ID = "model/id.sql",
+    MODEL_INSERT_REGISTRATION = "model/insert_registration.sql",
+    MODEL_INSERT_VERSION = "model/insert_version.sql",
+    MODEL_LAST_VERSION = "model/last_version.sql",
+    MODEL_LIST = "model/list.sql",
+    MODEL_PUT = "model/put.sql",
+    MODEL_REGISTRATION = "model/registration.sql",
+    MODEL_SET_ALIAS = "model/set_alias.sql",
+    MODEL_VERSION_OF_ALIAS = "model/version_of_alias.sql",
+    MODEL_VERSION_OF_CONTENT = "model/version_of_content.sql",
+    MODEL_VERSIONS = "model/versions.sql",
+    MODEL_VERSIONS_OF_RUN = "model/versions_of_run.sql",
+    REQUEST_DELETE = "request/delete.sql",
+    REQUEST_INSERT = "request/insert.sql",
+    REQUEST_RUNS = "request/runs.sql",
+    REQUEST_TAKE = "request/take.sql",
+    RESULT_GET = "result/get.sql",
+    RESULT_PUT = "result/put.sql",
+    RUN_ADVANCE = "run/advance.sql",
+    RUN_DEFINITION = "run/definition.sql",
+    RUN_FIND_BY_PREFIX = "run/find_by_prefix.sql",
+    RUN_FIND_BY_SHORT_ID = "run/find_by_short_id.sql",
+    RUN_FIND_BY_SUFFIX = "run/find_by_suffix.sql",
+    RUN_ID = "run/id.sql",
+    RUN_INSERT = "run/insert.sql",
+    RUN_INSERT_DEFINITION = "run/insert_definition.sql",
+    RUN_LIST = "run/list.sql",
+    RUN_LIST_BY_PIPELINE = "run/list_by_pipeline.sql",
+    RUN_LIST_BY_PIPELINE_AND_STATUS = "run/list_by_pipeline_and_status.sql",
+    RUN_LIST_BY_STATUS = "run/list_by_status.sql",
+    RUN_NUMBER = "run/number.sql",
+    RUN_POSITION = "run/position.sql",
+    RUN_PREVIOUS = "run/previous.sql",
+    RUN_SUMMARY = "run/summary.sql",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use crate::Store;
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn every_statement_prepares_against_a_fresh_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state.db")).unwrap();
+        let connection = store.connection("prepare").unwrap();
+        for (path, sql) in ALL {
+            connection
+                .prepare(sql)
+                .map_err(|error| format!("{path}: {error}"))
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn every_file_is_used() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+        let mut files = BTreeSet::new();
+        for noun in fs::read_dir(&folder).unwrap() {
+            for file in fs::read_dir(noun.unwrap().path()).unwrap() {
+                let path = file.unwrap().path();
+                files.insert(path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        assert_eq!(files, ALL.iter().map(|(path, _)| (*path).to_owned()).collect());
+    }
+}

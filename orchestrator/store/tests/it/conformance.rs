@@ -1,0 +1,90 @@
+//! What every backend must do. Each function takes a way to open connections to one empty store.
+
+pub(crate) mod approvals;
+pub(crate) mod files;
+pub(crate) mod inbox;
+pub(crate) mod leases;
+pub(crate) mod lineage;
+pub(crate) mod registry;
+pub(crate) mod reuse;
+pub(crate) mod runs;
+pub(crate) mod turns;
+
+use trainyard_store::Store;
+
+/// Opens one more connection to the store under test.
+pub(crate) type Open<'a> = &'a (dyn Fn() -> Store + Sync);
+
+macro_rules! suite {
+    ($($part:ident: $($claim:ident),+;)+) => {
+        /// Every claim, under a name of its own, against the backend that `$with` opens.
+        macro_rules! conformance {
+            ($with:path) => {
+                $(mod $part {
+                    $(#[test]
+                    fn $claim() {
+                        $with(&crate::conformance::$part::$claim);
+                    })+
+                })+
+            };
+        }
+    };
+}
+
+suite! {
+    runs:
+        a_run_reads_back_as_it_was_written,
+        a_run_is_made_once,
+        a_run_is_found_by_id_beginning_end_and_latest,
+        a_text_that_may_mean_several_runs_names_them,
+        runs_are_listed_newest_first_in_pages,
+        a_summary_counts_the_states_of_steps,
+        a_retry_takes_failed_and_blocked_steps_back,
+        events_can_be_followed,
+        the_previous_run_is_the_newest_of_its_environment,
+        durations_come_from_the_newest_runs;
+    turns:
+        what_is_appended_reads_back_equal,
+        an_append_that_expects_another_number_of_events_is_refused,
+        an_append_of_another_epoch_is_refused,
+        a_turn_that_failed_keeps_nothing,
+        a_turn_that_is_dropped_keeps_nothing,
+        one_turn_carries_several_runs;
+    leases:
+        a_run_has_one_owner,
+        an_expired_lease_of_a_living_process_is_not_taken_while_it_holds_the_lock,
+        a_lease_of_a_dead_process_is_taken_at_once,
+        a_lease_of_another_machine_is_taken_when_it_has_expired,
+        a_released_run_is_free,
+        a_lease_that_was_taken_over_cannot_be_renewed;
+    reuse:
+        a_result_is_found_by_its_key,
+        the_newest_result_of_a_key_counts,
+        a_key_outlives_the_connection_that_saw_the_attempt_start,
+        an_attempt_that_failed_leaves_no_result,
+        an_artifact_is_traced_to_the_steps_that_made_it;
+    registry:
+        versions_count_from_one,
+        the_same_content_keeps_its_version_and_moves_the_alias,
+        a_step_instance_registers_once,
+        an_effect_without_an_event_is_refused,
+        concurrent_writers_leave_no_hole_and_no_double,
+        aliases_move_and_go,
+        a_version_is_found_by_number_alias_and_latest;
+    inbox:
+        requests_are_taken_once_and_in_order,
+        requests_of_a_turn_that_was_dropped_stay,
+        another_connection_sees_that_something_changed;
+    approvals:
+        a_gate_waits_until_enough_people_agree,
+        a_refusal_closes_the_gate,
+        the_end_of_a_run_closes_its_gates;
+    lineage:
+        origins_and_consequences_are_found,
+        depth_and_number_of_nodes_are_limited,
+        an_edge_becomes_derived_and_stays_so,
+        a_run_shows_what_its_steps_took_and_gave;
+    files:
+        a_file_is_known_until_anything_about_it_changes,
+        a_file_written_just_now_is_not_trusted;
+}

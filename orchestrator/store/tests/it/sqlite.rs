@@ -1,0 +1,12 @@
+//! The SQLite backend: it conforms, and it says clearly what is wrong with its file or its disk.
+
+use crate::conformance::Open;
+use trainyard_store::Home;
+
+fn with_sqlite(claim: &dyn Fn(Open<'_>)) {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(dir.path()).unwrap();
+    claim(&|| home.store().unwrap());
+}
+
+conformance!(crate::sqlite::with_sqlite);
