@@ -58,6 +58,26 @@ pub struct ExpressionError {
     pub help: Option<String>,
     /// What should stand at `at` instead, where that is certain.
     pub replacement: Option<String>,
+    pub kind: ErrorKind,
+}
+
+/// Which kind of fault an expression has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// It is no expression.
+    Syntax,
+    /// There is no such root, or no such member where none of the next four applies.
+    UnknownName,
+    UnknownParam,
+    UnknownVar,
+    UnknownStep,
+    UnknownOutput,
+    /// One cell is asked of a step that has a matrix.
+    ManyCells,
+    /// Types do not fit.
+    Type,
+    /// Types fit and there is no value all the same: overflow, division by zero, absent member.
+    Value,
 }
 
 impl ExpressionError {
@@ -67,11 +87,17 @@ impl ExpressionError {
             message: message.into(),
             help: None,
             replacement: None,
+            kind: ErrorKind::Type,
         }
     }
 
     fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    fn kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
         self
     }
 
@@ -103,7 +129,7 @@ pub fn parse(text: &str) -> Result<Expression, ExpressionError> {
 impl Expression {
     fn parse_range(text: &str, range: Range<usize>) -> Result<Self, ExpressionError> {
         Ok(Self {
-            root: Arc::new(parser::parse(text, range)?),
+            root: Arc::new(parser::parse(text, range).map_err(|error| error.kind(ErrorKind::Syntax))?),
         })
     }
 
@@ -121,7 +147,7 @@ impl Expression {
     /// What only the values show: a name that is absent, a wrong type, an overflow, a division by
     /// zero, an index beyond the end.
     pub fn evaluate(&self, context: &dyn Context) -> Result<Value, ExpressionError> {
-        evaluate::evaluate(&self.root, context).map_err(|failure| failure.error)
+        evaluate::evaluate(&self.root, context).map_err(|failure| failure.error.kind(ErrorKind::Value))
     }
 
     /// The names it mentions.

@@ -5,7 +5,7 @@ use super::function::{Function, quoted_names, result};
 use super::lexer::is_name;
 use super::references::{References, collect};
 use super::syntax::{Binary, Kind, Name, Node, Unary, quote};
-use super::{ExpressionError, Type, TypeEnv};
+use super::{ErrorKind, ExpressionError, Type, TypeEnv};
 use std::collections::BTreeMap;
 
 /// The type of the whole.
@@ -15,7 +15,7 @@ pub(super) fn check(node: &Node, env: &TypeEnv) -> Result<Type, ExpressionError>
     collect(node, &mut references);
     if references.mentions.is_empty() {
         // What never changes can be tried now: `1 / 0`, `date('2026-02-30')`.
-        evaluate(node, &Nothing).map_err(|failure| failure.error)?;
+        evaluate(node, &Nothing).map_err(|failure| failure.error.kind(ErrorKind::Value))?;
     }
     Ok(of)
 }
@@ -81,12 +81,12 @@ fn root(node: &Node, name: &str, env: &TypeEnv) -> Result<Type, ExpressionError>
     }
     let at = node.at.clone();
     if let Some(reason) = env.absent.get(name) {
-        return Err(ExpressionError::new(
-            at,
-            format!("`{name}` cannot be used here: {reason}"),
-        ));
+        return Err(
+            ExpressionError::new(at, format!("`{name}` cannot be used here: {reason}"))
+                .kind(ErrorKind::UnknownName),
+        );
     }
-    let error = ExpressionError::new(at, format!("there is no name `{name}`"));
+    let error = ExpressionError::new(at, format!("there is no name `{name}`")).kind(ErrorKind::UnknownName);
     if let Some(function) = Function::named(name) {
         return Err(error.help(format!("`{name}` is a function; call it: `{}`", function.usage())));
     }
@@ -119,14 +119,16 @@ fn member(of_node: &Node, of: &Type, name: &Name) -> Result<Type, ExpressionErro
         },
         Type::List(_) => {
             let message = format!("`{of_node}` is a list, which has no member `{}`", name.text);
-            let help = if matches!(&of_node.kind, Kind::Member(root, _) if is_root(root, "steps")) {
-                format!(
+            let error = ExpressionError::new(name.at.clone(), message);
+            Err(
+                if matches!(&of_node.kind, Kind::Member(root, _) if is_root(root, "steps")) {
+                    error.kind(ErrorKind::ManyCells).help(format!(
                     "a step with a matrix is the list of its cells: choose one, `{of_node}[0]` or `argmax({of_node}, 'metrics.NAME')`"
-                )
-            } else {
-                format!("choose an element: `{of_node}[0].{}`", name.text)
-            };
-            Err(ExpressionError::new(name.at.clone(), message).help(help))
+                ))
+                } else {
+                    error.help(format!("choose an element: `{of_node}[0].{}`", name.text))
+                },
+            )
         }
         other => {
             let message = format!("`{of_node}` is {other}, which has no member `{}`", name.text);
@@ -141,23 +143,27 @@ fn is_root(node: &Node, name: &str) -> bool {
 
 fn unknown_member(of: &Node, name: &Name, members: &BTreeMap<String, Type>) -> ExpressionError {
     let word = name.text.escape_debug();
-    let message = match &of.kind {
+    let (kind, message) = match &of.kind {
         Kind::Root(root) => match root.as_str() {
-            "params" => format!("there is no parameter `{word}`"),
-            "vars" => format!("there is no variable `{word}`"),
-            "steps" => format!("there is no step `{word}`"),
-            "matrix" => format!("this step's matrix has no key `{word}`"),
-            _ => format!("`{root}` has no member `{word}`"),
+            "params" => (ErrorKind::UnknownParam, format!("there is no param `{word}`")),
+            "vars" => (ErrorKind::UnknownVar, format!("there is no variable `{word}`")),
+            "steps" => (ErrorKind::UnknownStep, format!("there is no step `{word}`")),
+            "matrix" => (
+                ErrorKind::UnknownName,
+                format!("this step's matrix has no key `{word}`"),
+            ),
+            _ => (ErrorKind::UnknownName, format!("`{root}` has no member `{word}`")),
         },
         Kind::Member(step, outputs) if outputs.text == "outputs" => match &step.kind {
-            Kind::Member(steps, step) if is_root(steps, "steps") => {
-                format!("step `{}` has no output `{word}`", step.text)
-            }
-            _ => format!("there is no output `{word}`"),
+            Kind::Member(steps, step) if is_root(steps, "steps") => (
+                ErrorKind::UnknownOutput,
+                format!("step `{}` has no output `{word}`", step.text),
+            ),
+            _ => (ErrorKind::UnknownOutput, format!("there is no output `{word}`")),
         },
-        _ => format!("`{of}` has no member `{word}`"),
+        _ => (ErrorKind::UnknownName, format!("`{of}` has no member `{word}`")),
     };
-    let error = ExpressionError::new(name.at.clone(), message);
+    let error = ExpressionError::new(name.at.clone(), message).kind(kind);
     // `steps.my-step` reads as a subtraction, so the first part of the name is what is unknown.
     let hyphened = members.keys().find(|key| {
         key.strip_prefix(name.text.as_str())

@@ -1,7 +1,7 @@
 //! Texts with `${{ … }}` inside.
 
 use super::function::{kind_of, print};
-use super::{Context, Expression, ExpressionError, MAX_LENGTH, References, Type, TypeEnv};
+use super::{Context, ErrorKind, Expression, ExpressionError, MAX_LENGTH, References, Type, TypeEnv};
 use serde_json::Value;
 
 const OPEN: &str = "${{";
@@ -38,7 +38,7 @@ impl Template {
                 pieces.push(Piece::Literal(text[at..open].to_owned()));
             }
             let start = open + OPEN.len();
-            let end = end_of(text, start)?;
+            let end = end_of(text, start).map_err(|error| error.kind(ErrorKind::Syntax))?;
             pieces.push(Piece::Expression(Expression::parse_range(text, start..end)?));
             at = end + 2;
         }

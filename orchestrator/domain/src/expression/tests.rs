@@ -388,7 +388,7 @@ fn what_cannot_fit_is_found_before_the_run() {
     has_type(&[
         (
             "params.sed",
-            "[sed] there is no parameter `sed` (did you mean `seed`?)",
+            "[sed] there is no param `sed` (did you mean `seed`?)",
         ),
         (
             "parms.seed",
@@ -487,6 +487,30 @@ fn what_cannot_fit_is_found_before_the_run() {
 }
 
 #[test]
+fn errors_tell_their_kind() {
+    let kind = |text: &str| {
+        let found = Template::parse(text).and_then(|template| template.check(&types()));
+        found.unwrap_err().kind
+    };
+    for (text, wanted) in [
+        ("${{ 1 + }}", ErrorKind::Syntax),
+        ("${{ 1", ErrorKind::Syntax),
+        ("${{ parms.seed }}", ErrorKind::UnknownName),
+        ("${{ matrix.x }}", ErrorKind::UnknownName),
+        ("${{ params.sed }}", ErrorKind::UnknownParam),
+        ("${{ vars.rot }}", ErrorKind::UnknownVar),
+        ("${{ steps.trian.status }}", ErrorKind::UnknownStep),
+        ("${{ steps.evaluate.outputs.x }}", ErrorKind::UnknownOutput),
+        ("${{ steps.train.metrics.x }}", ErrorKind::ManyCells),
+        ("${{ 1 + 'a' }}", ErrorKind::Type),
+        ("a ${{ [1] }}", ErrorKind::Type),
+        ("${{ 1 / 0 }}", ErrorKind::Value),
+    ] {
+        assert_eq!(kind(text), wanted, "{text}");
+    }
+}
+
+#[test]
 fn a_template_that_is_one_expression_keeps_its_type() {
     let evaluate = |text: &str| Template::parse(text).unwrap().evaluate(&Middle).unwrap();
     assert_eq!(evaluate("${{ params.seed }}"), json!(42));
@@ -513,7 +537,7 @@ fn errors_in_templates_point_into_the_whole_text() {
     };
     assert_eq!(
         error("é ${{ 1 }} ${{ params.sed }}"),
-        "[sed] there is no parameter `sed` (did you mean `seed`?)"
+        "[sed] there is no param `sed` (did you mean `seed`?)"
     );
     assert_eq!(error("a ${{ params.seed"), "[${{] `${{` is not closed by `}}`");
     assert_eq!(error("a ${{ params.seed }"), "[${{] `${{` is not closed by `}}`");
