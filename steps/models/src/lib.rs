@@ -1,1 +1,30 @@
-//! trainyard-models
+//! Learning algorithms, the models they make, and the metrics models are judged by.
+//!
+//! Pure numerics: columns of numbers and category codes go in ([`Frame`]), a [`Model`] comes out,
+//! which predicts ([`Predictor`]) and is kept in a documented format that is never executed. The
+//! same training gives the same bytes whatever the number of threads. This crate knows nothing of
+//! steps, runs or tables on disk.
+
+mod bins;
+pub mod boosting;
+pub mod error;
+pub mod features;
+pub mod fit;
+pub mod forest;
+pub mod frame;
+pub mod importance;
+pub mod latency;
+pub mod linear;
+pub mod metrics;
+pub mod model;
+pub mod random;
+mod tree;
+
+pub use boosting::BoostingParams;
+pub use error::ModelError;
+pub use features::{Feature, FeatureKind};
+pub use fit::{Flow, Progress};
+pub use forest::{ForestParams, TreeParams};
+pub use frame::{Frame, FrameColumn, Values};
+pub use linear::LinearParams;
+pub use model::{Algorithm, Label, Model, Predictor, Task, Training, TrainingSummary, Value, train};

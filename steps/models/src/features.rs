@@ -1,0 +1,163 @@
+//! The columns a model wants, and how a frame is laid out in their order.
+
+use crate::error::ModelError;
+use crate::frame::{Frame, MISSING_CODE, Values};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// One column a model was trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Feature {
+    pub name: String,
+    #[serde(flatten)]
+    pub kind: FeatureKind,
+}
+
+/// What values a feature has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FeatureKind {
+    Numeric,
+    /// The categories among the training rows, sorted. Any other counts as missing.
+    Categorical {
+        categories: Vec<String>,
+    },
+}
+
+impl Feature {
+    /// The features of a frame: all its columns, with the categories that occur in it.
+    pub fn of(frame: &Frame) -> Vec<Self> {
+        frame
+            .columns()
+            .iter()
+            .map(|column| Self {
+                name: column.name.clone(),
+                kind: match &column.values {
+                    Values::Numeric(_) => FeatureKind::Numeric,
+                    Values::Categorical { codes, dictionary } => {
+                        let mut seen = vec![false; dictionary.len()];
+                        for &code in codes.iter().filter(|&&code| code != MISSING_CODE) {
+                            seen[code as usize] = true;
+                        }
+                        let mut categories: Vec<String> = dictionary
+                            .iter()
+                            .zip(seen)
+                            .filter(|(_, seen)| *seen)
+                            .map(|(category, _)| category.clone())
+                            .collect();
+                        categories.sort();
+                        categories.dedup();
+                        FeatureKind::Categorical { categories }
+                    }
+                },
+            })
+            .collect()
+    }
+}
+
+/// The values of one feature, in the model's own codes.
+#[derive(Clone, Debug)]
+pub enum Aligned<'a> {
+    Numeric(&'a [f64]),
+    Codes {
+        codes: Cow<'a, [u32]>,
+        categories: usize,
+    },
+}
+
+/// The columns of `frame` in the order and codes of `features`; other columns are passed over.
+///
+/// # Errors
+/// `MissingColumn` or `ColumnType`.
+pub fn align<'a>(frame: &'a Frame, features: &[Feature]) -> Result<Vec<Aligned<'a>>, ModelError> {
+    features
+        .iter()
+        .map(|feature| {
+            let values = frame
+                .column(&feature.name)
+                .ok_or_else(|| ModelError::MissingColumn {
+                    column: feature.name.clone(),
+                })?;
+            match (&feature.kind, values) {
+                (FeatureKind::Numeric, Values::Numeric(values)) => Ok(Aligned::Numeric(values)),
+                (FeatureKind::Categorical { categories }, Values::Categorical { codes, dictionary }) => {
+                    Ok(Aligned::Codes {
+                        codes: recode(codes, dictionary, categories),
+                        categories: categories.len(),
+                    })
+                }
+                (FeatureKind::Numeric, Values::Categorical { .. }) => Err(ModelError::ColumnType {
+                    column: feature.name.clone(),
+                    expected: "numbers",
+                    found: "categories",
+                }),
+                (FeatureKind::Categorical { .. }, Values::Numeric(_)) => Err(ModelError::ColumnType {
+                    column: feature.name.clone(),
+                    expected: "categories",
+                    found: "numbers",
+                }),
+            }
+        })
+        .collect()
+}
+
+fn recode<'a>(codes: &'a [u32], dictionary: &[String], categories: &[String]) -> Cow<'a, [u32]> {
+    if dictionary == categories {
+        return Cow::Borrowed(codes);
+    }
+    let map: Vec<u32> = dictionary
+        .iter()
+        .map(|text| category_code(categories, text))
+        .collect();
+    Cow::Owned(
+        codes
+            .iter()
+            .map(|&code| map.get(code as usize).copied().unwrap_or(MISSING_CODE))
+            .collect(),
+    )
+}
+
+/// Code of a category, [`MISSING_CODE`] if it was not seen in training.
+pub fn category_code(categories: &[String], text: &str) -> u32 {
+    categories
+        .binary_search_by(|known| known.as_str().cmp(text))
+        .map_or(MISSING_CODE, |code| code as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FrameColumn, categorical};
+
+    fn frame(texts: &[Option<&str>]) -> Frame {
+        let values = categorical(texts.iter().copied());
+        Frame::new(vec![FrameColumn {
+            name: "c".into(),
+            values,
+        }])
+        .unwrap()
+    }
+
+    #[test]
+    fn a_category_unseen_in_training_counts_as_missing() {
+        let features = Feature::of(&frame(&[Some("b"), Some("d")]));
+        let later = frame(&[Some("a"), Some("b"), Some("c"), None, Some("d")]);
+        let aligned = align(&later, &features).unwrap();
+        let Aligned::Codes { codes, .. } = &aligned[0] else {
+            panic!("codes")
+        };
+        assert_eq!(codes.as_ref(), [MISSING_CODE, 0, MISSING_CODE, MISSING_CODE, 1]);
+    }
+
+    #[test]
+    fn categories_that_do_not_occur_are_not_part_of_the_feature() {
+        let whole = frame(&[Some("a"), Some("b"), Some("c")]);
+        let features = Feature::of(&whole.take(&[2, 0]).unwrap());
+        assert_eq!(
+            features[0].kind,
+            FeatureKind::Categorical {
+                categories: vec!["a".into(), "c".into()]
+            }
+        );
+    }
+}

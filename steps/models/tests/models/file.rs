@@ -1,0 +1,149 @@
+use crate::sets::{binary, mixed, number, trained};
+use proptest::prelude::*;
+use trainyard_models::{
+    Algorithm, BoostingParams, ForestParams, LinearParams, Model, ModelError, Predictor, TreeParams, Value,
+};
+
+fn small_models() -> Vec<Model> {
+    let set = mixed(300, 31);
+    let boosting = BoostingParams {
+        n_rounds: 2,
+        num_leaves: 4,
+        ..BoostingParams::default()
+    };
+    let forest = ForestParams {
+        n_trees: 2,
+        max_depth: Some(3),
+        ..ForestParams::default()
+    };
+    vec![
+        trained(Algorithm::GradientBoosting(boosting), binary(), &set),
+        trained(Algorithm::RandomForest(forest), binary(), &set),
+        trained(
+            Algorithm::DecisionTree(TreeParams {
+                min_leaf: 30,
+                max_depth: Some(2),
+            }),
+            number(),
+            &set,
+        ),
+        trained(
+            Algorithm::LogisticRegression(LinearParams::logistic()),
+            binary(),
+            &set,
+        ),
+        trained(
+            Algorithm::LinearRegression(LinearParams::least_squares()),
+            number(),
+            &set,
+        ),
+    ]
+}
+
+#[test]
+fn a_model_reads_back_equal_and_writes_the_same_bytes_again() {
+    for model in small_models() {
+        let bytes = model.to_bytes().unwrap();
+        let back = Model::from_bytes(&bytes).unwrap();
+        assert_eq!(back, model);
+        assert_eq!(back.to_bytes().unwrap(), bytes);
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_or_with_a_bit_flipped_anywhere_is_refused() {
+    for model in small_models() {
+        let bytes = model.to_bytes().unwrap();
+        for end in 0..bytes.len() {
+            assert!(
+                matches!(Model::from_bytes(&bytes[..end]), Err(ModelError::Format(_))),
+                "cut at {end}"
+            );
+        }
+        let mut flipped = bytes.clone();
+        for at in 0..bytes.len() {
+            flipped[at] ^= 1 << (at % 8);
+            assert!(
+                matches!(Model::from_bytes(&flipped), Err(ModelError::Format(_))),
+                "flipped at {at}"
+            );
+            flipped[at] = bytes[at];
+        }
+    }
+}
+
+/// The file with its hash made right again, so that the checks behind the hash are reached.
+fn rehashed(mut content: Vec<u8>) -> Vec<u8> {
+    let hash = blake3::hash(&content);
+    content.extend_from_slice(hash.as_bytes());
+    content
+}
+
+#[test]
+fn a_file_with_a_right_hash_and_wrong_content_is_refused_or_predicts_without_fault() {
+    for model in small_models() {
+        let bytes = model.to_bytes().unwrap();
+        let content = &bytes[..bytes.len() - 32];
+        for at in 0..content.len() {
+            for value in [content[at] ^ 1, content[at] ^ 0x80, 0, 0xff] {
+                let mut changed = content.to_vec();
+                changed[at] = value;
+                if let Ok(model) = Model::from_bytes(&rehashed(changed)) {
+                    let row = [
+                        Value::Number(0.5),
+                        Value::Missing,
+                        Value::Number(1.0),
+                        Value::Category("c"),
+                    ];
+                    // A changed name of a type may make the row the wrong one; a walk must end.
+                    let _ = model.predict_row(&row);
+                    assert!(model.depth() <= 8);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_later_version_is_named_as_such() {
+    let bytes = small_models()[0].to_bytes().unwrap();
+    let mut container = bytes.clone();
+    container[7] = 2;
+    let error = Model::from_bytes(&container).unwrap_err().to_string();
+    assert!(error.contains("container version is 2"), "{error}");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(text.contains("\"format_version\":1"));
+    let at = bytes
+        .windows(18)
+        .position(|window| window == b"\"format_version\":1")
+        .unwrap()
+        + 17;
+    let mut format = bytes[..bytes.len() - 32].to_vec();
+    format[at] = b'9';
+    let error = Model::from_bytes(&rehashed(format)).unwrap_err().to_string();
+    assert!(error.contains("format version is 9"), "{error}");
+}
+
+#[test]
+fn lengths_beyond_the_file_take_no_memory() {
+    let mut file = b"TYMODEL\x01".to_vec();
+    file.extend_from_slice(&u64::MAX.to_le_bytes());
+    file.extend_from_slice(b"{}");
+    assert!(Model::from_bytes(&rehashed(file)).is_err());
+    let header = br#"{"format_version":1,"algorithm":{"algorithm":"decision_tree","params":{"min_leaf":1,"max_depth":null}},"features":[{"name":"x","kind":"numeric"}],"label":{"name":"y","task":"regression"},"training":{"rows":1,"valid_rows":0,"seed":1,"rounds":1,"converged":true,"valid_metric":null},"arrays":[{"name":"tree_nodes","type":"f64","entries":18446744073709551615}]}"#;
+    let mut file = b"TYMODEL\x01".to_vec();
+    file.extend_from_slice(&(header.len() as u64).to_le_bytes());
+    file.extend_from_slice(header);
+    let error = Model::from_bytes(&rehashed(file)).unwrap_err().to_string();
+    assert!(error.contains("too long"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_an_error_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(Model::from_bytes(&bytes).is_err());
+        let mut named = b"TYMODEL\x01".to_vec();
+        named.extend_from_slice(&bytes);
+        prop_assert!(Model::from_bytes(&rehashed(named)).is_err());
+    }
+}

@@ -1,0 +1,9 @@
+//! Models as their users see them: what they learn, that they are the same every time, and that
+//! their files survive everything.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+
+mod file;
+mod learning;
+mod same_bytes;
+mod sets;
