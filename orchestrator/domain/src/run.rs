@@ -23,6 +23,8 @@ mod verdict;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 pub use approval::AnswerRefused;

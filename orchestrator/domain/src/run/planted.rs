@@ -5,7 +5,6 @@ use super::Run;
 
 /// One fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "planted by the simulation only"))]
 pub(super) enum Fault {
     StartBeforeNeeds,
     ForgetFailedUpstream,
