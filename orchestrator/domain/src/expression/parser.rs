@@ -139,40 +139,58 @@ impl Parser<'_> {
     fn operators(&mut self, least: u8) -> Result<Tree, ExpressionError> {
         let mut left = self.prefix()?;
         loop {
-            let start = left.node.at.start;
             if self.is("?") && least <= CHOICE {
-                let question = self.advance()?.1;
-                let then = self.expression(CHOICE)?;
-                self.want(":", &question)?;
-                let otherwise = self.expression(CHOICE)?;
-                let height = left.height.max(then.height).max(otherwise.height);
-                let kind = Kind::Choice(Box::new(left.node), Box::new(then.node), Box::new(otherwise.node));
-                left = self.tree(start, kind, height)?;
+                left = self.choice(left)?;
                 continue;
             }
-            let Some(operator) = self.operator() else {
-                return Ok(left);
-            };
-            if operator.strength() < least {
-                return Ok(left);
+            match self.operator() {
+                Some(operator) if operator.strength() >= least => left = self.binary(left, operator)?,
+                _ => return Ok(left),
             }
-            if let Kind::Binary(inner, ..) = &left.node.kind
-                && operator.strength() == COMPARISON
-                && inner.strength() == COMPARISON
-                && !left.in_parentheses
+        }
+    }
+
+    fn choice(&mut self, condition: Tree) -> Result<Tree, ExpressionError> {
+        let start = condition.node.at.start;
+        let question = self.advance()?.1;
+        let then = self.expression(CHOICE)?;
+        self.want(":", &question)?;
+        let otherwise = self.expression(CHOICE)?;
+        let height = condition.height.max(then.height).max(otherwise.height);
+        let kind = Kind::Choice(
+            Box::new(condition.node),
+            Box::new(then.node),
+            Box::new(otherwise.node),
+        );
+        self.tree(start, kind, height)
+    }
+
+    fn binary(&mut self, left: Tree, operator: Binary) -> Result<Tree, ExpressionError> {
+        let start = left.node.at.start;
+        self.refuse_chain(&left, operator)?;
+        self.advance()?;
+        let right = self.expression(operator.strength() + 1)?;
+        let height = left.height.max(right.height);
+        let kind = Kind::Binary(operator, Box::new(left.node), Box::new(right.node));
+        self.tree(start, kind, height)
+    }
+
+    /// `a < b < c` means something else in every language.
+    fn refuse_chain(&self, left: &Tree, operator: Binary) -> Result<(), ExpressionError> {
+        match &left.node.kind {
+            Kind::Binary(inner, ..)
+                if operator.strength() == COMPARISON
+                    && inner.strength() == COMPARISON
+                    && !left.in_parentheses =>
             {
                 let message = format!(
                     "`{}` after a comparison: comparisons do not chain",
                     operator.symbol()
                 );
-                return Err(ExpressionError::new(self.at.clone(), message)
-                    .help("write `a < b && b < c`, or parentheses"));
+                let error = ExpressionError::new(self.at.clone(), message);
+                Err(error.help("write `a < b && b < c`, or parentheses"))
             }
-            self.advance()?;
-            let right = self.expression(operator.strength() + 1)?;
-            let height = left.height.max(right.height);
-            let kind = Kind::Binary(operator, Box::new(left.node), Box::new(right.node));
-            left = self.tree(start, kind, height)?;
+            _ => Ok(()),
         }
     }
 
@@ -188,29 +206,36 @@ impl Parser<'_> {
     }
 
     fn prefix(&mut self) -> Result<Tree, ExpressionError> {
-        let start = self.at.start;
-        if self.take("!")? {
-            let operand = self.expression(PREFIX)?;
-            return self.tree(
-                start,
-                Kind::Unary(Unary::Not, Box::new(operand.node)),
-                operand.height,
-            );
+        if self.is("!") {
+            return self.not();
         }
-        if !self.take("-")? {
-            let operand = self.operand()?;
-            return self.postfix(operand);
+        if self.is("-") {
+            return self.negative();
         }
+        let operand = self.operand()?;
+        self.postfix(operand)
+    }
+
+    fn not(&mut self) -> Result<Tree, ExpressionError> {
+        let start = self.advance()?.1.start;
+        let operand = self.expression(PREFIX)?;
+        self.tree(
+            start,
+            Kind::Unary(Unary::Not, Box::new(operand.node)),
+            operand.height,
+        )
+    }
+
+    /// A `-` belongs to the number behind it, so that the least integer can be written.
+    fn negative(&mut self) -> Result<Tree, ExpressionError> {
+        let start = self.advance()?.1.start;
         let literal = match self.token {
             Token::Integer(value) => Kind::Integer(0i64.checked_sub_unsigned(value).unwrap_or(i64::MIN)),
             Token::Float(value) => Kind::Float(-value),
             _ => {
                 let operand = self.expression(PREFIX)?;
-                return self.tree(
-                    start,
-                    Kind::Unary(Unary::Negate, Box::new(operand.node)),
-                    operand.height,
-                );
+                let kind = Kind::Unary(Unary::Negate, Box::new(operand.node));
+                return self.tree(start, kind, operand.height);
             }
         };
         self.advance()?;
@@ -219,48 +244,61 @@ impl Parser<'_> {
     }
 
     fn operand(&mut self) -> Result<Tree, ExpressionError> {
-        let start = self.at.start;
-        if matches!(self.token, Token::End) {
-            return Err(self.unexpected("a value"));
+        match &self.token {
+            Token::Symbol("(") => self.parenthesised(),
+            Token::Symbol("[") => self.list(),
+            Token::Symbol("{") => self.map(),
+            Token::Name(_) => self.name_or_call(),
+            _ => self.literal(),
         }
+    }
+
+    fn parenthesised(&mut self) -> Result<Tree, ExpressionError> {
+        let open = self.advance()?.1;
+        let mut inner = self.expression(CHOICE)?;
+        self.want(")", &open)?;
+        inner.node.at = open.start..self.before;
+        inner.in_parentheses = true;
+        Ok(inner)
+    }
+
+    fn list(&mut self) -> Result<Tree, ExpressionError> {
+        let open = self.advance()?.1;
+        let (items, height) = self.items("]", &open)?;
+        self.tree(open.start, Kind::List(items), height)
+    }
+
+    fn name_or_call(&mut self) -> Result<Tree, ExpressionError> {
         let (token, at) = self.advance()?;
-        let kind = match token {
-            Token::Integer(value) => match i64::try_from(value) {
-                Ok(value) => Kind::Integer(value),
-                Err(_) => return Err(beyond_integers(at)),
-            },
-            Token::Float(value) => Kind::Float(value),
-            Token::Text(text) => Kind::Text(text),
-            Token::Name(name) => match name.as_str() {
-                "true" => Kind::Boolean(true),
-                "false" => Kind::Boolean(false),
-                "null" => Kind::Null,
-                _ if self.is("(") => return self.call(&name, at),
-                _ => Kind::Root(name),
-            },
-            Token::Symbol("(") => {
-                let mut inner = self.expression(CHOICE)?;
-                self.want(")", &at)?;
-                inner.node.at = start..self.before;
-                inner.in_parentheses = true;
-                return Ok(inner);
-            }
-            Token::Symbol("[") => {
-                let (items, height) = self.list("]", &at)?;
-                return self.tree(start, Kind::List(items), height);
-            }
-            Token::Symbol("{") => return self.map(at),
-            Token::Symbol(symbol) => {
-                let message = format!("expected a value, found `{symbol}`");
-                return Err(ExpressionError::new(at, message));
-            }
-            Token::End => return Err(self.unexpected("a value")),
+        let Token::Name(name) = token else {
+            return Err(self.unexpected("a name"));
         };
-        self.tree(start, kind, 0)
+        let kind = match name.as_str() {
+            "true" => Kind::Boolean(true),
+            "false" => Kind::Boolean(false),
+            "null" => Kind::Null,
+            _ if self.is("(") => return self.call(&name, at),
+            _ => Kind::Root(name),
+        };
+        self.tree(at.start, kind, 0)
+    }
+
+    fn literal(&mut self) -> Result<Tree, ExpressionError> {
+        let kind = match &self.token {
+            Token::Integer(value) => match i64::try_from(*value) {
+                Ok(value) => Kind::Integer(value),
+                Err(_) => return Err(beyond_integers(self.at.clone())),
+            },
+            Token::Float(value) => Kind::Float(*value),
+            Token::Text(text) => Kind::Text(text.clone()),
+            Token::Name(_) | Token::Symbol(_) | Token::End => return Err(self.unexpected("a value")),
+        };
+        let at = self.advance()?.1;
+        self.tree(at.start, kind, 0)
     }
 
     /// Expressions up to a closing bracket; a comma may stand after the last.
-    fn list(
+    fn items(
         &mut self,
         close: &'static str,
         open: &Range<usize>,
@@ -281,7 +319,8 @@ impl Parser<'_> {
         Ok((items, height))
     }
 
-    fn map(&mut self, open: Range<usize>) -> Result<Tree, ExpressionError> {
+    fn map(&mut self) -> Result<Tree, ExpressionError> {
+        let open = self.advance()?.1;
         let (mut entries, mut height) = (Vec::<(Name, Node)>::new(), 0);
         while !self.is("}") && self.token != Token::End {
             let (token, at) = self.advance()?;
@@ -317,7 +356,7 @@ impl Parser<'_> {
             );
         };
         let open = self.advance()?.1;
-        let (arguments, height) = self.list(")", &open)?;
+        let (arguments, height) = self.items(")", &open)?;
         let (least, most) = function.arity();
         if arguments.len() < least || most.is_some_and(|most| arguments.len() > most) {
             let wanted = match most {
