@@ -25,6 +25,8 @@ pub(crate) struct Fact {
     /// When everything that had a say in the value is known: also join keys and, for aggregates,
     /// whatever chose the rows.
     pub(crate) known: BTreeSet<KnownAt>,
+    /// Whether the value takes in other rows than its own: an aggregate or window.
+    pub(crate) takes_in_rows: bool,
 }
 
 /// The columns of a table in order, and what decided which rows it has.
@@ -77,6 +79,7 @@ impl Fact {
             ),
             sources: BTreeSet::new(),
             known: BTreeSet::new(),
+            takes_in_rows: false,
         };
         for part in parts {
             fact.sources.extend(part.sources.iter().cloned());
@@ -124,6 +127,7 @@ impl Facts {
                     column: column.clone(),
                     sources: BTreeSet::from([source]),
                     known: column.known_at.clone().into_iter().collect(),
+                    takes_in_rows: false,
                 };
                 (column.name.clone(), fact)
             })
@@ -134,8 +138,9 @@ impl Facts {
         }
     }
 
-    /// A table of these columns without rows.
-    pub(crate) fn empty_frame(&self) -> pl::DataFrame {
+    /// A table of these columns with one row, in which every value is missing: enough for a plan to be
+    /// typed and tried.
+    pub(crate) fn blank_frame(&self) -> pl::DataFrame {
         let schema: pl::Schema = self
             .columns
             .iter()
@@ -143,7 +148,7 @@ impl Facts {
                 pl::Field::new(name.as_str().into(), data_type::to_polars(&fact.column.data_type))
             })
             .collect();
-        pl::DataFrame::empty_with_schema(&schema)
+        pl::DataFrame::full_null(&schema, 1)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Fact> {

@@ -5,8 +5,21 @@
 
 use crate::facts::Facts;
 use crate::lineage::{TracedInput, trace};
-use polars::prelude::{IntoLazy, LazyFrame, PolarsResult};
+use polars::prelude::{IntoLazy, LazyFrame, PolarsError, PolarsResult};
 use trainyard_contract::Schema;
+
+/// Carries a plan out over frames without values: some functions say only then that they cannot take
+/// a type. Errors of other kinds may come of the values missing, and are none.
+fn rehearse(plan: LazyFrame) -> PolarsResult<()> {
+    match plan.collect() {
+        Err(
+            error @ (PolarsError::InvalidOperation(_)
+            | PolarsError::SchemaMismatch(_)
+            | PolarsError::Duplicate(_)),
+        ) => Err(error),
+        _ => Ok(()),
+    }
+}
 
 /// A plan and what is known about its columns.
 #[derive(Clone)]
@@ -20,7 +33,7 @@ impl Flow {
     pub(crate) fn unread(input: &str, schema: &Schema) -> Self {
         let facts = Facts::of_input(input, schema);
         Self {
-            plan: facts.empty_frame().lazy(),
+            plan: facts.blank_frame().lazy(),
             facts,
         }
     }
@@ -38,8 +51,10 @@ impl Flow {
     /// # Errors
     /// Whatever is wrong with the changed plan.
     pub(crate) fn then(&self, change: impl Fn(LazyFrame) -> PolarsResult<LazyFrame>) -> PolarsResult<Self> {
-        let unread = TracedInput::new(&self.facts);
-        let facts = trace(&change(unread.frame.clone())?, &[unread])?;
+        let blank = TracedInput::new(&self.facts);
+        let plan = change(blank.frame.clone())?;
+        let facts = trace(&plan, &[blank])?;
+        rehearse(plan)?;
         Ok(Self {
             plan: change(self.plan.clone())?,
             facts,
@@ -58,6 +73,7 @@ impl Flow {
         let (left, right) = (TracedInput::new(&self.facts), TracedInput::new(&other.facts));
         let plan = change(left.frame.clone(), right.frame.clone())?;
         let facts = trace(&plan, &[left, right])?;
+        rehearse(plan)?;
         Ok(Self {
             plan: change(self.plan.clone(), other.plan.clone())?,
             facts,
@@ -72,12 +88,13 @@ impl Flow {
         tables: &[&Self],
         change: impl Fn(Vec<LazyFrame>) -> PolarsResult<LazyFrame>,
     ) -> PolarsResult<Self> {
-        let unread: Vec<TracedInput<'_>> = tables
+        let blank: Vec<TracedInput<'_>> = tables
             .iter()
             .map(|table| TracedInput::new(&table.facts))
             .collect();
-        let plan = change(unread.iter().map(|input| input.frame.clone()).collect())?;
-        let facts = trace(&plan, &unread)?;
+        let plan = change(blank.iter().map(|input| input.frame.clone()).collect())?;
+        let facts = trace(&plan, &blank)?;
+        rehearse(plan)?;
         Ok(Self {
             plan: change(tables.iter().map(|table| table.plan.clone()).collect())?,
             facts,

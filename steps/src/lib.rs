@@ -7,10 +7,13 @@ mod data_type;
 mod dataset;
 mod facts;
 mod fault;
+mod features;
 mod flow;
 mod inference;
+mod ingest;
 mod lineage;
 mod rule;
+mod split;
 mod sql;
 mod table;
 mod transform;
@@ -22,5 +25,11 @@ use trainyard_contract::Catalogue;
 
 /// All steps of this crate.
 pub fn catalogue() -> Catalogue {
-    Catalogue::new().with(transform::TransformSql)
+    Catalogue::new()
+        .with(features::FeaturesBuild)
+        .with(ingest::IngestFiles)
+        .with(split::SplitGroup)
+        .with(split::SplitRandom)
+        .with(split::SplitTime)
+        .with(transform::TransformSql)
 }

@@ -15,7 +15,7 @@ use polars_plan::prelude::{Arena, Node, Operator, aexpr_to_leaf_names_iter};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// An input of a plan: a frame without rows, recognised in the plan by its address.
+/// An input of a plan: a frame without values, recognised in the plan by its address.
 pub(crate) struct TracedInput<'a> {
     pub(crate) frame: LazyFrame,
     facts: &'a Facts,
@@ -23,9 +23,9 @@ pub(crate) struct TracedInput<'a> {
 }
 
 impl<'a> TracedInput<'a> {
-    /// A frame without rows that has the columns of `facts`.
+    /// A frame without values that has the columns of `facts`.
     pub(crate) fn new(facts: &'a Facts) -> Self {
-        let frame = polars::prelude::IntoLazy::lazy(facts.empty_frame());
+        let frame = polars::prelude::IntoLazy::lazy(facts.blank_frame());
         let address = match &frame.logical_plan {
             DslPlan::DataFrameScan { df, .. } => Arc::as_ptr(df) as usize,
             _ => 0,
@@ -441,7 +441,8 @@ impl Walker<'_> {
         }
         let parts = aexpr_to_leaf_names_iter(node, self.expressions).filter_map(|leaf| input.get(leaf));
         let mut fact = Fact::computed(name, self.nullable(node, input), parts);
-        if self.aggregates(node) {
+        fact.takes_in_rows = self.takes_in(node, false);
+        if self.takes_in(node, true) {
             fact.known.extend(input.deciding.known.iter().cloned());
             fact.known.extend(input.ordering.known.iter().cloned());
         }
@@ -458,12 +459,16 @@ impl Walker<'_> {
         influence
     }
 
-    /// Whether a value takes in more rows than its own.
-    fn aggregates(&self, node: Node) -> bool {
+    /// Whether a value takes in more rows than its own; rows before it in a window with an order
+    /// count only if `ordered` says so.
+    fn takes_in(&self, node: Node, ordered: bool) -> bool {
         let mut stack = vec![node];
         while let Some(node) = stack.pop() {
             let expression = self.expressions.get(node);
             match expression {
+                AExpr::Over {
+                    order_by: Some(_), ..
+                } if !ordered => continue,
                 AExpr::Agg(_) | AExpr::Len | AExpr::Over { .. } | AExpr::AnonymousAgg { .. } => return true,
                 AExpr::Function { options, .. } if !options.is_elementwise() => return true,
                 _ => {}

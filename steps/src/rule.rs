@@ -1,7 +1,7 @@
 //! What a contract says of a column's values, as masks over its rows.
 
 use polars::prelude::{
-    BooleanChunked, ChunkCompareIneq, Column, DataType, NewChunkedArray, PolarsResult, Series,
+    AnyValue, BooleanChunked, ChunkCompareIneq, Column, DataType, NewChunkedArray, PolarsResult, Series,
     StringNameSpaceImpl,
 };
 use serde_json::Value;
@@ -90,7 +90,11 @@ fn plain_text(value: &Value) -> String {
 pub(crate) fn shown(series: &Series, row: usize) -> Option<String> {
     match series.get(row) {
         Ok(value) if !value.is_null() => Some(match value {
-            polars::prelude::AnyValue::String(text) => text.to_owned(),
+            AnyValue::String(text) => text.to_owned(),
+            AnyValue::StringOwned(text) => text.to_string(),
+            // polars would show six digits.
+            AnyValue::Float64(number) => number.to_string(),
+            AnyValue::Float32(number) => number.to_string(),
             other => other.to_string(),
         }),
         _ => None,

@@ -17,7 +17,7 @@ use trainyard_contract::{
 
 /// A project folder with objects, and the inputs of one step.
 pub(crate) struct Bed {
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
     pub(crate) inputs: IndexMap<String, TaskInput>,
     pub(crate) contracts: BTreeMap<String, DataContract>,
 }
@@ -27,13 +27,14 @@ pub(crate) struct Bed {
 pub(crate) struct Ended {
     pub(crate) report: TaskReport,
     pub(crate) log: Vec<String>,
-    objects: PathBuf,
+    /// Keeps the objects there for as long as they may be looked at.
+    folder: Arc<TempDir>,
 }
 
 impl Bed {
     pub(crate) fn new() -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: Arc::new(tempfile::tempdir().unwrap()),
             inputs: IndexMap::new(),
             contracts: BTreeMap::new(),
         }
@@ -160,7 +161,7 @@ impl Bed {
             process: None,
             limits: Limits::default(),
             project: self.folder.path().to_owned(),
-            objects: objects.clone(),
+            objects,
             scratch,
             log: self.folder.path().join("log"),
         };
@@ -177,7 +178,11 @@ impl Bed {
         step.run(&mut io)?;
         let report = io.into_report();
         let log = log.lock().unwrap().clone();
-        Ok(Ended { report, log, objects })
+        Ok(Ended {
+            report,
+            log,
+            folder: Arc::clone(&self.folder),
+        })
     }
 }
 
@@ -205,18 +210,20 @@ impl Ended {
         }
     }
 
+    fn objects(&self) -> Objects {
+        Objects::new(self.folder.path().join("objects"))
+    }
+
     pub(crate) fn schema(&self, output: &str) -> &Schema {
         self.artifact(output).schema.as_ref().unwrap()
     }
 
     pub(crate) fn bytes(&self, output: &str) -> Vec<u8> {
-        Objects::new(&self.objects)
-            .get(&self.artifact(output).hash)
-            .unwrap()
+        self.objects().get(&self.artifact(output).hash).unwrap()
     }
 
     pub(crate) fn frame(&self, output: &str) -> DataFrame {
-        let path = Objects::new(&self.objects).path(&self.artifact(output).hash);
+        let path = self.objects().path(&self.artifact(output).hash);
         ParquetReader::new(File::open(path).unwrap()).finish().unwrap()
     }
 
@@ -227,11 +234,34 @@ impl Ended {
             .unwrap()
             .parse()
             .unwrap();
-        serde_json::from_slice(&Objects::new(&self.objects).get(&hash).unwrap()).unwrap()
+        serde_json::from_slice(&self.objects().get(&hash).unwrap()).unwrap()
     }
+}
+
+/// Each row as its values with `|` between them; `-` is missing.
+pub(crate) fn rows(frame: &DataFrame) -> Vec<String> {
+    (0..frame.height())
+        .map(|row| {
+            let values = frame.columns().iter().map(|column| {
+                crate::rule::shown(column.as_materialized_series(), row).unwrap_or_else(|| "-".to_owned())
+            });
+            values.collect::<Vec<_>>().join("|")
+        })
+        .collect()
 }
 
 /// The project's own example pipelines.
 pub(crate) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines")
+}
+
+/// A contract from its document.
+pub(crate) fn contract(document: Value) -> DataContract {
+    serde_json::from_value(document).unwrap()
+}
+
+/// A contract of the example pipelines.
+pub(crate) fn example_contract(name: &str) -> DataContract {
+    let text = std::fs::read_to_string(examples().join(format!("contracts/{name}.yaml"))).unwrap();
+    serde_saphyr::from_str(&text).unwrap()
 }

@@ -122,7 +122,8 @@ pub(super) fn read(file: &DataFile, options: &Value, gathering: &mut Gathering<'
             }
             row += 1;
             if record.len() != header.len() {
-                let line = String::from_utf8_lossy(record.as_slice()).into_owned();
+                let fields: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
+                let line = fields.join(options.delimiter.encode_utf8(&mut [0; 4]));
                 let reason = format!(
                     "has {} fields where the header has {}",
                     record.len(),

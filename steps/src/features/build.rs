@@ -1,0 +1,443 @@
+//! The plan of `features.build`, from input tables to the output's columns.
+
+use super::leakage::Watch;
+use super::{Input, Params, fit, joins};
+use crate::fault;
+use crate::flow::Flow;
+use crate::inference::with;
+use crate::sql;
+use indexmap::{IndexMap, IndexSet};
+use polars::prelude::{Expr, SortMultipleOptions, col};
+use std::collections::BTreeSet;
+use trainyard_contract::finding::{Finding, Path, nearest};
+use trainyard_contract::{DataType, Schema};
+
+/// Number of a base row, to come back to their order.
+const ROW: &str = "__row";
+
+/// What came of building: the table unless something is wrong, and what is wrong.
+pub(super) struct Built {
+    pub(super) table: Option<(Flow, Schema)>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// A table on its way from base to features.
+pub(super) struct Build<'a> {
+    pub(super) params: &'a Params,
+    pub(super) step: &'a str,
+    pub(super) inputs: &'a IndexMap<String, Input>,
+    pub(super) base: &'a str,
+    pub(super) event_time: Option<String>,
+    pub(super) flow: Flow,
+    pub(super) watch: Watch,
+    pub(super) findings: Vec<Finding>,
+    /// Features in the order of the output.
+    pub(super) features: IndexSet<String>,
+}
+
+/// Name of the base input.
+fn base<'a>(params: &'a Params, inputs: &[&'a str]) -> Option<&'a str> {
+    let joined: BTreeSet<&str> = params
+        .join
+        .iter()
+        .map(|j| &j.table)
+        .chain(params.as_of_join.iter().map(|j| &j.table))
+        .map(String::as_str)
+        .collect();
+    match &params.base {
+        Some(base) => inputs.iter().copied().find(|input| input == base),
+        None => inputs.iter().copied().find(|input| !joined.contains(input)),
+    }
+}
+
+/// Inputs that parameters name and that are not there.
+pub(super) fn tables(params: &Params, inputs: &[&str]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut look = |table: &str, path: Path| {
+        if !inputs.contains(&table) {
+            let finding = Finding::error("D01", path, format!("there is no input `{table}`"));
+            findings.push(match nearest(table, inputs.iter().copied()) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding.help(format!("the inputs are {}", fault::list(inputs))),
+            });
+        }
+    };
+    if let Some(base) = &params.base {
+        look(base, with("base"));
+    }
+    for (at, join) in params.join.iter().enumerate() {
+        look(&join.table, with("join").index(at).key("table"));
+    }
+    for (at, join) in params.as_of_join.iter().enumerate() {
+        look(&join.table, with("as_of_join").index(at).key("table"));
+    }
+    if findings.is_empty() && base(params, inputs).is_none() {
+        let finding = Finding::error(
+            "D01",
+            with("base"),
+            "every input is looked up by a join, none gives the rows",
+        );
+        findings.push(finding.help("say `base: NAME`"));
+    }
+    findings
+}
+
+impl<'a> Build<'a> {
+    /// Starts from the base table. The tables that parameters name must be among the inputs.
+    pub(super) fn new(params: &'a Params, step: &'a str, inputs: &'a IndexMap<String, Input>) -> Self {
+        let names: Vec<&str> = inputs.keys().map(String::as_str).collect();
+        let base = base(params, &names).and_then(|base| inputs.get_key_value(base));
+        let (base, flow, event_time) = match base {
+            Some((name, input)) => (
+                name.as_str(),
+                input.flow.clone(),
+                params
+                    .event_time
+                    .clone()
+                    .or_else(|| input.schema.event_time.clone()),
+            ),
+            None => (
+                "",
+                Flow::unread("", &Schema::default()),
+                params.event_time.clone(),
+            ),
+        };
+        let watch = Watch::new(params.predict_at.clone());
+        let mut build = Self {
+            params,
+            step,
+            inputs,
+            base,
+            event_time,
+            flow,
+            watch,
+            findings: Vec::new(),
+            features: IndexSet::new(),
+        };
+        build.columns_of_base();
+        build
+    }
+
+    /// Does everything else.
+    pub(super) fn finish(mut self) -> Built {
+        let label = self.label_sources();
+        self.watch.label(label);
+        self.kept();
+        self.joined();
+        self.computed();
+        self.filtered();
+        self.labelled();
+        if self
+            .findings
+            .iter()
+            .all(|f| f.severity != trainyard_contract::Severity::Error)
+        {
+            fit::declare(&mut self);
+        }
+        let ok = self
+            .findings
+            .iter()
+            .all(|f| f.severity != trainyard_contract::Severity::Error);
+        let table = if ok { self.output() } else { None };
+        Built {
+            table,
+            findings: self.findings,
+        }
+    }
+
+    /// Adds a finding if the table as it is now has no such column.
+    pub(super) fn has(&mut self, name: &str, path: Path) -> bool {
+        let known = self.flow.facts.get(name).is_some();
+        if !known {
+            self.findings
+                .push(fault::no_column(name, path, self.flow.facts.names()).at_word(name));
+        }
+        known
+    }
+
+    fn columns_of_base(&mut self) {
+        for (at, name) in self.params.entity.iter().enumerate() {
+            self.has(name, with("entity").index(at));
+        }
+        if self.params.entity.is_empty() {
+            let finding = Finding::error("D01", with("entity"), "no column identifies a row");
+            self.findings
+                .push(finding.help("name the columns that do, e.g. `entity: [id]`"));
+        }
+        if let Some(name) = self.event_time.clone()
+            && self.has(&name, with("event_time"))
+        {
+            let data_type = self
+                .flow
+                .facts
+                .get(&name)
+                .map(|fact| fact.column.data_type.clone());
+            if !matches!(data_type, Some(DataType::Date | DataType::Timestamp(..))) {
+                let data_type = data_type.map(|t| t.to_string()).unwrap_or_default();
+                let message =
+                    format!("`{name}` is of type {data_type}, an event time is a date or a timestamp");
+                self.findings
+                    .push(Finding::error("D01", with("event_time"), message));
+            }
+        }
+        if let Some(finding) = self.watch.unknown_moment(&self.flow.facts, self.base) {
+            self.findings.push(finding);
+        }
+    }
+
+    /// Columns of the base table that the label is made from.
+    fn label_sources(&self) -> BTreeSet<crate::facts::Source> {
+        let Some(label) = &self.params.label else {
+            return BTreeSet::new();
+        };
+        let Ok(expression) = sql::expression(&label.expr) else {
+            return BTreeSet::new();
+        };
+        expression
+            .meta()
+            .root_names()
+            .iter()
+            .filter_map(|name| self.flow.facts.get(name))
+            .flat_map(|fact| fact.sources.iter().cloned())
+            .collect()
+    }
+
+    fn kept(&mut self) {
+        for (at, name) in self.params.keep.iter().enumerate() {
+            let path = with("keep").index(at);
+            if self
+                .params
+                .label
+                .as_ref()
+                .is_some_and(|label| label.name == *name)
+            {
+                let message = format!("`{name}` is the label, not a feature");
+                self.findings
+                    .push(Finding::error("M02", path, message).help("leave it out of `keep`"));
+                continue;
+            }
+            if !self.has(name, path.clone()) {
+                continue;
+            }
+            if !self.features.insert(name.clone()) {
+                let message = format!("`{name}` is kept twice");
+                self.findings
+                    .push(Finding::error("D03", path, message).help("list it once"));
+                continue;
+            }
+            self.watched(name, name, &path);
+        }
+    }
+
+    /// Holds a column against the moment of prediction and the label; `word` is what stands at `path`.
+    pub(super) fn watched(&mut self, column: &str, word: &str, path: &Path) {
+        if let Some(fact) = self.flow.facts.get(column) {
+            self.findings.extend(self.watch.feature(column, fact, word, path));
+        }
+    }
+
+    fn joined(&mut self) {
+        for at in 0..self.params.join.len() {
+            joins::join(self, at);
+        }
+        if self.params.as_of_join.is_empty() {
+            return;
+        }
+        let Some(event_time) = self.event_time.clone() else {
+            let finding = Finding::error(
+                "D01",
+                with("as_of_join"),
+                "an as-of join needs the base's event time",
+            );
+            self.findings.push(finding.help("say `event_time: COLUMN`"));
+            return;
+        };
+        if self.flow.facts.get(&event_time).is_none() {
+            return;
+        }
+        // One sort serves all as-of joins: a lag moves all rows alike.
+        self.step(|frame| {
+            let in_order = SortMultipleOptions::default().with_maintain_order(true);
+            Ok(frame
+                .with_row_index(ROW, None)
+                .sort([event_time.as_str()], in_order))
+        });
+        for at in 0..self.params.as_of_join.len() {
+            joins::as_of_join(self, at, &event_time);
+        }
+        self.step(|frame| {
+            let names = frame.clone().collect_schema()?;
+            let rest: Vec<Expr> = names
+                .iter_names()
+                .filter(|name| *name != ROW)
+                .map(|name| col(name.clone()))
+                .collect();
+            Ok(frame.sort([ROW], SortMultipleOptions::default()).select(rest))
+        });
+    }
+
+    /// A change that cannot be wrong by what the user wrote.
+    fn step(
+        &mut self,
+        change: impl Fn(polars::prelude::LazyFrame) -> polars::prelude::PolarsResult<polars::prelude::LazyFrame>,
+    ) {
+        match self.flow.then(change) {
+            Ok(flow) => self.flow = flow,
+            Err(error) => self
+                .findings
+                .push(fault::finding(&error, Path::root().key("with"), [])),
+        }
+    }
+
+    /// An expression over the columns there are now; findings if it is none.
+    fn expression(&mut self, text: &str, path: &Path) -> Option<Expr> {
+        let expression = match sql::expression(text) {
+            Ok(expression) => expression,
+            Err(error) => {
+                self.findings
+                    .push(Finding::error("S03", path.clone(), fault::sentence(&error)));
+                return None;
+            }
+        };
+        let mut whole = true;
+        for name in expression.clone().meta().root_names() {
+            if self.flow.facts.get(&name).is_none() {
+                // What is already reported as wrong need not be reported again where it is used.
+                if !self.params.columns.contains_key(name.as_str()) || self.findings.is_empty() {
+                    self.findings.push(
+                        fault::no_column(&name, path.clone(), self.flow.facts.names()).at_word(name.as_str()),
+                    );
+                }
+                whole = false;
+            }
+        }
+        whole.then_some(expression)
+    }
+
+    fn computed(&mut self) {
+        for (name, text) in &self.params.columns {
+            let path = with("columns").key(name);
+            if self.flow.facts.get(name).is_some() {
+                let message = format!("`{name}` is already a column here");
+                self.findings
+                    .push(Finding::error("D03", path, message).help("give the new column another name"));
+                continue;
+            }
+            let Some(expression) = self.expression(text, &path) else {
+                continue;
+            };
+            let roots: Vec<String> = expression
+                .clone()
+                .meta()
+                .root_names()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            let alias = expression.alias(name.as_str());
+            match self.flow.then(|frame| Ok(frame.with_columns([alias.clone()]))) {
+                Ok(flow) => {
+                    let before = std::mem::replace(&mut self.flow, flow);
+                    let found = self
+                        .watch
+                        .expression(name, &before.facts, &self.flow.facts, &roots, &path);
+                    self.findings.extend(found);
+                    fit::declare_aggregate(self, name, &path);
+                    self.features.insert(name.clone());
+                }
+                Err(error) => {
+                    let names = self.flow.facts.names();
+                    self.findings.push(fault::finding(&error, path, names));
+                }
+            }
+        }
+    }
+
+    fn filtered(&mut self) {
+        let Some(text) = &self.params.filter else { return };
+        let path = with("filter");
+        let Some(condition) = self.expression(text, &path) else {
+            return;
+        };
+        if !self.is_boolean(&condition, &path) {
+            return;
+        }
+        for name in condition.clone().meta().root_names() {
+            if let Some(fact) = self.flow.facts.get(&name) {
+                self.findings.extend(self.watch.condition(&name, fact, &path));
+            }
+        }
+        self.step(|frame| Ok(frame.filter(condition.clone())));
+    }
+
+    fn is_boolean(&mut self, condition: &Expr, path: &Path) -> bool {
+        let tried = self
+            .flow
+            .then(|frame| Ok(frame.select([condition.clone().alias("condition")])));
+        match tried {
+            Ok(flow) => {
+                let data_type = flow
+                    .facts
+                    .get("condition")
+                    .map(|fact| fact.column.data_type.clone());
+                if data_type == Some(DataType::Boolean) {
+                    return true;
+                }
+                let found = data_type.map(|t| t.to_string()).unwrap_or_default();
+                let message = format!("a filter must be true or false, this is {found}");
+                self.findings.push(Finding::error("S03", path.clone(), message));
+            }
+            Err(error) => self
+                .findings
+                .push(fault::finding(&error, path.clone(), self.flow.facts.names())),
+        }
+        false
+    }
+
+    fn labelled(&mut self) {
+        let Some(label) = &self.params.label else { return };
+        let path = with("label");
+        if self.flow.facts.get(&label.name).is_some() {
+            let message = format!("`{}` is already a column here", label.name);
+            let finding = Finding::error("D03", path.key("name"), message);
+            self.findings.push(finding.help("give the label another name"));
+            return;
+        }
+        let Some(expression) = self.expression(&label.expr, &path.key("expr")) else {
+            return;
+        };
+        let alias = expression.alias(label.name.as_str());
+        match self.flow.then(|frame| Ok(frame.with_columns([alias.clone()]))) {
+            Ok(flow) => self.flow = flow,
+            Err(error) => {
+                let names = self.flow.facts.names();
+                self.findings
+                    .push(fault::finding(&error, path.key("expr"), names));
+            }
+        }
+        if let Some(fact) = self.flow.facts.columns.get_mut(&label.name) {
+            fact.column.nullable = false;
+        }
+    }
+
+    fn output(&mut self) -> Option<(Flow, Schema)> {
+        let label = self.params.label.as_ref().map(|label| label.name.clone());
+        let columns: IndexSet<String> = self
+            .params
+            .entity
+            .iter()
+            .chain(&self.event_time)
+            .chain(&self.features)
+            .chain(&label)
+            .cloned()
+            .collect();
+        let selected: Vec<Expr> = columns.iter().map(|name| col(name.as_str())).collect();
+        self.step(|frame| Ok(frame.select(&selected)));
+        let mut schema = self.flow.facts.schema();
+        schema.event_time.clone_from(&self.event_time);
+        schema.primary_key.clone_from(&self.params.entity);
+        schema.predict_at.clone_from(&self.params.predict_at);
+        schema.features = self.features.iter().cloned().collect();
+        schema.label = label;
+        Some((self.flow.clone(), schema))
+    }
+}
