@@ -10,11 +10,25 @@
 
 pub mod executor;
 pub mod fake;
+pub mod inspect;
+pub mod local;
+mod log;
+mod mask;
+mod orphans;
+mod proc;
+mod protocol;
 mod report;
 pub mod secrets;
 pub mod steps;
+pub mod supervisor;
+pub mod worker;
 
 pub use executor::{AttemptKey, Executor, ExecutorError, ExecutorNews};
 pub use fake::{FakeAnswer, FakeExecutor, FakeHandle};
+pub use inspect::OutputInspector;
+pub use local::{LocalConfig, LocalExecutor};
+pub use orphans::kill_orphans;
 pub use secrets::{LocalSecrets, Secrets, SecretsError};
 pub use steps::process_steps;
+pub use supervisor::supervisor_main;
+pub use worker::worker_main;

@@ -100,10 +100,12 @@ fn misbehave(params: Params, io: &mut StepIo) -> Result<(), StepError> {
     if let Some(number) = params.kill {
         let signal = rustix::process::Signal::from_named_raw(number)
             .ok_or_else(|| StepError::rejected(format!("`{number}` is not a signal")))?;
-        rustix::process::kill_process(rustix::process::getpid(), signal)
-            .map_err(|error| StepError::io("could not send the signal", &error))?;
-        // The signal may take a moment to arrive; one that is ignored never does.
-        std::thread::sleep(std::time::Duration::from_secs(10));
+        // More than once: Rust's own handler of some signals lets the first one pass.
+        for _ in 0..3 {
+            rustix::process::kill_process(rustix::process::getpid(), signal)
+                .map_err(|error| StepError::io("could not send the signal", &error))?;
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
     if let Some(code) = params.exit_code {
         std::process::exit(code);

@@ -1,0 +1,120 @@
+//! Attempts on this machine: built-in steps in warm worker processes, commands under a supervisor.
+
+mod child;
+mod dispatch;
+mod ended;
+
+use crate::executor::{AttemptKey, Executor, ExecutorError, ExecutorNews};
+use crate::secrets::{LocalSecrets, Secrets};
+use dispatch::{Dispatcher, Message};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use trainyard_contract::{ByteSize, Millis, TaskSpec};
+
+/// How many attempts to have waiting in the executor: enough that quick ones never run out.
+const CAPACITY: usize = 2048;
+
+/// What a local executor may use.
+#[derive(Clone)]
+pub struct LocalConfig {
+    /// The binary that is worker and supervisor; mostly `std::env::current_exe()`.
+    pub program: PathBuf,
+    /// Its arguments for [`worker_main`](crate::worker_main).
+    pub worker_args: Vec<String>,
+    /// Its arguments for [`supervisor_main`](crate::supervisor_main).
+    pub supervisor_args: Vec<String>,
+    /// How many worker processes at most.
+    pub workers: usize,
+    /// How many cores attempts may declare at once; an attempt that declares more gets all of them.
+    pub cores: u32,
+    /// How much memory attempts may declare at once, and the limit of an attempt that declares
+    /// none.
+    pub memory: ByteSize,
+    pub secrets: Arc<dyn Secrets>,
+    /// Whether log lines come as [`ExecutorNews::Log`] besides going to the attempt's file.
+    pub follow_logs: bool,
+    /// Whether workers have an [`OutputInspector`](crate::OutputInspector) for tables of commands.
+    pub inspects_tables: bool,
+}
+
+impl LocalConfig {
+    /// All cores and four fifths of the memory of this machine; `program` is called as
+    /// `program step --worker` and `program step --supervise`.
+    pub fn new(program: PathBuf) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
+        let memory = crate::proc::machine_memory().unwrap_or(ByteSize(u64::MAX));
+        Self {
+            program,
+            worker_args: vec!["step".to_owned(), "--worker".to_owned()],
+            supervisor_args: vec!["step".to_owned(), "--supervise".to_owned()],
+            workers: cores,
+            cores: u32::try_from(cores).unwrap_or(u32::MAX),
+            memory: ByteSize(memory.0 / 5 * 4),
+            secrets: Arc::new(LocalSecrets::from_env()),
+            follow_logs: false,
+            inspects_tables: false,
+        }
+    }
+}
+
+/// Runs attempts on this machine. Ending it, also by dropping it, kills what it runs.
+pub struct LocalExecutor {
+    messages: Sender<Message>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LocalExecutor {
+    /// An executor that has started nothing yet; processes are started when there is work for them.
+    ///
+    /// # Errors
+    /// `Thread` if there can be no thread.
+    pub fn new(config: LocalConfig, news: Sender<ExecutorNews>) -> Result<Self, ExecutorError> {
+        let (messages, inbox) = channel();
+        let dispatcher = Dispatcher::new(config, news, messages.clone());
+        let thread = std::thread::Builder::new()
+            .name("executor".to_owned())
+            .spawn(move || dispatcher.run(&inbox))
+            .map_err(ExecutorError::Thread)?;
+        Ok(Self {
+            messages,
+            thread: Some(thread),
+        })
+    }
+
+    fn end(&mut self, grace: Millis) {
+        if let Some(thread) = self.thread.take() {
+            // A thread that is gone has nothing left to end.
+            let _ = self.messages.send(Message::Shutdown(grace));
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Executor for LocalExecutor {
+    fn submit_many(&mut self, attempts: Vec<(AttemptKey, TaskSpec)>) -> Result<(), ExecutorError> {
+        self.messages
+            .send(Message::Submit(attempts))
+            .map_err(|_| ExecutorError::Ended)
+    }
+
+    fn cancel(&mut self, key: &AttemptKey, grace: Millis) {
+        // A thread that is gone has nothing left to cancel.
+        let _ = self.messages.send(Message::Cancel(key.clone(), grace));
+    }
+
+    fn capacity(&self) -> usize {
+        CAPACITY
+    }
+
+    fn shutdown(mut self: Box<Self>, grace: Millis) {
+        self.end(grace);
+    }
+}
+
+impl Drop for LocalExecutor {
+    fn drop(&mut self) {
+        self.end(Millis(0));
+    }
+}
