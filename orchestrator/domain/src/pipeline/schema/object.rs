@@ -1,0 +1,157 @@
+//! Maps: known keys, missing keys, names.
+
+use super::words::either;
+use super::{Place, Validator, Walk, kind};
+use crate::pipeline::reader::{Entry, Node};
+use serde_json::{Map, Value};
+use trainyard_contract::finding::nearest;
+
+/// Words of other tools and what they are called here.
+const FOREIGN: &[(&str, &str)] = &[
+    ("on", "triggers"),
+    ("schedule", "triggers"),
+    ("jobs", "steps"),
+    ("tasks", "steps"),
+    ("stages", "steps"),
+    ("parameters", "params"),
+    ("variables", "vars"),
+    ("depends_on", "needs"),
+    ("dependsOn", "needs"),
+    ("dependencies", "needs"),
+    ("deps", "inputs"),
+    ("outs", "outputs"),
+    ("cmd", "run"),
+    ("command", "run"),
+    ("script", "run"),
+    ("when", "if"),
+    ("condition", "if"),
+    ("retries", "retry"),
+    ("environment", "env"),
+    ("strategy", "matrix"),
+    ("type", "uses"),
+    ("inherits", "uses"),
+    ("allow_failure", "continue_on_error"),
+    ("attempts", "max_attempts"),
+    ("limit", "max_attempts"),
+    ("mem", "memory"),
+    ("cpus", "cpu"),
+];
+
+impl<'s> Validator<'s> {
+    pub(super) fn object(
+        &self,
+        node: &Node,
+        entries: &[Entry],
+        rules: &'s Map<String, Value>,
+        place: Place<'_>,
+        walk: &mut Walk<'_>,
+    ) {
+        let properties = rules.get("properties").and_then(Value::as_object);
+        let more = rules.get("additionalProperties");
+        let names = rules.get("propertyNames").and_then(|names| names.get("pattern")).and_then(Value::as_str);
+        let mut unknown = Vec::new();
+        for entry in entries {
+            let inner = Place { key: Some((&entry.key, entry.key_span)), ..place };
+            if let Some(schema) = properties.and_then(|known| known.get(&*entry.key)) {
+                self.node(&entry.value, schema, inner, walk);
+                continue;
+            }
+            if let Some(pattern) = names
+                && !self.matches(pattern, &entry.key)
+            {
+                let (message, help) = kind::wrong_pattern("the key", pattern, &entry.key);
+                walk.report("S01/invalid-name", entry.key_span, message, "not a name", Some(help));
+            }
+            match more {
+                Some(Value::Bool(false)) => unknown.push(entry),
+                Some(schema @ Value::Object(_)) => self.node(&entry.value, schema, inner, walk),
+                _ => no_stray_expression(&entry.value, inner, walk),
+            }
+        }
+        let required: Vec<&str> =
+            rules.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let missing: Vec<&str> = required.into_iter().filter(|key| node.get(key).is_none()).collect();
+        let known: Vec<&str> = properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let mut meant = Vec::new();
+        for entry in unknown {
+            let has = |key: &str| node.get(key).is_some();
+            // A required key that is absent is what a misspelt one most likely stands for.
+            let near = nearest(&entry.key, missing.iter().copied().filter(|key| !meant.contains(key)))
+                .or_else(|| nearest(&entry.key, known.iter().copied().filter(|key| !has(key))))
+                .or_else(|| {
+                    FOREIGN
+                        .iter()
+                        .find(|(word, ours)| *word == &*entry.key && known.contains(ours) && !has(ours))
+                        .map(|(_, ours)| *ours)
+                });
+            let help = match near {
+                Some(near) => Some(format!("did you mean `{near}`?")),
+                None if known.is_empty() => Some("remove it; no key is known here".to_owned()),
+                None => {
+                    let mut names: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
+                    names.sort();
+                    Some(format!("known here: {}", names.join(", ")))
+                }
+            };
+            let within = place.key.map_or_else(String::new, |(key, _)| format!(" in `{key}`"));
+            walk.report(
+                "S01/unknown-key",
+                entry.key_span,
+                format!("the key `{}` is not known{within}", entry.key),
+                "not known",
+                help,
+            );
+            if let Some(near) = near {
+                meant.push(near);
+                walk.fix(entry.key_span, near.to_owned());
+            }
+        }
+        for key in missing.into_iter().filter(|key| !meant.contains(key)) {
+            let what = properties
+                .and_then(|known| known.get(key))
+                .map(|schema| self.resolve(schema))
+                .and_then(|schema| schema.get("description"))
+                .and_then(Value::as_str)
+                .and_then(|text| text.lines().next())
+                .map_or_else(String::new, |text| format!(": {}", text.trim_end_matches('.')));
+            let subject = place.key.map_or_else(|| "the document".to_owned(), |(key, _)| format!("`{key}`"));
+            walk.report(
+                "S01/missing-key",
+                place.span(node),
+                format!("{subject} needs `{key}`"),
+                &format!("`{key}` is missing"),
+                Some(format!("add `{key}:`{what}")),
+            );
+        }
+        if let Some(least) = rules.get("minProperties").and_then(Value::as_u64)
+            && (entries.len() as u64) < least
+        {
+            walk.report(
+                "S01/out-of-range",
+                place.span(node),
+                format!("{} is empty; it needs at least {}", place.subject(), super::plural(least, "entry")),
+                "empty",
+                None,
+            );
+        }
+    }
+}
+
+/// Free-form values hold no expressions where none are evaluated.
+fn no_stray_expression(node: &Node, place: Place<'_>, walk: &mut Walk<'_>) {
+    if place.evaluated {
+        return;
+    }
+    let root = trainyard_contract::Path::root();
+    node.each_text(&root, &mut |_, node, text| {
+        if text.contains("${{") {
+            walk.report(
+                "S03/not-evaluated",
+                node.span,
+                format!("no expression is evaluated {}", place.inside()),
+                "stays as it is",
+                Some(format!("write the value itself in {}", either(&[place.subject()]))),
+            );
+        }
+    });
+}

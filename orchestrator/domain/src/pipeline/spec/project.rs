@@ -1,0 +1,76 @@
+//! `trainyard.yaml`: the mark and the settings of a project.
+
+use super::alert::Channel;
+use super::environment::CheckLevel;
+use super::policy::Defaults;
+use super::NAME_PATTERN;
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The mark and the settings of a project.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Project {
+    /// Version of the file format; 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9_-]{0,62}$"))]
+    pub name: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// How strict checks are where a pipeline does not say.
+    #[serde(default)]
+    pub check: Option<CheckLevel>,
+    /// Where pipelines are, as patterns. Default: `pipelines/*.yaml`.
+    #[serde(default)]
+    pub pipelines: Vec<String>,
+    /// The environment of a run that names none.
+    #[serde(default)]
+    pub default_environment: Option<String>,
+    /// What holds for every step of every pipeline that says nothing else.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// Environments that every pipeline has; what a pipeline says of one beats what stands here.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}))]
+    pub environments: IndexMap<String, ProjectEnvironment>,
+    /// Channels that every pipeline has.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}))]
+    pub notify: IndexMap<String, Channel>,
+    /// Where secrets come from, by name. Without it any name is taken from the environment.
+    #[serde(default)]
+    pub secrets: IndexMap<String, SecretSource>,
+}
+
+/// An environment that every pipeline has.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectEnvironment {
+    /// Values that `${{ vars.NAME }}` stands for.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}))]
+    pub vars: IndexMap<String, Value>,
+    /// How strict checks are here.
+    #[serde(default)]
+    pub check: Option<CheckLevel>,
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// Where a secret comes from; one of the two.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["env"]}, {"required": ["file"]}]))]
+pub struct SecretSource {
+    /// Environment variable.
+    #[serde(default)]
+    pub env: Option<String>,
+    /// File outside the project.
+    #[serde(default)]
+    pub file: Option<String>,
+}

@@ -1,0 +1,58 @@
+//! Texts with a meaning of their own.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use std::borrow::Cow;
+use trainyard_contract::{ByteSize, Millis};
+
+/// A span of time, written `500ms`, `30s`, `5m`, `2h` or `3d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Duration(pub Millis);
+
+impl TryFrom<String> for Duration {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
+impl JsonSchema for Duration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+(ms|s|m|h|d)$",
+            "x-kind": "duration",
+            "description": "A span of time, e.g. `500ms`, `30s`, `5m`, `2h`, `3d`.",
+        })
+    }
+}
+
+/// A size in bytes, written `512Ki`, `512Mi`, `8Gi` or `1Ti`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Size(pub ByteSize);
+
+impl TryFrom<String> for Size {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+(Ki|Mi|Gi|Ti)$",
+            "x-kind": "size",
+            "description": "A size in bytes, e.g. `512Mi`, `8Gi`.",
+        })
+    }
+}
