@@ -1,7 +1,166 @@
 //! Pipelines: from text to a definition in which nothing unresolved can stand.
+//!
+//! ```text
+//! bytes ─reader▶ tree ─schema▶ spec ─draft▶ names resolved ─checks▶ Pipeline ─bind▶ RunDefinition
+//! ```
+//!
+//! [`check`] reads every file and finds every fault; a [`Pipeline`] exists only where there is no
+//! error. [`Pipeline::bind`] takes environment, params and trigger, evaluates what does not need
+//! results of steps, and expands matrices.
 
+mod bind;
+mod checks;
+mod draft;
 pub mod files;
+#[cfg(test)]
+mod fixture;
+mod infer;
+mod load;
+mod locate;
 mod reader;
+pub mod rules;
+mod schema;
+pub mod schemas;
 pub mod spec;
+mod values;
+mod wiring;
 
+pub use bind::{BindError, BindRequest};
 pub use files::{FileFault, Files};
+pub use rules::{Rule, rules};
+pub use schemas::{contract_json_schema, library_json_schema, pipeline_json_schema, project_json_schema};
+pub use spec::{CheckLevel, PipelineSpec, TestCase};
+
+use crate::diagnostic::{Diagnostic, Sources};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use trainyard_contract::{Catalogue, ContentHash, DataContract, PipelineName, Shape};
+
+/// What is to be checked.
+pub struct CheckRequest<'a> {
+    /// Path of `trainyard.yaml`, if there is one.
+    pub project: Option<&'a str>,
+    /// Paths of pipeline files.
+    pub entries: &'a [String],
+    pub files: &'a dyn Files,
+    pub catalogue: &'a Catalogue,
+    /// Checks for this environment alone; without one, for all that the pipeline declares.
+    pub environment: Option<&'a str>,
+    /// Values of params as given on the command line.
+    pub params: &'a BTreeMap<String, String>,
+    /// Overrides what files say.
+    pub level: Option<CheckLevel>,
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Every file that was read, for rendering the diagnostics.
+    pub sources: Sources,
+    /// All faults of all files, by file and position.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Those without errors, in the order of the entries.
+    pub pipelines: Vec<Arc<Pipeline>>,
+    pub files_read: usize,
+    /// Steps of all pipelines that could be read.
+    pub steps: usize,
+}
+
+impl Checked {
+    /// Whether anything found stops a run.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|found| found.severity == crate::diagnostic::Severity::Error)
+    }
+}
+
+/// Reads and checks pipelines with everything they include.
+pub fn check(request: &CheckRequest<'_>) -> Checked {
+    checks::run(request)
+}
+
+/// A pipeline in which everything is resolved: each name means something, the graph has no cycle,
+/// expressions have the types their places want. Made only by [`check`].
+#[derive(Debug)]
+pub struct Pipeline {
+    name: PipelineName,
+    file: String,
+    hash: ContentHash,
+    spec: PipelineSpec,
+    project: Option<spec::Project>,
+    level: CheckLevel,
+    steps: Vec<wiring::Wired>,
+    hooks: Vec<wiring::WiredHook>,
+    contracts: BTreeMap<String, Arc<DataContract>>,
+    shapes: BTreeMap<(String, String), Shape>,
+    as_written: indexmap::IndexMap<String, serde_json::Value>,
+}
+
+impl Pipeline {
+    pub fn name(&self) -> &PipelineName {
+        &self.name
+    }
+
+    /// Path of its file, relative to the project.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Hash over the pipeline's file and everything it includes.
+    pub fn hash(&self) -> ContentHash {
+        self.hash
+    }
+
+    /// The document with library steps filled in.
+    pub fn spec(&self) -> &PipelineSpec {
+        &self.spec
+    }
+
+    /// Names of the steps in the order written.
+    pub fn steps(&self) -> impl Iterator<Item = &str> {
+        self.spec.steps.keys().map(String::as_str)
+    }
+
+    pub fn params(&self) -> &indexmap::IndexMap<String, spec::Param> {
+        &self.spec.params
+    }
+
+    /// Environments it can run in: its own and the project's.
+    pub fn environments(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.spec.environments.keys().map(String::as_str).collect();
+        if let Some(project) = &self.project {
+            names.extend(
+                project
+                    .environments
+                    .keys()
+                    .map(String::as_str)
+                    .filter(|name| !self.spec.environments.contains_key(*name)),
+            );
+        }
+        names
+    }
+
+    pub fn tests(&self) -> &[TestCase] {
+        &self.spec.tests
+    }
+
+    /// The level it was checked at.
+    pub fn level(&self) -> CheckLevel {
+        self.level
+    }
+
+    pub fn contracts(&self) -> &BTreeMap<String, Arc<DataContract>> {
+        &self.contracts
+    }
+
+    /// What is known before the run of an output. For a matrix, of its first cell.
+    pub fn shape(&self, step: &str, output: &str) -> Option<&Shape> {
+        self.shapes.get(&(step.to_owned(), output.to_owned()))
+    }
+
+    /// Shapes by step and output.
+    pub fn shapes(&self) -> &BTreeMap<(String, String), Shape> {
+        &self.shapes
+    }
+}

@@ -107,7 +107,9 @@ pub(crate) mod memory {
 
         fn exists(&self, path: &str) -> bool {
             let folder = format!("{path}/");
-            self.0.keys().any(|known| known == path || known.starts_with(&folder))
+            self.0
+                .keys()
+                .any(|known| known == path || known.starts_with(&folder))
         }
     }
 }
@@ -118,8 +120,14 @@ mod tests {
 
     #[test]
     fn a_path_is_taken_from_the_folder_of_the_file_that_names_it() {
-        assert_eq!(relative_to("pipelines/a.yaml", "../lib/steps.yaml").as_deref(), Some("lib/steps.yaml"));
-        assert_eq!(relative_to("a.yaml", "./lib//x.yaml").as_deref(), Some("lib/x.yaml"));
+        assert_eq!(
+            relative_to("pipelines/a.yaml", "../lib/steps.yaml").as_deref(),
+            Some("lib/steps.yaml")
+        );
+        assert_eq!(
+            relative_to("a.yaml", "./lib//x.yaml").as_deref(),
+            Some("lib/x.yaml")
+        );
         assert_eq!(relative_to("a.yaml", "../outside.yaml"), None);
         assert_eq!(relative_to("pipelines/a.yaml", "/etc/passwd"), None);
     }

@@ -17,13 +17,13 @@ pub(crate) use node::{Content, Entry, Found, Node, Scalar};
 use crate::diagnostic::{FileId, Span};
 
 /// Largest document, in bytes: a pipeline of 10,000 steps has about 2 MiB.
-pub const MAX_BYTES: usize = 4 << 20;
+pub(crate) const MAX_BYTES: usize = 4 << 20;
 /// Deepest nesting of lists and maps.
-pub const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 /// Most values of a document, those that aliases repeat included.
-pub const MAX_NODES: usize = 500_000;
+pub(crate) const MAX_NODES: usize = 500_000;
 /// Longest key, in bytes.
-pub const MAX_KEY: usize = 512;
+pub(crate) const MAX_KEY: usize = 512;
 /// Most bytes of text that aliases may repeat.
 const MAX_REPEATED_BYTES: usize = 8 << 20;
 
@@ -46,13 +46,20 @@ pub(crate) struct ReadFault {
     /// A few words beside the place.
     pub(crate) label: String,
     /// Another place that explains it, and what to say there.
-    pub(crate) other: Option<(Span, String)>,
+    pub(crate) other: Option<Box<(Span, String)>>,
     pub(crate) help: Option<String>,
 }
 
 impl ReadFault {
     fn new(code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Self { code, span, message: message.into(), label: String::new(), other: None, help: None }
+        Self {
+            code,
+            span,
+            message: message.into(),
+            label: String::new(),
+            other: None,
+            help: None,
+        }
     }
 
     fn label(mut self, label: impl Into<String>) -> Self {
@@ -73,7 +80,11 @@ pub(crate) fn decode(file: FileId, bytes: Vec<u8>) -> (String, Option<ReadFault>
     if size > MAX_BYTES {
         let fault = ReadFault::new(
             "S01/limit",
-            Span { file, start: 0, end: 0 },
+            Span {
+                file,
+                start: 0,
+                end: 0,
+            },
             format!("the file has {size} bytes; at most {MAX_BYTES} are read"),
         )
         .help("split it: steps into library files, contracts into files of their own");
@@ -89,8 +100,16 @@ pub(crate) fn decode(file: FileId, bytes: Vec<u8>) -> (String, Option<ReadFault>
             let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
             let fault = ReadFault::new(
                 "S01/encoding",
-                Span { file, start, end: start + '\u{fffd}'.len_utf8() },
-                if is_utf16 { "the file is UTF-16, not UTF-8" } else { "the file is not UTF-8 from here on" },
+                Span {
+                    file,
+                    start,
+                    end: start + '\u{fffd}'.len_utf8(),
+                },
+                if is_utf16 {
+                    "the file is UTF-16, not UTF-8"
+                } else {
+                    "the file is not UTF-8 from here on"
+                },
             )
             .label("not UTF-8")
             .help("save the file as UTF-8");

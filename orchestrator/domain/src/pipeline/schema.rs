@@ -42,7 +42,10 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(results: &'a BTreeSet<Span>) -> Self {
-        Self { results, faults: Vec::new() }
+        Self {
+            results,
+            faults: Vec::new(),
+        }
     }
 
     fn report(&mut self, code: &str, span: Span, message: String, label: &str, help: Option<String>) {
@@ -52,7 +55,10 @@ impl<'a> Walk<'a> {
             code: code.to_owned(),
             severity: Severity::Error,
             message,
-            primary: Label { span, text: label.to_owned() },
+            primary: Label {
+                span,
+                text: label.to_owned(),
+            },
             secondary: Vec::new(),
             notes: if from_expression {
                 vec!["the value is what the expression gives before the run".to_owned()]
@@ -75,7 +81,10 @@ impl<'a> Walk<'a> {
 
 impl<'s> Validator<'s> {
     pub(crate) fn new(document: &'s Value) -> Self {
-        Self { document, patterns: RefCell::default() }
+        Self {
+            document,
+            patterns: RefCell::default(),
+        }
     }
 
     /// Checks a whole document, or the value of `key`.
@@ -86,8 +95,13 @@ impl<'s> Validator<'s> {
     fn resolve(&self, schema: &'s Value) -> &'s Value {
         let mut schema = schema;
         for _ in 0..16 {
-            let Some(pointer) = schema.get("$ref").and_then(Value::as_str) else { break };
-            let Some(next) = pointer.strip_prefix('#').and_then(|pointer| self.document.pointer(pointer)) else {
+            let Some(pointer) = schema.get("$ref").and_then(Value::as_str) else {
+                break;
+            };
+            let Some(next) = pointer
+                .strip_prefix('#')
+                .and_then(|pointer| self.document.pointer(pointer))
+            else {
                 break;
             };
             schema = next;
@@ -99,26 +113,37 @@ impl<'s> Validator<'s> {
         let is_marked = |schema: &Value| schema.get("x-expression").and_then(Value::as_bool) == Some(true);
         let marked = is_marked(schema);
         let schema = self.resolve(schema);
-        let place = Place { evaluated: place.evaluated || marked || is_marked(schema), ..place };
-        if let Some(text) = node.text().filter(|text| text.contains("${{")) {
+        let place = Place {
+            evaluated: place.evaluated || marked || is_marked(schema),
+            ..place
+        };
+        if node.text().is_some_and(|text| text.contains("${{")) {
             if !place.evaluated {
                 walk.report(
                     "S03/not-evaluated",
                     node.span,
                     format!("no expression is evaluated {}", place.inside()),
                     "stays as it is",
-                    Some("write the value itself".to_owned()),
+                    Some(match place.key {
+                        Some(("run" | "script", _)) => {
+                            "pass the value by `env:` and use \"$NAME\": nothing is spliced into a script"
+                                .to_owned()
+                        }
+                        _ => "write the value itself".to_owned(),
+                    }),
                 );
                 return;
             }
             // What it gives is checked once it is known.
-            let _ = text;
             return;
         }
         if matches!(node.content, Content::Unknown) {
             return;
         }
-        let Some(rules) = schema.as_object() else { return };
+        let Some(rules) = schema.as_object() else {
+            object::no_stray_expression(node, place, walk);
+            return;
+        };
         if let Some(all) = rules.get("allOf").and_then(Value::as_array) {
             for part in all {
                 self.node(node, part, place, walk);
@@ -174,8 +199,14 @@ impl<'s> Validator<'s> {
         place: Place<'_>,
         walk: &mut Walk<'_>,
     ) {
-        let inner = Place { key: place.key, evaluated: place.evaluated };
-        let first = rules.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let inner = Place {
+            key: place.key,
+            evaluated: place.evaluated,
+        };
+        let first = rules
+            .get("prefixItems")
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice);
         for (at, item) in items.iter().enumerate() {
             if let Some(schema) = first.get(at).or_else(|| rules.get("items")) {
                 self.node(item, schema, inner, walk);
@@ -195,7 +226,11 @@ impl<'s> Validator<'s> {
             walk.report(
                 "S01/out-of-range",
                 place.span(node),
-                format!("{} has {}; it takes {wanted}", place.subject(), plural(length, "item")),
+                format!(
+                    "{} has {}; it takes {wanted}",
+                    place.subject(),
+                    plural(length, "item")
+                ),
                 "",
                 None,
             );
@@ -218,24 +253,43 @@ impl<'s> Validator<'s> {
         place: Place<'_>,
         walk: &mut Walk<'_>,
     ) {
-        let kind = rules.get("x-kind").or_else(|| rules.get("format")).and_then(Value::as_str);
+        let kind = rules
+            .get("x-kind")
+            .or_else(|| rules.get("format"))
+            .and_then(Value::as_str);
         if let Some(kind) = kind
             && let Some(wrong) = kind::wrong_text(kind, text)
         {
-            walk.report("S01/wrong-format", node.span, wrong.message, wrong.label, wrong.help);
+            walk.report(
+                "S01/wrong-format",
+                node.span,
+                wrong.message,
+                wrong.label,
+                wrong.help,
+            );
             if let Some(fix) = wrong.fix {
                 walk.fix(node.span, fix);
             }
             return;
         }
         let length = text.chars().count() as u64;
-        if rules.get("minLength").and_then(Value::as_u64).is_some_and(|least| length < least)
-            || rules.get("maxLength").and_then(Value::as_u64).is_some_and(|most| length > most)
+        if rules
+            .get("minLength")
+            .and_then(Value::as_u64)
+            .is_some_and(|least| length < least)
+            || rules
+                .get("maxLength")
+                .and_then(Value::as_u64)
+                .is_some_and(|most| length > most)
         {
             walk.report(
                 "S01/out-of-range",
                 node.span,
-                format!("{} has a wrong length: {}", place.subject(), plural(length, "character")),
+                format!(
+                    "{} has a wrong length: {}",
+                    place.subject(),
+                    plural(length, "character")
+                ),
                 "",
                 None,
             );
@@ -254,7 +308,9 @@ impl<'s> Validator<'s> {
             return text.parse::<trainyard_contract::StepName>().is_ok();
         }
         let mut patterns = self.patterns.borrow_mut();
-        let known = patterns.entry(pattern.to_owned()).or_insert_with(|| regex_lite::Regex::new(pattern).ok());
+        let known = patterns
+            .entry(pattern.to_owned())
+            .or_insert_with(|| regex_lite::Regex::new(pattern).ok());
         known.as_ref().is_none_or(|known| known.is_match(text))
     }
 }
@@ -262,20 +318,23 @@ impl<'s> Validator<'s> {
 impl Place<'_> {
     /// How a message calls the value.
     fn subject(&self) -> String {
-        self.key.map_or_else(|| "this".to_owned(), |(key, _)| format!("`{key}`"))
+        self.key
+            .map_or_else(|| "this".to_owned(), |(key, _)| format!("`{key}`"))
     }
 
     fn inside(&self) -> String {
-        self.key.map_or_else(|| "here".to_owned(), |(key, _)| format!("in `{key}`"))
+        self.key
+            .map_or_else(|| "here".to_owned(), |(key, _)| format!("in `{key}`"))
     }
 
     /// What to underline: a scalar itself, a list or map by its key.
     fn span(&self, node: &Node) -> Span {
         match (&node.content, self.key) {
             (Content::List(_) | Content::Map(_), Some((_, key))) => key,
-            (Content::List(_) | Content::Map(_), None) => {
-                Span { end: node.span.end.min(node.span.start + 1), ..node.span }
-            }
+            (Content::List(_) | Content::Map(_), None) => Span {
+                end: node.span.end.min(node.span.start + 1),
+                ..node.span
+            },
             _ => node.span,
         }
     }

@@ -17,12 +17,27 @@ pub(crate) struct Ignore {
 
 /// Reads the text of a comment after its `#`. `alone`: nothing else is on its line.
 pub(super) fn parse(comment: &str, span: Span, line: usize, alone: bool) -> Option<Ignore> {
-    let rest = comment.trim().strip_prefix("check:")?.trim_start().strip_prefix("ignore")?;
+    let rest = comment
+        .trim()
+        .strip_prefix("check:")?
+        .trim_start()
+        .strip_prefix("ignore")?;
     let rest = rest.trim_start().strip_prefix('=').unwrap_or(rest).trim_start();
     let (codes, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let codes = codes.split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect();
-    let reason = reason.trim_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '-' | '—')).to_owned();
-    Some(Ignore { span, codes, reason, line: if alone { line + 1 } else { line } })
+    let codes = codes
+        .split(',')
+        .filter(|code| !code.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let reason = reason
+        .trim_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '-' | '—'))
+        .to_owned();
+    Some(Ignore {
+        span,
+        codes,
+        reason,
+        line: if alone { line + 1 } else { line },
+    })
 }
 
 /// Moves comments that stand alone down to the next line that is neither blank nor a comment, so
@@ -60,7 +75,17 @@ mod tests {
     use crate::diagnostic::FileId;
 
     fn parsed(comment: &str) -> Option<(Vec<String>, String)> {
-        parse(comment, Span { file: FileId(0), start: 0, end: 1 }, 0, false).map(|ignore| (ignore.codes, ignore.reason))
+        parse(
+            comment,
+            Span {
+                file: FileId(0),
+                start: 0,
+                end: 1,
+            },
+            0,
+            false,
+        )
+        .map(|ignore| (ignore.codes, ignore.reason))
     }
 
     #[test]
@@ -69,7 +94,10 @@ mod tests {
             parsed(" check: ignore=D06,M05 read by hand"),
             Some((vec!["D06".into(), "M05".into()], "read by hand".into()))
         );
-        assert_eq!(parsed("check: ignore=D06"), Some((vec!["D06".into()], String::new())));
+        assert_eq!(
+            parsed("check: ignore=D06"),
+            Some((vec!["D06".into()], String::new()))
+        );
         assert_eq!(parsed(" check the weather"), None);
     }
 }

@@ -136,16 +136,25 @@ impl Node {
 
     /// What the longest part of `path` that exists leads to.
     pub(crate) fn find(&self, path: &[Segment]) -> Found<'_> {
-        let mut found = Found { node: self, key: None, depth: 0 };
+        let mut found = Found {
+            node: self,
+            key: None,
+            depth: 0,
+        };
         for (depth, segment) in path.iter().enumerate() {
             let next = match segment {
-                Segment::Key(key) => {
-                    found.node.entry(key).map(|entry| (&entry.value, Some(entry.key_span)))
-                }
+                Segment::Key(key) => found
+                    .node
+                    .entry(key)
+                    .map(|entry| (&entry.value, Some(entry.key_span))),
                 Segment::Index(index) => found.node.items().get(*index).map(|item| (item, None)),
             };
             let Some((node, key)) = next else { break };
-            found = Found { node, key, depth: depth + 1 };
+            found = Found {
+                node,
+                key,
+                depth: depth + 1,
+            };
         }
         found
     }

@@ -79,7 +79,20 @@ mod tests {
 
     #[test]
     fn words_of_yaml_1_1_are_texts() {
-        for word in ["no", "yes", "on", "off", "y", "12:30:45", "2026-11-22", "1_000", "0b1", "+", "-", "."] {
+        for word in [
+            "no",
+            "yes",
+            "on",
+            "off",
+            "y",
+            "12:30:45",
+            "2026-11-22",
+            "1_000",
+            "0b1",
+            "+",
+            "-",
+            ".",
+        ] {
             assert_eq!(resolve(word), text(word));
         }
         assert_eq!(resolve("012"), Scalar::Number(12.into()));
@@ -93,9 +106,22 @@ mod tests {
         assert_eq!(resolve("0o17"), Scalar::Number(15.into()));
         assert_eq!(resolve("18446744073709551615"), Scalar::Number(u64::MAX.into()));
         for float in [".5", "1.", "1e3", "-1.5E-3", "+0.1"] {
-            assert!(matches!(resolve(float), Scalar::Number(n) if n.is_f64()), "{float}");
+            assert!(
+                matches!(resolve(float), Scalar::Number(n) if n.is_f64()),
+                "{float}"
+            );
         }
-        for not in ["1e", "1.2.3", "0x", "0xg", "1e5x", "99999999999999999999", ".inf", ".nan", "1e999"] {
+        for not in [
+            "1e",
+            "1.2.3",
+            "0x",
+            "0xg",
+            "1e5x",
+            "99999999999999999999",
+            ".inf",
+            ".nan",
+            "1e999",
+        ] {
             assert_eq!(resolve(not), text(not));
         }
     }

@@ -17,7 +17,11 @@ pub(super) fn fault(file: FileId, text: &str, error: &ScanError) -> ReadFault {
     // At the end of the file it is a quote that was never closed, or the last thing written.
     let at_end = text[start..].trim().is_empty();
     if let Some(quote) = unclosed_quote(text).filter(|_| at_end) {
-        let span = Span { file, start: quote, end: quote + 1 };
+        let span = Span {
+            file,
+            start: quote,
+            end: quote + 1,
+        };
         return ReadFault::new("S01/yaml", span, "a quote is opened here and never closed")
             .help("close the quote on the same line");
     }
@@ -26,11 +30,23 @@ pub(super) fn fault(file: FileId, text: &str, error: &ScanError) -> ReadFault {
     }
     // At the end of a line there is nothing to underline; the last character before it is near.
     let rest = &text[start..];
-    let length = rest.chars().next().filter(|c| *c != '\n' && *c != '\r').map_or(0, char::len_utf8);
-    let span = Span { file, start, end: start + length };
+    let length = rest
+        .chars()
+        .next()
+        .filter(|c| *c != '\n' && *c != '\r')
+        .map_or(0, char::len_utf8);
+    let span = Span {
+        file,
+        start,
+        end: start + length,
+    };
     if matches!(kind, ErrorKind::RecursionLimitExceeded) {
-        return ReadFault::new("S01/limit", span, format!("nested deeper than {MAX_DEPTH} levels"))
-            .help("a pipeline needs fewer than ten levels; is this file a pipeline?");
+        return ReadFault::new(
+            "S01/limit",
+            span,
+            format!("nested deeper than {MAX_DEPTH} levels"),
+        )
+        .help("a pipeline needs fewer than ten levels; is this file a pipeline?");
     }
     let fault = ReadFault::new("S01/yaml", span, sentence(kind));
     match help(kind, text, start) {
@@ -79,7 +95,9 @@ fn sentence(kind: &ErrorKind) -> String {
         other => {
             let text = other.to_string();
             let mut chars = text.trim_end_matches('.').chars();
-            chars.next().map_or_else(String::new, |first| first.to_lowercase().collect::<String>() + chars.as_str())
+            chars.next().map_or_else(String::new, |first| {
+                first.to_lowercase().collect::<String>() + chars.as_str()
+            })
         }
     }
 }
@@ -101,9 +119,9 @@ fn help(kind: &ErrorKind, text: &str, at: usize) -> Option<String> {
         ErrorKind::InvalidIndentation | ErrorKind::ExpectedBlockMappingKey => {
             Some("align it with the keys it belongs to".to_owned())
         }
-        ErrorKind::UnexpectedCharacter { character: '@' | '`' | '%' } => {
-            Some("quote a value that begins with this character".to_owned())
-        }
+        ErrorKind::UnexpectedCharacter {
+            character: '@' | '`' | '%',
+        } => Some("quote a value that begins with this character".to_owned()),
         _ => None,
     }
 }

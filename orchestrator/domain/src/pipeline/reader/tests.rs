@@ -34,7 +34,13 @@ fn values_keep_their_order_and_their_places() {
     let (document, _) = read_text(text);
     let root = document.unwrap().root;
     assert_eq!(root.to_value().to_string(), r#"{"b":1,"a":["x","y z","ü"]}"#);
-    let spans: Vec<&str> = root.get("a").unwrap().items().iter().map(|item| &text[item.span.start..item.span.end]).collect();
+    let spans: Vec<&str> = root
+        .get("a")
+        .unwrap()
+        .items()
+        .iter()
+        .map(|item| &text[item.span.start..item.span.end])
+        .collect();
     assert_eq!(spans, ["x", "'y z'", "\"ü\""]);
     let a = root.entry("a").unwrap();
     assert_eq!(&text[a.key_span.start..a.key_span.end], "a");
@@ -71,7 +77,10 @@ fn a_duplicate_key_is_reported_at_the_second_and_the_rest_is_still_read() {
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].code, found[0].span.start), ("S01/duplicate-key", 24));
     assert_eq!(found[0].other.as_ref().unwrap().0.start, 10);
-    assert_eq!(document.unwrap().root.to_value(), json!({"a": 1, "b": {"c": 1, "d": 2}, "e": 5}));
+    assert_eq!(
+        document.unwrap().root.to_value(),
+        json!({"a": 1, "b": {"c": 1, "d": 2}, "e": 5})
+    );
 }
 
 #[test]
@@ -118,7 +127,9 @@ fn documents_made_to_exhaust_a_reader_are_refused() {
         text += &"  - *a\n".repeat(10_000);
         text
     };
-    let blocks: String = (0..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let blocks: String = (0..2000)
+        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+        .collect();
     for (name, text) in [
         ("flow lists", "[".repeat(100_000)),
         ("flow maps", "{a: ".repeat(100_000)),
@@ -132,7 +143,10 @@ fn documents_made_to_exhaust_a_reader_are_refused() {
         ("10 MB key", format!("{}: 1\n", "k".repeat(10_000_000))),
         ("anchors", "&a ".repeat(100_000)),
         ("unclosed quote", format!("a: \"{}", "x".repeat(3_000_000))),
-        ("nested anchors", format!("{}{}{}", "&a [".repeat(60), "1,".repeat(200_000), "]".repeat(60))),
+        (
+            "nested anchors",
+            format!("{}{}{}", "&a [".repeat(60), "1,".repeat(200_000), "]".repeat(60)),
+        ),
         ("many values", "- 1\n".repeat(900_000)),
     ] {
         let found = faults(text.as_bytes());

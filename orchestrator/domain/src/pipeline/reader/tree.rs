@@ -2,8 +2,8 @@
 
 use super::node::{Content, Entry, Node, Scalar};
 use super::{
-    Document, Ignore, MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_REPEATED_BYTES, ReadFault, comment, scalar,
-    syntax,
+    Document, Ignore, MAX_BYTES, MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_REPEATED_BYTES, ReadFault, comment,
+    scalar, syntax,
 };
 use crate::diagnostic::{FileId, Span};
 use granit_parser::{Event, Parser, ScalarStyle, Tag};
@@ -31,7 +31,12 @@ struct Open {
 
 enum OpenKind {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, places: HashMap<Arc<str>, usize>, key: Option<Key>, merges: Vec<Node> },
+    Map {
+        entries: Vec<Entry>,
+        places: HashMap<Arc<str>, usize>,
+        key: Option<Key>,
+        merges: Vec<Node>,
+    },
 }
 
 enum Key {
@@ -87,15 +92,19 @@ pub(super) fn read(file: FileId, text: &str) -> (Option<Document>, Vec<ReadFault
             Ok((event, span)) => {
                 let range = span.byte_range().unwrap_or(0..0);
                 builder.line = span.start.line().saturating_sub(1);
-                builder.tag_at =
-                    span.tag_span().and_then(|tag| tag.byte_range()).map(|range| builder.place(range));
+                builder.tag_at = span
+                    .tag_span()
+                    .and_then(|tag| tag.byte_range())
+                    .map(|range| builder.place(range));
                 if matches!(event, Event::DocumentStart(..)) {
                     documents += 1;
                 }
                 if documents > 1 {
-                    Err(ReadFault::new("S01/yaml", builder.place(range), "a second document begins here")
-                        .label("second document")
-                        .help("keep one document in a file"))
+                    Err(
+                        ReadFault::new("S01/yaml", builder.place(range), "a second document begins here")
+                            .label("second document")
+                            .help("keep one document in a file"),
+                    )
                 } else {
                     builder.take(event, range)
                 }
@@ -106,12 +115,25 @@ pub(super) fn read(file: FileId, text: &str) -> (Option<Document>, Vec<ReadFault
             return (None, builder.faults);
         }
     }
-    let Builder { root, mut faults, mut ignores, .. } = builder;
+    let Builder {
+        root,
+        mut faults,
+        mut ignores,
+        ..
+    } = builder;
     comment::settle(text, &mut ignores);
     let Some(root) = root else {
         faults.push(
-            ReadFault::new("S01/yaml", Span { file, start: 0, end: 0 }, "the file is empty")
-                .help("a document begins with `version: 1`"),
+            ReadFault::new(
+                "S01/yaml",
+                Span {
+                    file,
+                    start: 0,
+                    end: 0,
+                },
+                "the file is empty",
+            )
+            .help("a document begins with `version: 1`"),
         );
         return (None, faults);
     };
@@ -121,7 +143,11 @@ pub(super) fn read(file: FileId, text: &str) -> (Option<Document>, Vec<ReadFault
 impl Builder<'_> {
     fn place(&self, range: std::ops::Range<usize>) -> Span {
         let end = range.end.clamp(range.start, self.text.len().max(range.start));
-        Span { file: self.file, start: range.start, end }
+        Span {
+            file: self.file,
+            start: range.start,
+            end,
+        }
     }
 
     /// A place without the line ends and blanks that block values end with.
@@ -137,14 +163,37 @@ impl Builder<'_> {
                 if self.wants_key() {
                     self.remember_key(&text, style, span)?;
                     if anchor != 0 {
-                        let node = Node { span, content: Content::Scalar(Scalar::Text(text.as_ref().into())) };
-                        self.anchors.insert(anchor, Built { node, nodes: 1, bytes: text.len(), height: 1 });
+                        let node = Node {
+                            span,
+                            content: Content::Scalar(Scalar::Text(text.as_ref().into())),
+                        };
+                        self.anchors.insert(
+                            anchor,
+                            Built {
+                                node,
+                                nodes: 1,
+                                bytes: text.len(),
+                                height: 1,
+                            },
+                        );
                     }
                     return Ok(());
                 }
                 let value = self.scalar(&text, style, tag.as_deref(), span)?;
-                let node = Node { span, content: Content::Scalar(value) };
-                self.finish(Built { node, nodes: 1, bytes: text.len(), height: 1 }, 1, anchor)
+                let node = Node {
+                    span,
+                    content: Content::Scalar(value),
+                };
+                self.finish(
+                    Built {
+                        node,
+                        nodes: 1,
+                        bytes: text.len(),
+                        height: 1,
+                    },
+                    1,
+                    anchor,
+                )
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.begin(OpenKind::List(Vec::new()), range, anchor, tag.as_deref(), "seq")
@@ -162,15 +211,20 @@ impl Builder<'_> {
             Event::Alias(id) => self.alias(id, range),
             Event::UnresolvedAlias(name) => {
                 let place = self.place(range);
-                Err(ReadFault::new("S01/yaml", place, format!("there is no anchor `&{name}` before this alias"))
-                    .label("unknown anchor"))
+                Err(ReadFault::new(
+                    "S01/yaml",
+                    place,
+                    format!("there is no anchor `&{name}` before this alias"),
+                )
+                .label("unknown anchor"))
             }
             Event::Comment(text, _) => {
                 let line_start = self.text[..range.start].rfind('\n').map_or(0, |end| end + 1);
                 let alone = self.text[line_start..range.start].trim().is_empty();
                 if text.trim_start().starts_with("check:") {
                     let place = self.place(range);
-                    self.ignores.extend(comment::parse(&text, place, self.line, alone));
+                    self.ignores
+                        .extend(comment::parse(&text, place, self.line, alone));
                 }
                 Ok(())
             }
@@ -180,12 +234,21 @@ impl Builder<'_> {
 
     /// Whether the next value is the key of a map.
     fn wants_key(&self) -> bool {
-        matches!(self.open.last(), Some(Open { kind: OpenKind::Map { key: None, .. }, .. }))
+        matches!(
+            self.open.last(),
+            Some(Open {
+                kind: OpenKind::Map { key: None, .. },
+                ..
+            })
+        )
     }
 
     fn remember_key(&mut self, text: &str, style: ScalarStyle, span: Span) -> Result<(), ReadFault> {
         if text.len() > MAX_KEY {
-            let span = Span { end: span.start + 1, ..span };
+            let span = Span {
+                end: span.start + 1,
+                ..span
+            };
             return Err(ReadFault::new(
                 "S01/limit",
                 span,
@@ -195,12 +258,20 @@ impl Builder<'_> {
         let next = if style == ScalarStyle::Plain && text == "<<" {
             Key::Merge(span)
         } else if text.is_empty() {
-            self.faults.push(ReadFault::new("S01/yaml", span, "a key is missing before this `:`"));
+            self.faults.push(ReadFault::new(
+                "S01/yaml",
+                span,
+                "a key is missing before this `:`",
+            ));
             Key::Refused
         } else {
             Key::Named(text.into(), span)
         };
-        if let Some(Open { kind: OpenKind::Map { key, .. }, .. }) = self.open.last_mut() {
+        if let Some(Open {
+            kind: OpenKind::Map { key, .. },
+            ..
+        }) = self.open.last_mut()
+        {
             *key = Some(next);
         }
         Ok(())
@@ -216,10 +287,20 @@ impl Builder<'_> {
         let as_text = match tag {
             None => style != ScalarStyle::Plain,
             Some(tag) if tag.is_yaml_core_schema_tag("str") || tag.original() == "!" => true,
-            Some(tag) if ["null", "bool", "int", "float"].iter().any(|of| tag.is_yaml_core_schema_tag(of)) => false,
+            Some(tag)
+                if ["null", "bool", "int", "float"]
+                    .iter()
+                    .any(|of| tag.is_yaml_core_schema_tag(of)) =>
+            {
+                false
+            }
             Some(tag) => return Err(refused_tag(tag, self.tag_at.unwrap_or(span))),
         };
-        Ok(if as_text { Scalar::Text(text.into()) } else { scalar::resolve(text) })
+        Ok(if as_text {
+            Scalar::Text(text.into())
+        } else {
+            scalar::resolve(text)
+        })
     }
 
     fn begin(
@@ -241,16 +322,30 @@ impl Builder<'_> {
         if self.open.len() >= MAX_DEPTH {
             return Err(too_deep(span));
         }
-        self.open.push(Open { start: range.start, anchor, kind, nodes: 1, bytes: 0, height: 0 });
+        self.open.push(Open {
+            start: range.start,
+            anchor,
+            kind,
+            nodes: 1,
+            bytes: 0,
+            height: 0,
+        });
         Ok(())
     }
 
     fn end(&mut self, range: std::ops::Range<usize>) -> Result<(), ReadFault> {
-        let Some(open) = self.open.pop() else { return Ok(()) };
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
         let span = self.trimmed(open.start..range.end.max(open.start));
         let content = match open.kind {
             OpenKind::List(items) => Content::List(items),
-            OpenKind::Map { mut entries, merges, mut places, .. } => {
+            OpenKind::Map {
+                mut entries,
+                merges,
+                mut places,
+                ..
+            } => {
                 // What is written here beats what is merged in; of several merged maps, the first.
                 for merged in merges {
                     if let Content::Map(more) = merged.content {
@@ -277,7 +372,11 @@ impl Builder<'_> {
     fn alias(&mut self, id: usize, range: std::ops::Range<usize>) -> Result<(), ReadFault> {
         let span = self.place(range);
         let Some(built) = self.anchors.get(&id) else {
-            return Err(ReadFault::new("S01/yaml", span, "an alias stands inside what it repeats"));
+            return Err(ReadFault::new(
+                "S01/yaml",
+                span,
+                "an alias stands inside what it repeats",
+            ));
         };
         if self.wants_key() {
             let Some(text) = built.node.text().map(str::to_owned) else {
@@ -308,9 +407,16 @@ impl Builder<'_> {
         let kept = if anchor == 0 { 0 } else { built.nodes };
         self.nodes = self.nodes.saturating_add(cost).saturating_add(kept);
         if self.nodes > MAX_NODES {
-            let span = Span { end: built.node.span.start, ..built.node.span };
-            return Err(ReadFault::new("S01/limit", span, format!("the document has more than {MAX_NODES} values"))
-                .help("split it into several files"));
+            let span = Span {
+                end: built.node.span.start,
+                ..built.node.span
+            };
+            return Err(ReadFault::new(
+                "S01/limit",
+                span,
+                format!("the document has more than {MAX_NODES} values"),
+            )
+            .help("split it into several files"));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, built.clone());
@@ -324,12 +430,19 @@ impl Builder<'_> {
         parent.height = parent.height.max(built.height);
         match &mut parent.kind {
             OpenKind::List(items) => items.push(built.node),
-            OpenKind::Map { entries, places, key, merges } => match key.take() {
+            OpenKind::Map {
+                entries,
+                places,
+                key,
+                merges,
+            } => match key.take() {
                 None | Some(Key::Refused) => {}
                 Some(Key::Merge(span)) => {
                     let whole = match &built.node.content {
                         Content::Map(_) => true,
-                        Content::List(items) => items.iter().all(|item| matches!(item.content, Content::Map(_))),
+                        Content::List(items) => {
+                            items.iter().all(|item| matches!(item.content, Content::Map(_)))
+                        }
                         _ => false,
                     };
                     if !whole {
@@ -348,7 +461,7 @@ impl Builder<'_> {
                     Some(first) => {
                         let first = entries[*first].key_span;
                         self.faults.push(ReadFault {
-                            other: Some((first, "first here".to_owned())),
+                            other: Some(Box::new((first, "first here".to_owned()))),
                             ..ReadFault::new(
                                 "S01/duplicate-key",
                                 span,
@@ -360,7 +473,11 @@ impl Builder<'_> {
                     }
                     None => {
                         places.insert(name.clone(), entries.len());
-                        entries.push(Entry { key: name, key_span: span, value: built.node });
+                        entries.push(Entry {
+                            key: name,
+                            key_span: span,
+                            value: built.node,
+                        });
                     }
                 },
             },
@@ -370,11 +487,19 @@ impl Builder<'_> {
 }
 
 fn too_deep(span: Span) -> ReadFault {
-    ReadFault::new("S01/limit", span, format!("nested deeper than {MAX_DEPTH} levels"))
-        .help("a pipeline needs fewer than ten levels; is this file a pipeline?")
+    ReadFault::new(
+        "S01/limit",
+        span,
+        format!("nested deeper than {MAX_DEPTH} levels"),
+    )
+    .help("a pipeline needs fewer than ten levels; is this file a pipeline?")
 }
 
 fn refused_tag(tag: &Tag, span: Span) -> ReadFault {
-    ReadFault::new("S01/yaml", span, format!("the tag `{}` is not known", tag.original()))
-        .help("leave the tag out; quote a value that is to stay a text")
+    ReadFault::new(
+        "S01/yaml",
+        span,
+        format!("the tag `{}` is not known", tag.original()),
+    )
+    .help("leave the tag out; quote a value that is to stay a text")
 }

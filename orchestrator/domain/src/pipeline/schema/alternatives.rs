@@ -8,8 +8,17 @@ use serde_json::Value;
 use trainyard_contract::finding::nearest;
 
 impl<'s> Validator<'s> {
-    pub(super) fn alternatives(&self, node: &Node, options: &'s [Value], place: Place<'_>, walk: &mut Walk<'_>) {
-        let options: Vec<(&Value, &Value)> = options.iter().map(|option| (option, self.resolve(option))).collect();
+    pub(super) fn alternatives(
+        &self,
+        node: &Node,
+        options: &'s [Value],
+        place: Place<'_>,
+        walk: &mut Walk<'_>,
+    ) {
+        let options: Vec<(&Value, &Value)> = options
+            .iter()
+            .map(|option| (option, self.resolve(option)))
+            .collect();
         if options.iter().all(|(_, option)| is_only_required(option)) {
             exactly_one_key(node, options.iter().map(|(_, option)| *option), place, walk);
             return;
@@ -65,7 +74,12 @@ impl<'s> Validator<'s> {
             Some(Value::Array(many)) => types.extend(many.iter().filter_map(Value::as_str)),
             _ => {
                 for keyword in ["anyOf", "oneOf"] {
-                    for option in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+                    for option in schema
+                        .get(keyword)
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten()
+                    {
                         self.types(option, types);
                     }
                 }
@@ -89,8 +103,11 @@ impl<'s> Validator<'s> {
             kind::wrong_type(node, &["object"], place, walk);
             return;
         }
-        let values: Vec<Value> =
-            options.iter().filter_map(|(_, option)| tag_value(option, tag)).cloned().collect();
+        let values: Vec<Value> = options
+            .iter()
+            .filter_map(|(_, option)| tag_value(option, tag))
+            .cloned()
+            .collect();
         let Some(entry) = node.entry(tag) else {
             let names: Vec<String> = values.iter().map(shown).collect();
             walk.report(
@@ -103,10 +120,16 @@ impl<'s> Validator<'s> {
             return;
         };
         let value = entry.value.to_value();
-        match options.iter().find(|(_, option)| tag_value(option, tag) == Some(&value)) {
+        match options
+            .iter()
+            .find(|(_, option)| tag_value(option, tag) == Some(&value))
+        {
             Some((written, _)) => self.node(node, written, place, walk),
             None => {
-                let place = Place { key: Some((tag, entry.key_span)), ..place };
+                let place = Place {
+                    key: Some((tag, entry.key_span)),
+                    ..place
+                };
                 not_allowed(&entry.value, &values, place, walk);
             }
         }
@@ -123,7 +146,9 @@ fn shown(value: &Value) -> String {
 /// Reports a value that is none of those allowed.
 pub(super) fn not_allowed(node: &Node, allowed: &[Value], place: Place<'_>, walk: &mut Walk<'_>) {
     let names: Vec<String> = allowed.iter().map(shown).collect();
-    let near = node.text().and_then(|text| nearest(text, allowed.iter().filter_map(Value::as_str)));
+    let near = node
+        .text()
+        .and_then(|text| nearest(text, allowed.iter().filter_map(Value::as_str)));
     let help = match near {
         Some(near) => format!("did you mean `{near}`? allowed: {}", either(&names)),
         None => format!("allowed: {}", either(&names)),
@@ -141,10 +166,17 @@ pub(super) fn not_allowed(node: &Node, allowed: &[Value], place: Place<'_>, walk
 }
 
 fn is_only_required(option: &Value) -> bool {
-    option.as_object().is_some_and(|rules| rules.len() == 1 && rules.contains_key("required"))
+    option
+        .as_object()
+        .is_some_and(|rules| rules.len() == 1 && rules.contains_key("required"))
 }
 
-fn exactly_one_key<'v>(node: &Node, options: impl Iterator<Item = &'v Value>, place: Place<'_>, walk: &mut Walk<'_>) {
+fn exactly_one_key<'v>(
+    node: &Node,
+    options: impl Iterator<Item = &'v Value>,
+    place: Place<'_>,
+    walk: &mut Walk<'_>,
+) {
     let Content::Map(_) = node.content else { return };
     let keys: Vec<&str> = options
         .filter_map(|option| option.get("required")?.as_array()?.first()?.as_str())
@@ -161,8 +193,19 @@ fn exactly_one_key<'v>(node: &Node, options: impl Iterator<Item = &'v Value>, pl
             Some(format!("add {}", either(&names))),
         ),
         [first, second, ..] => {
-            let message = format!("{} has both `{}` and `{}`", place.subject(), first.key, second.key);
-            walk.report("S01/exclusive-keys", second.key_span, message, "one too many", Some("keep one of the two".to_owned()));
+            let message = format!(
+                "{} has both `{}` and `{}`",
+                place.subject(),
+                first.key,
+                second.key
+            );
+            walk.report(
+                "S01/exclusive-keys",
+                second.key_span,
+                message,
+                "one too many",
+                Some("keep one of the two".to_owned()),
+            );
         }
     }
 }

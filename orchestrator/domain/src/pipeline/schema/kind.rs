@@ -36,7 +36,11 @@ fn name(wanted: &str) -> String {
 
 /// Reports a value of a wrong type, with the fix where it is plain.
 pub(super) fn wrong_type(node: &Node, wanted: &[&str], place: Place<'_>, walk: &mut Walk<'_>) {
-    let names: Vec<String> = wanted.iter().filter(|of| **of != "null").map(|of| name(of)).collect();
+    let names: Vec<String> = wanted
+        .iter()
+        .filter(|of| **of != "null")
+        .map(|of| name(of))
+        .collect();
     let names = either(&names);
     let span = place.span(node);
     let has = |of: &str| wanted.contains(&of);
@@ -46,24 +50,24 @@ pub(super) fn wrong_type(node: &Node, wanted: &[&str], place: Place<'_>, walk: &
             fix = Some(text.to_string());
             Some(format!("remove the quotes: {text}"))
         }
-        Content::Scalar(Scalar::Text(text)) if has("number") && text.parse::<f64>().is_ok_and(f64::is_finite) => {
+        Content::Scalar(Scalar::Text(text))
+            if has("number") && text.parse::<f64>().is_ok_and(f64::is_finite) =>
+        {
             fix = Some(text.to_string());
             Some(format!("remove the quotes: {text}"))
         }
-        Content::Scalar(Scalar::Text(text)) if has("boolean") => {
-            match text.to_ascii_lowercase().as_str() {
-                "yes" | "on" | "true" | "y" => Some("true"),
-                "no" | "off" | "false" | "n" => Some("false"),
-                _ => None,
-            }
-            .map_or_else(
-                || Some("write `true` or `false`".to_owned()),
-                |value| {
-                    fix = Some(value.to_owned());
-                    Some(format!("write `{value}`"))
-                },
-            )
+        Content::Scalar(Scalar::Text(text)) if has("boolean") => match text.to_ascii_lowercase().as_str() {
+            "yes" | "on" | "true" | "y" => Some("true"),
+            "no" | "off" | "false" | "n" => Some("false"),
+            _ => None,
         }
+        .map_or_else(
+            || Some("write `true` or `false`".to_owned()),
+            |value| {
+                fix = Some(value.to_owned());
+                Some(format!("write `{value}`"))
+            },
+        ),
         Content::Scalar(Scalar::Number(number)) if has("string") => {
             fix = Some(format!("\"{number}\""));
             Some(format!("put it in quotes: \"{number}\""))
@@ -79,7 +83,10 @@ pub(super) fn wrong_type(node: &Node, wanted: &[&str], place: Place<'_>, walk: &
                 Scalar::Bool(value) => value.to_string(),
                 Scalar::Null => String::new(),
             };
-            if text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
+            if text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+            {
                 fix = Some(format!("[{text}]"));
             }
             Some(format!("write a list: [{text}]"))
@@ -110,7 +117,12 @@ pub(super) struct WrongText {
 /// Checks a text against what `x-kind` or `format` says it has to be.
 pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
     let wrong = |message: String, label: &'static str, help: &str| {
-        Some(WrongText { message, label, help: Some(help.to_owned()), fix: None })
+        Some(WrongText {
+            message,
+            label,
+            help: Some(help.to_owned()),
+            fix: None,
+        })
     };
     let shown: String = text.chars().take(60).collect();
     match kind {
@@ -130,10 +142,16 @@ pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
             let binary = ["K", "M", "G", "T"]
                 .iter()
                 .find_map(|unit| {
-                    let digits = text.strip_suffix(unit).or_else(|| text.strip_suffix(&format!("{unit}B")))?;
+                    let digits = text
+                        .strip_suffix(unit)
+                        .or_else(|| text.strip_suffix(&format!("{unit}B")))?;
                     digits.parse::<u64>().is_ok().then(|| format!("{digits}{unit}i"))
                 })
-                .or_else(|| text.strip_suffix('B').filter(|rest| rest.parse::<ByteSize>().is_ok()).map(str::to_owned));
+                .or_else(|| {
+                    text.strip_suffix('B')
+                        .filter(|rest| rest.parse::<ByteSize>().is_ok())
+                        .map(str::to_owned)
+                });
             Some(WrongText {
                 message: format!("`{shown}` is not a size"),
                 label: "not a size",
@@ -165,12 +183,16 @@ pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
                 fix: mean.filter(|mean| !mean.contains(',')).map(str::to_owned),
             })
         }
-        "time_of_day" if !is_time_of_day(text) => {
-            wrong(format!("`{shown}` is not a time of day"), "not a time", "write `HH:MM` in quotes, e.g. \"06:00\"")
-        }
-        "timezone" if !is_zone(text) => {
-            wrong(format!("`{shown}` is not a time zone"), "not a time zone", "write a zone such as `Europe/Berlin` or `UTC`")
-        }
+        "time_of_day" if !is_time_of_day(text) => wrong(
+            format!("`{shown}` is not a time of day"),
+            "not a time",
+            "write `HH:MM` in quotes, e.g. \"06:00\"",
+        ),
+        "timezone" if !is_zone(text) => wrong(
+            format!("`{shown}` is not a time zone"),
+            "not a time zone",
+            "write a zone such as `Europe/Berlin` or `UTC`",
+        ),
         _ => None,
     }
 }
@@ -192,9 +214,13 @@ fn spelled_duration(text: &str) -> Option<String> {
 }
 
 fn is_time_of_day(text: &str) -> bool {
-    let Some((hour, minute)) = text.split_once(':') else { return false };
+    let Some((hour, minute)) = text.split_once(':') else {
+        return false;
+    };
     let within = |part: &str, limit: u8| {
-        part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()) && part.parse::<u8>().is_ok_and(|n| n < limit)
+        part.len() == 2
+            && part.bytes().all(|b| b.is_ascii_digit())
+            && part.parse::<u8>().is_ok_and(|n| n < limit)
     };
     within(hour, 24) && within(minute, 60)
 }
@@ -205,7 +231,9 @@ fn is_zone(text: &str) -> bool {
         && text.len() <= 64
         && text.split('/').all(|part| {
             !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'-'))
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'-'))
                 && part.as_bytes()[0].is_ascii_alphabetic()
         })
 }
@@ -217,7 +245,13 @@ pub(super) fn wrong_pattern(subject: &str, pattern: &str, text: &str) -> (String
         let proposal: String = text
             .to_lowercase()
             .chars()
-            .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-' { c } else { '_' })
+            .map(|c| {
+                if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-' {
+                    c
+                } else {
+                    '_'
+                }
+            })
             .skip_while(|c| !c.is_ascii_lowercase())
             .take(63)
             .collect();
@@ -228,5 +262,8 @@ pub(super) fn wrong_pattern(subject: &str, pattern: &str, text: &str) -> (String
         };
         return (format!("`{shown}` is not a valid name"), help);
     }
-    (format!("{subject} is `{shown}`, which has not the form it needs"), format!("it has to match `{pattern}`"))
+    (
+        format!("{subject} is `{shown}`, which has not the form it needs"),
+        format!("it has to match `{pattern}`"),
+    )
 }

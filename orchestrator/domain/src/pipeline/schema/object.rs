@@ -1,6 +1,5 @@
 //! Maps: known keys, missing keys, names.
 
-use super::words::either;
 use super::{Place, Validator, Walk, kind};
 use crate::pipeline::reader::{Entry, Node};
 use serde_json::{Map, Value};
@@ -48,10 +47,16 @@ impl<'s> Validator<'s> {
     ) {
         let properties = rules.get("properties").and_then(Value::as_object);
         let more = rules.get("additionalProperties");
-        let names = rules.get("propertyNames").and_then(|names| names.get("pattern")).and_then(Value::as_str);
+        let names = rules
+            .get("propertyNames")
+            .and_then(|names| names.get("pattern"))
+            .and_then(Value::as_str);
         let mut unknown = Vec::new();
         for entry in entries {
-            let inner = Place { key: Some((&entry.key, entry.key_span)), ..place };
+            let inner = Place {
+                key: Some((&entry.key, entry.key_span)),
+                ..place
+            };
             if let Some(schema) = properties.and_then(|known| known.get(&*entry.key)) {
                 self.node(&entry.value, schema, inner, walk);
                 continue;
@@ -60,30 +65,53 @@ impl<'s> Validator<'s> {
                 && !self.matches(pattern, &entry.key)
             {
                 let (message, help) = kind::wrong_pattern("the key", pattern, &entry.key);
-                walk.report("S01/invalid-name", entry.key_span, message, "not a name", Some(help));
+                walk.report(
+                    "S01/invalid-name",
+                    entry.key_span,
+                    message,
+                    "not a name",
+                    Some(help),
+                );
             }
             match more {
                 Some(Value::Bool(false)) => unknown.push(entry),
                 Some(schema @ Value::Object(_)) => self.node(&entry.value, schema, inner, walk),
-                _ => no_stray_expression(&entry.value, inner, walk),
+                // A schema of alternatives says nothing of keys itself.
+                _ if rules.contains_key("type") => no_stray_expression(&entry.value, inner, walk),
+                _ => {}
             }
         }
-        let required: Vec<&str> =
-            rules.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-        let missing: Vec<&str> = required.into_iter().filter(|key| node.get(key).is_none()).collect();
-        let known: Vec<&str> = properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let required: Vec<&str> = rules
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let missing: Vec<&str> = required
+            .into_iter()
+            .filter(|key| node.get(key).is_none())
+            .collect();
+        let known: Vec<&str> = properties
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+            .collect();
         let mut meant = Vec::new();
         for entry in unknown {
             let has = |key: &str| node.get(key).is_some();
             // A required key that is absent is what a misspelt one most likely stands for.
-            let near = nearest(&entry.key, missing.iter().copied().filter(|key| !meant.contains(key)))
-                .or_else(|| nearest(&entry.key, known.iter().copied().filter(|key| !has(key))))
-                .or_else(|| {
-                    FOREIGN
-                        .iter()
-                        .find(|(word, ours)| *word == &*entry.key && known.contains(ours) && !has(ours))
-                        .map(|(_, ours)| *ours)
-                });
+            let near = nearest(
+                &entry.key,
+                missing.iter().copied().filter(|key| !meant.contains(key)),
+            )
+            .or_else(|| nearest(&entry.key, known.iter().copied().filter(|key| !has(key))))
+            .or_else(|| {
+                FOREIGN
+                    .iter()
+                    .find(|(word, ours)| *word == &*entry.key && known.contains(ours) && !has(ours))
+                    .map(|(_, ours)| *ours)
+            });
             let help = match near {
                 Some(near) => Some(format!("did you mean `{near}`?")),
                 None if known.is_empty() => Some("remove it; no key is known here".to_owned()),
@@ -93,7 +121,9 @@ impl<'s> Validator<'s> {
                     Some(format!("known here: {}", names.join(", ")))
                 }
             };
-            let within = place.key.map_or_else(String::new, |(key, _)| format!(" in `{key}`"));
+            let within = place
+                .key
+                .map_or_else(String::new, |(key, _)| format!(" in `{key}`"));
             walk.report(
                 "S01/unknown-key",
                 entry.key_span,
@@ -114,7 +144,9 @@ impl<'s> Validator<'s> {
                 .and_then(Value::as_str)
                 .and_then(|text| text.lines().next())
                 .map_or_else(String::new, |text| format!(": {}", text.trim_end_matches('.')));
-            let subject = place.key.map_or_else(|| "the document".to_owned(), |(key, _)| format!("`{key}`"));
+            let subject = place
+                .key
+                .map_or_else(|| "the document".to_owned(), |(key, _)| format!("`{key}`"));
             walk.report(
                 "S01/missing-key",
                 place.span(node),
@@ -129,7 +161,11 @@ impl<'s> Validator<'s> {
             walk.report(
                 "S01/out-of-range",
                 place.span(node),
-                format!("{} is empty; it needs at least {}", place.subject(), super::plural(least, "entry")),
+                format!(
+                    "{} is empty; it needs at least {}",
+                    place.subject(),
+                    super::plural(least, "entry")
+                ),
                 "empty",
                 None,
             );
@@ -138,7 +174,7 @@ impl<'s> Validator<'s> {
 }
 
 /// Free-form values hold no expressions where none are evaluated.
-fn no_stray_expression(node: &Node, place: Place<'_>, walk: &mut Walk<'_>) {
+pub(super) fn no_stray_expression(node: &Node, place: Place<'_>, walk: &mut Walk<'_>) {
     if place.evaluated {
         return;
     }
@@ -150,7 +186,7 @@ fn no_stray_expression(node: &Node, place: Place<'_>, walk: &mut Walk<'_>) {
                 node.span,
                 format!("no expression is evaluated {}", place.inside()),
                 "stays as it is",
-                Some(format!("write the value itself in {}", either(&[place.subject()]))),
+                Some("write the value itself".to_owned()),
             );
         }
     });

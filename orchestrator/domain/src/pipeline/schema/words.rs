@@ -23,7 +23,11 @@ pub(crate) fn describe(node: &Node) -> String {
 
 /// `1 item`, `2 items`.
 pub(crate) fn plural(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }
 
 /// `a`, `a or b`, `a, b or c`.

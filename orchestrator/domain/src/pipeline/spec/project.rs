@@ -1,9 +1,9 @@
 //! `trainyard.yaml`: the mark and the settings of a project.
 
+use super::NAME_PATTERN;
 use super::alert::Channel;
 use super::environment::CheckLevel;
 use super::policy::Defaults;
-use super::NAME_PATTERN;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;

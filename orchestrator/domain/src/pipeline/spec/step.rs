@@ -16,9 +16,9 @@ pub struct Step {
     /// Kind and version, `name@v1`; or `lib:NAME` for a step of an included library.
     #[serde(default)]
     pub uses: Option<String>,
-    /// A shell script. Inputs are files `$IN_name`, outputs are written to `$OUT_name`.
+    /// A shell script. Inputs are files `$IN_name`, outputs are written to `$OUT_name`. Values come
+    /// in by `env`, never by `${{ … }}`: nothing may be spliced into a script.
     #[serde(default)]
-    #[schemars(extend("x-expression" = true))]
     pub run: Option<String>,
     /// Container image that `run` runs in.
     #[serde(default)]
@@ -102,10 +102,11 @@ pub struct Matrix {
 /// Values of an axis.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(extend("x-expression" = true))]
 pub enum MatrixValues {
-    List(#[schemars(extend("x-expression" = true, "minItems" = 1))] Vec<Value>),
+    List(Vec<Value>),
     /// An expression that gives a list.
-    Expression(#[schemars(extend("x-expression" = true))] String),
+    Expression(String),
 }
 
 /// What a step makes under one name.
@@ -151,9 +152,8 @@ pub struct HookStep {
     /// Kind and version, `name@v1`.
     #[serde(default)]
     pub uses: Option<String>,
-    /// A shell script.
+    /// A shell script. Values come in by `env`.
     #[serde(default)]
-    #[schemars(extend("x-expression" = true))]
     pub run: Option<String>,
     /// Container image that `run` runs in.
     #[serde(default)]

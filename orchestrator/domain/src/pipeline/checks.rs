@@ -1,0 +1,352 @@
+//! All checks, in one go over all files.
+//!
+//! Each check is a file of its own: what it finds, why it matters, an example, and its tests. A
+//! check reads the [`Draft`] of a pipeline and adds findings; whether a finding stops is decided
+//! here, by rule and level.
+
+mod contracts;
+mod cron;
+mod cycle;
+mod expressions;
+mod files;
+mod ignores;
+mod names;
+mod params;
+mod reachable;
+mod references;
+mod trigger_cycle;
+mod unused;
+
+#[cfg(test)]
+mod tests;
+
+use super::draft::{self, Draft};
+use super::infer;
+use super::load::{Kind as FileKind, Loader, parse};
+use super::rules::{self, covers};
+use super::spec::{CheckLevel, Project};
+use super::wiring::{Kinds, Wired, WiredHook};
+use super::{CheckRequest, Checked, Pipeline};
+use crate::diagnostic::{Diagnostic, Fix, Label, Severity, Sources, Span};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use trainyard_contract::Catalogue;
+
+pub(crate) use params::{parse_text, type_of, value_fault};
+
+/// A diagnostic under construction.
+pub(crate) struct Finding(Diagnostic);
+
+/// A finding of a rule at a place.
+pub(crate) fn found(code: &str, span: Span, message: impl Into<String>) -> Finding {
+    let code = rules::full(code);
+    let severity = rules::rules()
+        .find(|rule| rule.code == code)
+        .map_or(Severity::Error, |rule| rule.severity);
+    Finding(Diagnostic {
+        code: code.to_owned(),
+        severity,
+        message: message.into(),
+        primary: Label {
+            span,
+            text: String::new(),
+        },
+        secondary: Vec::new(),
+        notes: Vec::new(),
+        help: None,
+        fix: None,
+    })
+}
+
+impl Finding {
+    pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
+        self.0.primary.text = text.into();
+        self
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.0.notes.push(note.into());
+        self
+    }
+
+    pub(crate) fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.0.secondary.push(Label {
+            span,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Offers a word in place of what is underlined.
+    pub(crate) fn did_you_mean(mut self, near: &str) -> Self {
+        self.0.help = Some(format!("did you mean `{near}`?"));
+        self.0.fix = Some(Fix {
+            span: self.0.primary.span,
+            replacement: near.to_owned(),
+        });
+        self
+    }
+
+    pub(crate) fn done(self) -> Diagnostic {
+        self.0
+    }
+}
+
+/// What checks share.
+pub(crate) struct Scene<'a> {
+    pub(crate) sources: &'a Sources,
+    pub(crate) draft: &'a Draft,
+    pub(crate) project: Option<&'a Project>,
+    pub(crate) kinds: &'a Kinds<'a>,
+    pub(crate) files: &'a dyn super::Files,
+    pub(crate) environment: Option<&'a str>,
+    pub(crate) params: &'a BTreeMap<String, String>,
+    pub(crate) steps: &'a [Wired],
+    pub(crate) out: Vec<Diagnostic>,
+}
+
+impl Scene<'_> {
+    pub(crate) fn add(&mut self, finding: Finding) {
+        self.out.push(finding.done());
+    }
+
+    /// Environments the pipeline can run in; `None` alone if it declares none.
+    pub(crate) fn environments(&self) -> Vec<Option<String>> {
+        if let Some(one) = self.environment {
+            return vec![Some(one.to_owned())];
+        }
+        let mut names: Vec<Option<String>> = self.draft.spec.environments.keys().cloned().map(Some).collect();
+        for name in self
+            .project
+            .into_iter()
+            .flat_map(|project| project.environments.keys())
+        {
+            if !self.draft.spec.environments.contains_key(name) {
+                names.push(Some(name.clone()));
+            }
+        }
+        if names.is_empty() { vec![None] } else { names }
+    }
+}
+
+/// Reads and checks everything that a request names.
+pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
+    let mut loader = Loader::new(request.files);
+    let project = project(&mut loader, request.project);
+    let drafts: Vec<Draft> = request
+        .entries
+        .iter()
+        .filter_map(|entry| draft::read(&mut loader, entry, project.as_ref()))
+        .collect();
+    let mut diagnostics = std::mem::take(&mut loader.diagnostics);
+    let form_errors: BTreeSet<u32> = diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .map(|found| found.primary.span.file.0)
+        .collect();
+    let kinds = Kinds::new(request.catalogue);
+    let steps = drafts.iter().map(|draft| draft.spec.steps.len()).sum();
+    let mut results = Vec::new();
+    diagnostics.extend(contracts::run(&loader));
+    diagnostics.extend(trigger_cycle::run(&loader.sources, &drafts));
+    diagnostics.extend(names::run(&drafts));
+    for draft in &drafts {
+        let level = level_of(request, project.as_ref(), draft);
+        let (mut found, pipeline) = check_draft(request, &loader, &kinds, project.as_ref(), draft, level);
+        graded(&mut found, level);
+        diagnostics.extend(found);
+        results.push((draft, pipeline));
+    }
+    ignores::apply(&loader, &mut diagnostics);
+    diagnostics.sort_by(|one, other| {
+        let place = |found: &Diagnostic| {
+            (
+                found.primary.span.file,
+                found.primary.span.start,
+                found.primary.span.end,
+            )
+        };
+        place(one)
+            .cmp(&place(other))
+            .then_with(|| one.code.cmp(&other.code))
+            .then_with(|| one.message.cmp(&other.message))
+    });
+    diagnostics.dedup_by(|next, kept| {
+        next.code == kept.code && next.primary.span == kept.primary.span && next.message == kept.message
+    });
+    let broken: BTreeSet<u32> = diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .map(|found| found.primary.span.file.0)
+        .chain(form_errors)
+        .collect();
+    let pipelines = results
+        .into_iter()
+        .filter(|(draft, _)| {
+            let files = draft
+                .includes
+                .iter()
+                .flat_map(|include| &include.files)
+                .map(|file| file.file);
+            let mut files = files.chain([draft.loaded.file]);
+            !files.any(|file| broken.contains(&file.0))
+        })
+        .filter_map(|(_, pipeline)| pipeline)
+        .map(Arc::new)
+        .collect();
+    let files_read = loader.all().count();
+    Checked {
+        sources: loader.sources,
+        diagnostics,
+        pipelines,
+        files_read,
+        steps,
+    }
+}
+
+fn project(loader: &mut Loader<'_>, path: Option<&str>) -> Option<Project> {
+    let path = path?;
+    match loader.read(path, FileKind::Project) {
+        Ok(loaded) => loaded.root.as_ref().and_then(parse::<Project>),
+        Err(fault) => {
+            let file = loader.sources.add(path, "");
+            let span = Span {
+                file,
+                start: 0,
+                end: 0,
+            };
+            loader.diagnostics.push(draft::missing(span, path, &fault, None));
+            None
+        }
+    }
+}
+
+fn level_of(request: &CheckRequest<'_>, project: Option<&Project>, draft: &Draft) -> CheckLevel {
+    let of_environment = request.environment.and_then(|name| {
+        let own = draft
+            .spec
+            .environments
+            .get(name)
+            .and_then(|environment| environment.check);
+        let shared = project
+            .and_then(|project| project.environments.get(name))
+            .and_then(|environment| environment.check);
+        // Production takes no chances unless it says so itself.
+        own.or(shared).or((name == "prod").then_some(CheckLevel::Strict))
+    });
+    request
+        .level
+        .or(of_environment)
+        .or(draft.spec.check)
+        .or(project.and_then(|project| project.check))
+        .unwrap_or_default()
+}
+
+/// Rules about data and models that stop a run at `baseline` as well: what they find makes the run
+/// fail or its model useless.
+const ALWAYS_ERRORS: [&str; 3] = ["D01", "M01", "M02"];
+
+/// Decides by level what stops.
+fn graded(found: &mut Vec<Diagnostic>, level: CheckLevel) {
+    for finding in found.iter_mut() {
+        let is_spec = finding.code.starts_with('S');
+        let stops = is_spec || ALWAYS_ERRORS.iter().any(|family| covers(family, &finding.code));
+        match (level, finding.severity) {
+            (CheckLevel::Strict, Severity::Warning) => finding.severity = Severity::Error,
+            (CheckLevel::Baseline, Severity::Error) if !stops => finding.severity = Severity::Warning,
+            _ => {}
+        }
+    }
+    if level == CheckLevel::Off {
+        found.retain(|finding| finding.code.starts_with('S') && finding.severity == Severity::Error);
+    }
+}
+
+fn check_draft(
+    request: &CheckRequest<'_>,
+    loader: &Loader<'_>,
+    kinds: &Kinds<'_>,
+    project: Option<&Project>,
+    draft: &Draft,
+    level: CheckLevel,
+) -> (Vec<Diagnostic>, Option<Pipeline>) {
+    let mut scene = Scene {
+        sources: &loader.sources,
+        draft,
+        project,
+        kinds,
+        files: request.files,
+        environment: request.environment,
+        params: request.params,
+        steps: &[],
+        out: Vec::new(),
+    };
+    params::run(&mut scene);
+    let (mut steps, hooks) = references::run(&mut scene);
+    expressions::run(&mut scene, &mut steps);
+    files::run(&mut scene);
+    cron::run(&mut scene);
+    let order = cycle::run(&mut scene, &steps);
+    let mut shapes = BTreeMap::new();
+    scene.steps = &steps;
+    if let Some(order) = &order {
+        reachable::run(&mut scene, order);
+        // Column checks need a graph whose names mean something; without one they would only repeat.
+        shapes = infer::run(&mut scene, order);
+    }
+    unused::run(&mut scene, &hooks);
+    let out = scene.out;
+    if order.is_none()
+        || out
+            .iter()
+            .any(|found| found.severity == Severity::Error && found.code.starts_with('S'))
+    {
+        return (out, None);
+    }
+    let pipeline = pipeline(draft, project, level, steps, hooks, shapes);
+    (out, pipeline)
+}
+
+fn pipeline(
+    draft: &Draft,
+    project: Option<&Project>,
+    level: CheckLevel,
+    steps: Vec<Wired>,
+    hooks: Vec<WiredHook>,
+    shapes: BTreeMap<(String, String), trainyard_contract::Shape>,
+) -> Option<Pipeline> {
+    Some(Pipeline {
+        name: draft.spec.name.parse().ok()?,
+        file: draft.loaded.path.clone(),
+        hash: draft.hash,
+        spec: draft.spec.clone(),
+        project: project.cloned(),
+        level,
+        steps,
+        hooks,
+        contracts: draft
+            .contracts
+            .iter()
+            .map(|(name, known)| (name.clone(), known.contract.clone()))
+            .collect(),
+        shapes,
+        as_written: draft
+            .root
+            .get("steps")
+            .map(super::reader::Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| (entry.key.to_string(), entry.value.to_value()))
+            .collect(),
+    })
+}
+
+/// All kinds of steps by name, for proposals.
+pub(crate) fn kind_names(catalogue: &Catalogue) -> Vec<&'static str> {
+    catalogue.iter().map(|(name, _)| name).collect()
+}

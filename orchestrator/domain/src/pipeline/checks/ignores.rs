@@ -1,0 +1,64 @@
+//! Findings that someone has accepted: `# check: ignore=CODE reason`.
+//!
+//! Why: a finding that is known and harmless should not hide new ones, and whoever comes next
+//! should know why it is harmless. Errors of form and names cannot be accepted: nothing could run.
+//!
+//! ```yaml
+//! keep: [wind_gust]   # check: ignore=D06 the dashboard shows it
+//! keep: [wind_gust]   # check: ignore=D06                 (S01/ignore-without-reason)
+//! ```
+
+use super::found;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::pipeline::load::Loader;
+use crate::pipeline::rules::{covers, named};
+
+pub(super) fn apply(loader: &Loader<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let mut more = Vec::new();
+    for file in loader.all() {
+        for ignore in &file.ignores {
+            if ignore.codes.is_empty() || ignore.reason.is_empty() {
+                let finding = found(
+                    "S01/ignore-without-reason",
+                    ignore.span,
+                    "a finding is ignored without a reason",
+                );
+                more.push(
+                    finding
+                        .help("write `# check: ignore=CODE why it is harmless`")
+                        .done(),
+                );
+                continue;
+            }
+            let line = |found: &Diagnostic| {
+                loader
+                    .sources
+                    .file(file.file)
+                    .map_or(0, |source| source.line_column(found.primary.span.start).0)
+            };
+            let before = diagnostics.len();
+            diagnostics.retain(|found| {
+                let here = found.primary.span.file == file.file && line(found) == ignore.line + 1;
+                let accepted = ignore.codes.iter().any(|code| covers(code, &found.code));
+                let may = !(found.code.starts_with('S') && found.severity == Severity::Error);
+                !(here && accepted && may)
+            });
+            if diagnostics.len() == before {
+                let unknown = ignore.codes.iter().find(|code| named(code).is_empty());
+                let message = match unknown {
+                    Some(code) => format!("there is no rule `{code}`"),
+                    None => format!(
+                        "nothing is found here that `{}` could ignore",
+                        ignore.codes.join(",")
+                    ),
+                };
+                more.push(
+                    found("S01/ignores-nothing", ignore.span, message)
+                        .help("remove the comment")
+                        .done(),
+                );
+            }
+        }
+    }
+    diagnostics.extend(more);
+}
