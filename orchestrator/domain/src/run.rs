@@ -14,6 +14,7 @@ pub mod definition;
 mod due;
 pub mod event;
 mod graph;
+pub mod mentions;
 mod planted;
 mod queue;
 pub mod reuse;
@@ -257,6 +258,11 @@ impl Run {
         self.tallies
             .get(ix as usize)
             .map_or(1, |tally| tally.attempts + 1)
+    }
+
+    /// All instances, upstream before downstream.
+    pub(crate) fn in_order(&self) -> &[InstanceIx] {
+        &self.graph.order
     }
 
     fn instance(&self, ix: InstanceIx) -> Option<&Instance> {

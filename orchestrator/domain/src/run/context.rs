@@ -97,7 +97,7 @@ fn output_value(output: &OutputValue) -> Value {
 }
 
 /// Whether a condition holds; the failure is what rejects the step.
-pub(super) fn holds(text: &str, context: &RunContext<'_>) -> Result<bool, Failure> {
+pub(crate) fn holds(text: &str, context: &RunContext<'_>) -> Result<bool, Failure> {
     let failure = |causes| Failure {
         causes,
         ..Failure::new(
