@@ -101,44 +101,29 @@ impl Store {
         .map(|_| ())
     }
 
-    /// Counts one answer: a refusal, or the last agreement that was `needed`, closes the gate.
-    pub(crate) fn note_approval(
-        &self,
-        run: i64,
-        step: InstanceIx,
-        event: &Event,
-        needed: u32,
-    ) -> Result<(), StoreError> {
+    /// Keeps one agreement of several that are needed.
+    pub(crate) fn note_approval(&self, run: i64, step: InstanceIx, event: &Event) -> Result<(), StoreError> {
         let doing = "keep an approval";
         let What::ApprovalGiven {
-            by,
-            role,
-            approve,
-            comment,
-            ..
+            by, role, comment, ..
         } = &event.what
         else {
             return Ok(());
         };
-        if !approve {
-            return self.close_approval(run, step);
-        }
         let kept = self.first(doing, queries::APPROVAL_GIVEN, params![run, step], |row| {
             row.get::<_, String>(0)
         })?;
         let Some(kept) = kept else { return Ok(()) };
         let mut given: Vec<GivenApproval> = document::read(doing, &kept)?;
-        if given.iter().all(|earlier| earlier.by != *by) {
-            given.push(GivenApproval {
-                by: by.clone(),
-                role: role.clone(),
-                comment: comment.clone(),
-                at: event.at,
-            });
+        if given.iter().any(|earlier| earlier.by == *by) {
+            return Ok(());
         }
-        if given.len() >= needed as usize {
-            return self.close_approval(run, step);
-        }
+        given.push(GivenApproval {
+            by: by.clone(),
+            role: role.clone(),
+            comment: comment.clone(),
+            at: event.at,
+        });
         let body = document::write(doing, &given)?;
         self.execute(doing, queries::APPROVAL_GIVE, params![run, step, body])
             .map(|_| ())

@@ -1,8 +1,9 @@
 //! What a connection remembers of the runs it writes, so that an append reads next to nothing.
 
-use std::collections::BTreeMap;
+use crate::run::StepCounts;
+use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::{ContentHash, Millis, StepName};
-use trainyard_domain::run::{Event, InstanceIx, RunDefinition, What};
+use trainyard_domain::run::{Event, InstanceIx, RunDefinition, RunnerKind, SkipReason, What};
 
 /// Derived from a run's definition and its events; forgotten when a turn is rolled back, and built
 /// anew from what is stored.
@@ -11,12 +12,42 @@ pub(crate) struct Ledger {
     /// The run's number in other tables.
     pub(crate) number: i64,
     steps: Vec<StepName>,
-    /// How many approvals open a gate.
-    gates: BTreeMap<InstanceIx, u32>,
+    ends: Vec<Option<End>>,
+    counts: StepCounts,
+    gates: BTreeMap<InstanceIx, Gate>,
     /// Reuse keys of attempts that have started.
     keys: BTreeMap<(InstanceIx, u32), ContentHash>,
     /// How long the successful attempts took.
     walls: Vec<(InstanceIx, Millis)>,
+}
+
+/// How a step instance ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Succeeded,
+    Reused,
+    Skipped,
+    Blocked,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Debug)]
+struct Gate {
+    /// How many people must agree.
+    needed: usize,
+    /// Agreement is all there is to do, as in `gate.approval`.
+    is_all: bool,
+    given: BTreeSet<String>,
+}
+
+/// What an event means for other tables.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    /// The reuse key of the attempt that has succeeded.
+    pub(crate) key: Option<ContentHash>,
+    /// The gate has been decided.
+    pub(crate) is_gate_closed: bool,
 }
 
 impl Ledger {
@@ -27,7 +58,12 @@ impl Ledger {
             .enumerate()
             .filter_map(|(at, instance)| {
                 let rule = instance.approval.as_ref()?;
-                Some((InstanceIx::try_from(at).ok()?, rule.min_approvals))
+                let gate = Gate {
+                    needed: rule.min_approvals as usize,
+                    is_all: instance.runner == RunnerKind::Orchestrator,
+                    given: BTreeSet::new(),
+                };
+                Some((InstanceIx::try_from(at).ok()?, gate))
             });
         Self {
             number,
@@ -36,22 +72,25 @@ impl Ledger {
                 .iter()
                 .map(|instance| instance.step.clone())
                 .collect(),
+            ends: vec![None; definition.instances.len()],
+            counts: StepCounts {
+                total: definition.instances.len() as u32,
+                ..StepCounts::default()
+            },
             gates: gates.collect(),
             keys: BTreeMap::new(),
             walls: Vec::new(),
         }
     }
 
-    /// Takes notice of an event; gives the reuse key of the attempt that it ends, if it had one.
-    pub(crate) fn note(&mut self, event: &Event) -> Option<ContentHash> {
+    /// Takes notice of an event.
+    pub(crate) fn note(&mut self, event: &Event) -> Noted {
+        let mut noted = Noted::default();
         match &event.what {
-            What::AttemptStarted {
-                step,
-                attempt,
-                key: Some(key),
-            } => {
-                self.keys.insert((*step, *attempt), *key);
-                None
+            What::AttemptStarted { step, attempt, key } => {
+                if let Some(key) = key {
+                    self.keys.insert((*step, *attempt), *key);
+                }
             }
             What::AttemptSucceeded {
                 step,
@@ -60,18 +99,111 @@ impl Ledger {
                 ..
             } => {
                 self.walls.push((*step, resources.wall));
-                self.keys.remove(&(*step, *attempt))
+                self.end(*step, End::Succeeded);
+                noted.key = self.keys.remove(&(*step, *attempt));
             }
-            What::AttemptFailed { step, attempt, .. } | What::AttemptLost { step, attempt } => {
-                self.keys.remove(&(*step, *attempt))
+            What::AttemptFailed {
+                step,
+                attempt,
+                retry_at,
+                ..
+            } => {
+                self.keys.remove(&(*step, *attempt));
+                if retry_at.is_none() {
+                    self.end(*step, End::Failed);
+                }
             }
-            _ => None,
+            What::AttemptLost { step, attempt } => {
+                self.keys.remove(&(*step, *attempt));
+            }
+            What::StepReused { step, .. } => self.end(*step, End::Reused),
+            What::StepSkipped { step, because } => {
+                let is_blocked = matches!(because, SkipReason::UpstreamFailed { .. });
+                self.end(*step, if is_blocked { End::Blocked } else { End::Skipped });
+            }
+            What::StepRejected { step, .. } => self.end(*step, End::Failed),
+            What::StepCancelled { step } => self.end(*step, End::Cancelled),
+            What::ApprovalAsked { step } => {
+                if let Some(gate) = self.gates.get_mut(step) {
+                    gate.given.clear();
+                }
+            }
+            What::ApprovalGiven {
+                step, by, approve, ..
+            } => {
+                noted.is_gate_closed = self.answer(*step, Some(by), *approve);
+            }
+            What::ApprovalExpired { step, approve } => {
+                noted.is_gate_closed = self.answer(*step, None, *approve);
+            }
+            // Hooks and conditions that are judged again end again, and count as they did till then.
+            What::RetryAsked { .. } => {
+                for end in &mut self.ends {
+                    end.take_if(|end| matches!(end, End::Failed | End::Blocked | End::Cancelled));
+                }
+                self.counts = StepCounts {
+                    failed: 0,
+                    blocked: 0,
+                    cancelled: 0,
+                    ..self.counts
+                };
+            }
+            What::RunStarted { .. } | What::CancelAsked { .. } | What::RunEnded { .. } => {}
+        }
+        noted
+    }
+
+    fn end(&mut self, step: InstanceIx, how: End) {
+        let Some(end) = self.ends.get_mut(step as usize) else {
+            return;
+        };
+        let before = end.replace(how);
+        if let Some(before) = before {
+            *self.counted(before) -= 1;
+        }
+        *self.counted(how) += 1;
+    }
+
+    fn counted(&mut self, end: End) -> &mut u32 {
+        match end {
+            End::Succeeded => &mut self.counts.succeeded,
+            End::Reused => &mut self.counts.reused,
+            End::Skipped => &mut self.counts.skipped,
+            End::Blocked => &mut self.counts.blocked,
+            End::Failed => &mut self.counts.failed,
+            End::Cancelled => &mut self.counts.cancelled,
         }
     }
 
-    /// How many approvals the gate needs.
-    pub(crate) fn approvals_needed(&self, step: InstanceIx) -> u32 {
-        self.gates.get(&step).copied().unwrap_or(1)
+    /// Counts an answer, of one person or of the clock; says whether it decides the gate.
+    fn answer(&mut self, step: InstanceIx, by: Option<&String>, approve: bool) -> bool {
+        if !approve {
+            self.end(step, End::Failed);
+            return true;
+        }
+        let Some(gate) = self.gates.get_mut(&step) else {
+            return true;
+        };
+        if let Some(by) = by {
+            gate.given.insert(by.clone());
+            if gate.given.len() < gate.needed {
+                return false;
+            }
+        }
+        if gate.is_all {
+            self.end(step, End::Succeeded);
+        }
+        true
+    }
+
+    /// Whether somebody may be asked about the step instance.
+    pub(crate) fn is_gate(&self, step: InstanceIx) -> bool {
+        self.gates.contains_key(&step)
+    }
+
+    /// How many step instances have ended in which way.
+    pub(crate) fn counts(&self) -> StepCounts {
+        self.counts
     }
 
     /// Durations in milliseconds by step.

@@ -62,7 +62,7 @@ impl Store {
             create_or_migrate(&connection, path)?;
         }
         configure(&connection)?;
-        let store = Self::over(connection, path, false);
+        let mut store = Self::over(connection, path, false);
         // What an earlier process could not flush may stand in the log without being on the disk.
         // Copied into the database and flushed there, it is.
         store.checkpoint()?;
@@ -198,11 +198,11 @@ impl Store {
     ///
     /// # Errors
     /// `Disk`, `Full`, `Closed`. Nothing that was committed is lost by any of them.
-    pub fn checkpoint(&self) -> Result<(), StoreError> {
+    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
         let doing = "checkpoint the database";
         match self.first(doing, "PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             Ok(_) | Err(StoreError::Busy { .. }) => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => Err(self.condemn(error)),
         }
     }
 

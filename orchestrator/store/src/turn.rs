@@ -1,22 +1,23 @@
 //! A turn of the engine: one transaction over all runs that had news.
 
 use crate::document;
-use crate::error::{StoreError, database, encoding};
-use crate::ledger::Ledger;
+use crate::error::{StoreError, database, encoding, unreadable};
+use crate::ledger::{Ledger, Noted};
 use crate::queries;
 use crate::run::{RunStatus, event_id};
 use crate::store::Store;
 use rusqlite::params;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::{ArtifactRef, OutputValue, RunId, Timestamp};
-use trainyard_domain::run::{Event, SkipReason, What};
+use trainyard_domain::run::{Event, What};
 
 /// An open transaction. Dropped without [`Turn::commit`], nothing of it is kept; nor is it after an
 /// error of any of its methods, when the engine drops the run that was refused and decides again.
 #[derive(Debug)]
 pub struct Turn<'a> {
     pub(crate) store: &'a mut Store,
-    touched: BTreeSet<RunId>,
+    /// Runs appended to, and whether there was an event.
+    touched: BTreeMap<RunId, bool>,
     /// Runs with effects, whose right to have them an append is yet to prove.
     unproven: BTreeSet<RunId>,
     over: BTreeSet<RunId>,
@@ -25,20 +26,12 @@ pub struct Turn<'a> {
     ended: bool,
 }
 
-/// What some events change in the run's row.
+/// What some events change in the run's row, besides counts.
 #[derive(Default)]
-struct Tally {
-    events: i64,
+struct Change {
     status: Option<RunStatus>,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
-    succeeded: u32,
-    reused: u32,
-    skipped: u32,
-    blocked: u32,
-    failed: u32,
-    cancelled: u32,
-    is_retry: bool,
 }
 
 impl Store {
@@ -53,7 +46,7 @@ impl Store {
         }
         Ok(Turn {
             store: self,
-            touched: BTreeSet::new(),
+            touched: BTreeMap::new(),
             unproven: BTreeSet::new(),
             over: BTreeSet::new(),
             body: Vec::with_capacity(512),
@@ -128,7 +121,7 @@ impl Turn<'_> {
 
     /// An effect for this run is kept only together with an event of it.
     pub(crate) fn has_effect(&mut self, run: &RunId) {
-        if !self.touched.contains(run) {
+        if self.touched.get(run) != Some(&true) {
             self.unproven.insert(run.clone());
         }
     }
@@ -142,90 +135,45 @@ impl Turn<'_> {
     ) -> Result<(), StoreError> {
         let doing = "append events";
         self.store.remember(run)?;
-        let number = self.store.number(run)?;
-        self.advance(run, number, epoch, expected, &tally(events))?;
-        if !events.is_empty() {
-            self.unproven.remove(run);
-        }
-        if !self.touched.contains(run) {
-            self.touched.insert(run.clone());
+        let has_events = !events.is_empty();
+        match self.touched.get_mut(run) {
+            Some(proven) => *proven |= has_events,
+            None => _ = self.touched.insert(run.clone(), has_events),
         }
         let Self {
-            store, body, over, ..
+            store,
+            body,
+            over,
+            unproven,
+            ..
         } = self;
-        let ledgers = &mut *store.ledgers.borrow_mut();
+        let mut ledgers = store.ledgers.borrow_mut();
         let Some(ledger) = ledgers.get_mut(run) else {
             return Err(StoreError::NoRun(run.to_string()));
         };
+        let noted: Vec<Noted> = events.iter().map(|event| ledger.note(event)).collect();
+        store.advance(run, ledger, epoch, expected, events)?;
+        if has_events {
+            unproven.remove(run);
+        }
         let mut insert = store
             .connection(doing)?
             .prepare_cached(queries::EVENT_INSERT)
             .map_err(database(doing))?;
-        for (seq, event) in (expected + 1..).zip(events) {
+        for ((seq, event), noted) in (expected + 1..).zip(events).zip(&noted) {
             body.clear();
             serde_json::to_writer(&mut *body, event).map_err(encoding(doing))?;
-            let text = std::str::from_utf8(body).unwrap_or_default();
-            let id = event_id(number, seq);
+            let text = std::str::from_utf8(body).map_err(unreadable(doing))?;
+            let id = event_id(ledger.number, seq);
             insert.execute(params![id, text]).map_err(database(doing))?;
-            store.index(ledger, id, event)?;
-            if let What::RunEnded { .. } = event.what {
-                over.insert(run.clone());
-            }
+            store.index(ledger, id, event, noted)?;
+            match event.what {
+                What::RunEnded { .. } => over.insert(run.clone()),
+                What::RetryAsked { .. } => over.remove(run),
+                _ => false,
+            };
         }
         Ok(())
-    }
-
-    fn advance(
-        &self,
-        run: &RunId,
-        number: i64,
-        epoch: u64,
-        expected: u64,
-        tally: &Tally,
-    ) -> Result<(), StoreError> {
-        let doing = "append events";
-        let changed = self.store.execute(
-            doing,
-            queries::RUN_ADVANCE,
-            params![
-                number,
-                integer(epoch),
-                integer(expected),
-                tally.events,
-                tally.status.map(RunStatus::as_str),
-                tally.started_at.map(|at| at.0),
-                tally.ended_at.map(|at| at.0),
-                tally.succeeded,
-                tally.reused,
-                tally.skipped,
-                tally.blocked,
-                tally.failed,
-                tally.cancelled,
-                tally.is_retry,
-            ],
-        )?;
-        if changed == 1 {
-            return Ok(());
-        }
-        let position = self.store.first(doing, queries::RUN_POSITION, [number], |row| {
-            Ok((
-                row.get::<_, i64>(0)?.unsigned_abs(),
-                row.get::<_, i64>(1)?.unsigned_abs(),
-            ))
-        })?;
-        Err(match position {
-            None => StoreError::NoRun(run.to_string()),
-            Some((current, _)) if current != epoch => StoreError::LeaseLost {
-                run: run.clone(),
-                held: epoch,
-                current,
-            },
-            Some((_, found)) => StoreError::Conflict {
-                run: run.clone(),
-                expected,
-                found,
-            },
-        })
     }
 }
 
@@ -236,7 +184,7 @@ impl Drop for Turn<'_> {
         }
         self.store.roll_back();
         let ledgers = self.store.ledgers.get_mut();
-        for run in &self.touched {
+        for run in self.touched.keys() {
             ledgers.remove(run);
         }
     }
@@ -257,14 +205,64 @@ impl Store {
         Ok(())
     }
 
+    /// Brings the run's row up to these events, which the ledger has noted, or says why not.
+    fn advance(
+        &self,
+        run: &RunId,
+        ledger: &Ledger,
+        epoch: u64,
+        expected: u64,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        let doing = "append events";
+        let change = change(events);
+        let counts = ledger.counts();
+        let values = params![
+            ledger.number,
+            integer(epoch),
+            integer(expected),
+            events.len() as i64,
+            change.status.map(RunStatus::as_str),
+            change.started_at.map(|at| at.0),
+            change.ended_at.map(|at| at.0),
+            counts.succeeded,
+            counts.reused,
+            counts.skipped,
+            counts.blocked,
+            counts.failed,
+            counts.cancelled,
+        ];
+        if self.execute(doing, queries::RUN_ADVANCE, values)? == 1 {
+            return Ok(());
+        }
+        let position = self.first(doing, queries::RUN_POSITION, [ledger.number], |row| {
+            Ok((
+                row.get::<_, i64>(0)?.unsigned_abs(),
+                row.get::<_, i64>(1)?.unsigned_abs(),
+            ))
+        })?;
+        Err(match position {
+            None => StoreError::NoRun(run.to_string()),
+            Some((current, _)) if current != epoch => StoreError::LeaseLost {
+                run: run.clone(),
+                held: epoch,
+                current,
+            },
+            Some((_, found)) => StoreError::Conflict {
+                run: run.clone(),
+                expected,
+                found,
+            },
+        })
+    }
+
     /// Keeps what follows from one event.
-    fn index(&self, ledger: &mut Ledger, id: i64, event: &Event) -> Result<(), StoreError> {
+    fn index(&self, ledger: &Ledger, id: i64, event: &Event, noted: &Noted) -> Result<(), StoreError> {
         let doing = "append events";
         let number = ledger.number;
-        let key = ledger.note(event);
         match &event.what {
             What::AttemptSucceeded { outputs, .. } => {
-                if let Some(key) = key {
+                if let Some(key) = noted.key {
                     self.execute(
                         doing,
                         queries::RESULT_PUT,
@@ -278,13 +276,17 @@ impl Store {
                 }
             }
             What::ApprovalAsked { step } => self.ask_approval(number, *step, event.at)?,
-            What::ApprovalGiven { step, .. } => {
-                self.note_approval(number, *step, event, ledger.approvals_needed(*step))?;
+            What::ApprovalGiven { step, .. } | What::ApprovalExpired { step, .. } if noted.is_gate_closed => {
+                self.close_approval(number, *step)?;
             }
-            What::ApprovalExpired { step, .. }
-            | What::StepCancelled { step }
+            What::ApprovalGiven { step, .. } => self.note_approval(number, *step, event)?,
+            What::StepCancelled { step }
             | What::StepRejected { step, .. }
-            | What::StepSkipped { step, .. } => self.close_approval(number, *step)?,
+            | What::StepSkipped { step, .. }
+                if ledger.is_gate(*step) =>
+            {
+                self.close_approval(number, *step)?;
+            }
             What::RunEnded { .. } => {
                 self.close_approvals(number)?;
                 let body = document::write(doing, &ledger.durations())?;
@@ -302,45 +304,26 @@ impl Store {
     }
 }
 
-fn tally(events: &[Event]) -> Tally {
-    let mut tally = Tally {
-        events: events.len() as i64,
-        ..Tally::default()
-    };
+fn change(events: &[Event]) -> Change {
+    let mut change = Change::default();
     for event in events {
         match &event.what {
             What::RunStarted { .. } => {
-                tally.status = Some(RunStatus::Running);
-                tally.started_at = tally.started_at.or(Some(event.at));
+                change.status = Some(RunStatus::Running);
+                change.started_at = change.started_at.or(Some(event.at));
             }
             What::RunEnded { outcome } => {
-                tally.status = Some((*outcome).into());
-                tally.ended_at = Some(event.at);
+                change.status = Some((*outcome).into());
+                change.ended_at = Some(event.at);
             }
             What::RetryAsked { .. } => {
-                tally = Tally {
-                    is_retry: true,
-                    failed: 0,
-                    blocked: 0,
-                    cancelled: 0,
-                    ended_at: None,
-                    ..tally
-                };
-                tally.status = Some(RunStatus::Running);
+                change.status = Some(RunStatus::Running);
+                change.ended_at = None;
             }
-            What::AttemptSucceeded { .. } => tally.succeeded += 1,
-            What::StepReused { .. } => tally.reused += 1,
-            What::AttemptFailed { retry_at: None, .. } | What::StepRejected { .. } => tally.failed += 1,
-            What::StepSkipped {
-                because: SkipReason::UpstreamFailed { .. },
-                ..
-            } => tally.blocked += 1,
-            What::StepSkipped { .. } => tally.skipped += 1,
-            What::StepCancelled { .. } => tally.cancelled += 1,
             _ => {}
         }
     }
-    tally
+    change
 }
 
 /// A number for a column; numbers beyond `i64` match nothing that is stored.

@@ -49,7 +49,11 @@ fn instance(at: usize) -> Instance {
         name: format!("s{at}"),
         step: format!("s{at}").parse().unwrap(),
         uses: "test.noop@v1".to_owned(),
-        runner: RunnerKind::Worker,
+        runner: if at == 0 {
+            RunnerKind::Orchestrator
+        } else {
+            RunnerKind::Worker
+        },
         effect: None,
         revision: 1,
         matrix: Map::new(),
@@ -120,7 +124,13 @@ pub(crate) fn at(at: i64, what: What) -> Event {
 }
 
 pub(crate) fn started_run(time: i64) -> Event {
-    at(time, What::RunStarted { by: "ada".to_owned() })
+    at(
+        time,
+        What::RunStarted {
+            by: "ada".to_owned(),
+            reuse_only: vec![],
+        },
+    )
 }
 
 pub(crate) fn ended_run(time: i64, outcome: RunOutcome) -> Event {

@@ -1,5 +1,13 @@
 //! The SQLite backend: it conforms, and it says clearly what is wrong with its file or its disk.
 
+mod damage;
+mod disk_full;
+mod failing_flush;
+mod migrations;
+mod mount;
+mod power_cut;
+mod read_only;
+
 use crate::conformance::Open;
 use trainyard_store::Home;
 

@@ -57,6 +57,7 @@ pub(crate) fn a_gate_waits_until_enough_people_agree(open: Open<'_>) {
     );
     append(&mut store, &first, 4, &[given(9, "bob", true)]);
     assert_eq!(open().waiting_approvals().unwrap().len(), 1);
+    assert_eq!(open().run_summary(&first).unwrap().steps.succeeded, 1);
 }
 
 pub(crate) fn a_refusal_closes_the_gate(open: Open<'_>) {
@@ -64,6 +65,7 @@ pub(crate) fn a_refusal_closes_the_gate(open: Open<'_>) {
     let run = create_owned(&mut store, 1, "flights");
     append(&mut store, &run, 0, &[asked(1), given(2, "eve", false)]);
     assert_eq!(open().waiting_approvals().unwrap(), []);
+    assert_eq!(open().run_summary(&run).unwrap().steps.failed, 1);
 }
 
 pub(crate) fn the_end_of_a_run_closes_its_gates(open: Open<'_>) {

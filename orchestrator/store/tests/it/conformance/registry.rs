@@ -150,14 +150,14 @@ pub(crate) fn concurrent_writers_leave_no_hole_and_no_double(open: Open<'_>) {
         .collect();
     let (own, contested) = (&own, &contested);
     thread::scope(|scope| {
-        for writer in 0..2usize {
+        for (writer, own) in own.iter().enumerate() {
             scope.spawn(move || {
                 let mut store = open();
                 for seq in 0..EACH {
                     let content = format!("{writer} {seq}");
                     register(
                         &mut store,
-                        &own[writer],
+                        own,
                         seq,
                         &format!("i{seq}"),
                         &draft("delay", &content, Some("champion")),

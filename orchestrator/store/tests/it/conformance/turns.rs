@@ -71,7 +71,7 @@ fn event() -> impl Strategy<Value = Event> {
     let metrics = btree_map(text(), number(), 0..4);
     let key = proptest::option::of(any::<[u8; 4]>().prop_map(|bytes| ContentHash::of(&bytes)));
     let what = prop_oneof![
-        text().prop_map(|by| What::RunStarted { by }),
+        (text(), vec(any::<u32>(), 0..3)).prop_map(|(by, reuse_only)| What::RunStarted { by, reuse_only }),
         (step.clone(), attempt.clone(), key).prop_map(|(step, attempt, key)| What::AttemptStarted {
             step,
             attempt,
