@@ -33,7 +33,7 @@ fn a_power_cut_loses_no_acknowledged_event() {
     for round in 0..ROUNDS {
         let (image, copy) = (dir.path().join("image"), dir.path().join("copy"));
         let (live, after) = (dir.path().join("live"), dir.path().join("after"));
-        let mount = match Mount::new_ext4(&image, 96, &live) {
+        let mount = match Mount::new_ext4(&image, 64, &live) {
             Ok(mount) => mount,
             Err(why) => return leave_out(&why),
         };
@@ -57,8 +57,8 @@ fn a_power_cut_loses_no_acknowledged_event() {
                 acknowledged = number.parse().unwrap();
             }
         }
-        child.signal("STOP");
-        fs::copy(&image, &copy).unwrap();
+        child.stop();
+        fs::write(&copy, settled(&image)).unwrap();
         // What it said up to the moment it was stopped counts as well.
         child.signal("KILL");
         for line in said.map_while(Result::ok) {
@@ -98,9 +98,38 @@ fn child(home: &Path) {
     }
 }
 
+/// The image as it was at one moment: the kernel's own threads may still be writing to it, so it is
+/// read until two readings agree.
+fn settled(image: &Path) -> Vec<u8> {
+    let mut before = fs::read(image).unwrap();
+    for _ in 0..50 {
+        let now = fs::read(image).unwrap();
+        if now == before {
+            return now;
+        }
+        before = now;
+    }
+    panic!("the image of a stopped process goes on changing");
+}
+
 struct Running(Child);
 
 impl Running {
+    /// Returns when it has stopped; a flush that it waits for comes first.
+    fn stop(&self) {
+        self.signal("STOP");
+        let stat = format!("/proc/{}/stat", self.0.id());
+        while !fs::read_to_string(&stat)
+            .unwrap()
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .starts_with(" T")
+        {
+            std::thread::yield_now();
+        }
+    }
+
     fn signal(&self, signal: &str) {
         let status = Command::new("kill")
             .args([&format!("-{signal}"), &self.0.id().to_string()])
