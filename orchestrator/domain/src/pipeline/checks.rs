@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use trainyard_contract::Catalogue;
 
-pub(crate) use params::{parse_text, type_of, value_fault};
+pub(crate) use params::{declaration, parse_text, type_of, value_fault};
 
 /// A diagnostic under construction.
 pub(crate) struct Finding(Diagnostic);

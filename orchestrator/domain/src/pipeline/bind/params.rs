@@ -2,7 +2,7 @@
 
 use super::{BindError, BindRequest, Binding};
 use crate::expression::Template;
-use crate::pipeline::checks::{parse_text, type_of, value_fault};
+use crate::pipeline::checks::{declaration, parse_text, type_of, value_fault};
 use crate::pipeline::spec::Param;
 use crate::run::definition::{BoundParam, ParamOrigin};
 use indexmap::IndexMap;
@@ -51,7 +51,7 @@ impl Binding<'_> {
                 Some((Err(fault), _)) => {
                     self.errors.push(BindError::new(
                         at,
-                        format!("the param `{name}` is a {}: {fault}", param.of),
+                        format!("the param `{name}` is {}: {fault}", declaration(param)),
                     ));
                 }
                 None if param.default.is_none() => {

@@ -81,6 +81,12 @@ fn article(of: &Type) -> String {
     }
 }
 
+/// What a param is declared to be, with its article.
+pub(crate) fn declaration(param: &Param) -> String {
+    let article = if param.of == "integer" { "an" } else { "a" };
+    format!("{article} {}", param.of)
+}
+
 fn shown(value: &Value) -> String {
     let text = value.to_string();
     let short: String = text.chars().take(60).collect();
@@ -241,7 +247,7 @@ fn wrong_value(name: &str, param: &Param, span: crate::diagnostic::Span, fault: 
     found(
         "S03/param-value",
         span,
-        format!("the param `{name}` is a {}: {fault}", param.of),
+        format!("the param `{name}` is {}: {fault}", declaration(param)),
     )
     .label(format!("not a value of `{name}`"))
     .help(limits(param))

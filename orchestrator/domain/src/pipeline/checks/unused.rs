@@ -26,7 +26,10 @@ pub(super) fn run(scene: &mut Scene<'_>, _hooks: &[WiredHook]) {
     {
         return;
     }
-    if !scene.draft.loaded.damage.is_empty() {
+    let is_open = |uses: &Option<String>| uses.as_ref().is_some_and(|uses| uses.starts_with("lib:"));
+    if !scene.draft.loaded.damage.is_empty()
+        || scene.draft.spec.steps.values().any(|step| is_open(&step.uses))
+    {
         return;
     }
     let used = Used::collect(scene);
