@@ -12,11 +12,13 @@ mod flow;
 mod inference;
 mod ingest;
 mod lineage;
+mod page;
 mod rule;
 mod split;
 mod sql;
 mod table;
 mod transform;
+mod validate;
 
 #[cfg(test)]
 mod testbed;
@@ -32,4 +34,5 @@ pub fn catalogue() -> Catalogue {
         .with(split::SplitRandom)
         .with(split::SplitTime)
         .with(transform::TransformSql)
+        .with(validate::ValidateContract)
 }

@@ -1,6 +1,6 @@
 //! Tables at a step's edges: artifacts and datasets in, Parquet artifacts out.
 
-use crate::dataset;
+use crate::dataset::{self, Fault};
 use crate::flow::Flow;
 use polars::io::HiveOptions;
 use polars::prelude::{
@@ -58,6 +58,28 @@ pub(crate) fn open(io: &StepIo, input: &str) -> Result<Table, StepError> {
         None | Some(TaskInput::Absent) => Err(StepError::rejected(format!("input `{input}` is missing"))),
         Some(_) => Err(StepError::rejected(format!("input `{input}` is not a table"))),
     }
+}
+
+/// Opens a table input as it is, with the faults of a dataset that does not keep its contract: values
+/// that cannot be read are null, all rows are there.
+///
+/// # Errors
+/// As [`open`], but for the contract.
+pub(crate) fn open_as_is(io: &StepIo, input: &str) -> Result<(Table, Vec<Fault>), StepError> {
+    let Some(TaskInput::Dataset(dataset)) = io.input(input) else {
+        return Ok((open(io, input)?, Vec::new()));
+    };
+    let contract = dataset
+        .contract
+        .as_ref()
+        .and_then(|name| io.spec().contracts.get(name));
+    let reading = dataset::read(dataset, contract, &io.spec().project)?;
+    let table = Table {
+        notes: reading.notes,
+        schema: reading.schema,
+        frame: reading.frame.lazy(),
+    };
+    Ok((table, reading.faults))
 }
 
 /// Opens a table artifact, checked against its hash.
