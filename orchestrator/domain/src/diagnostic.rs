@@ -1,5 +1,6 @@
 //! Diagnostics: findings with a position. One value, many renderers.
 
+pub mod explain;
 pub mod render;
 pub mod source;
 
