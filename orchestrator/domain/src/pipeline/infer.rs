@@ -378,7 +378,7 @@ fn report(scene: &mut Scene<'_>, index: usize, finding: &Finding) {
             replacement: near.to_owned(),
         });
     scene.out.push(Diagnostic {
-        code: rules::full(&finding.code).to_owned(),
+        code: rules::of_finding(&finding.code, &finding.message).to_owned(),
         severity: finding.severity,
         message: finding.message.clone(),
         primary: Label {

@@ -63,6 +63,31 @@ pub(super) fn full(code: &str) -> &str {
     }
 }
 
+/// The full code of a finding whose step gave only a family, by what it says.
+pub(super) fn of_finding<'c>(code: &'c str, message: &str) -> &'c str {
+    let lacks = ["no column", "no input", "nothing says", "no event time"]
+        .iter()
+        .any(|words| message.contains(words));
+    match code {
+        "D01" if !lacks && TYPE_WORDS.iter().any(|word| message.contains(word)) => "D01/wrong-column-type",
+        "D02" if message.contains("missing") || message.contains("null") => "D02/nullable",
+        "D02" if message.contains("unit") => "D02/unit",
+        code => full(code),
+    }
+}
+
+/// Words with which messages speak of types.
+const TYPE_WORDS: [&str; 8] = [
+    " type",
+    "number",
+    "numeric",
+    "boolean",
+    "text",
+    "string",
+    "timestamp",
+    "not a time",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +116,20 @@ mod tests {
                 rule.code
             );
         }
+    }
+
+    #[test]
+    fn a_family_and_a_message_tell_the_rule() {
+        assert_eq!(
+            of_finding("D01", "there is no column `x` of type string here"),
+            "D01/missing-column"
+        );
+        assert_eq!(
+            of_finding("D01", "`carrier` is string, and sin needs a number"),
+            "D01/wrong-column-type"
+        );
+        assert_eq!(of_finding("D02", "`x` may be missing"), "D02/nullable");
+        assert_eq!(of_finding("M01", "late"), "M01/known-too-late");
     }
 
     #[test]
