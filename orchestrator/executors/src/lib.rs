@@ -21,6 +21,7 @@ mod report;
 pub mod secrets;
 pub mod steps;
 pub mod supervisor;
+mod task_file;
 pub mod worker;
 
 pub use executor::{AttemptKey, Executor, ExecutorError, ExecutorNews};
@@ -31,4 +32,5 @@ pub use orphans::kill_orphans;
 pub use secrets::{LocalSecrets, Secrets, SecretsError};
 pub use steps::process_steps;
 pub use supervisor::supervisor_main;
+pub use task_file::{report_path, run_task_file};
 pub use worker::worker_main;

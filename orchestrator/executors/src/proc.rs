@@ -25,14 +25,15 @@ pub(crate) struct Process {
     pub(crate) cpu: Millis,
 }
 
-/// Reads one process; `buffer` saves allocations.
-pub(crate) fn read(pid: i32, buffer: &mut Vec<u8>) -> Option<Process> {
-    buffer.clear();
-    fs::File::open(format!("/proc/{pid}/stat"))
+/// Reads one process.
+pub(crate) fn read(pid: i32) -> Option<Process> {
+    // One read gives all of it; asking for the size first, as `fs::read` does, would double the cost.
+    let mut buffer = [0; 1024];
+    let length = fs::File::open(format!("/proc/{pid}/stat"))
         .ok()?
-        .read_to_end(buffer)
+        .read(&mut buffer)
         .ok()?;
-    parse(pid, buffer)
+    parse(pid, &buffer[..length])
 }
 
 fn parse(pid: i32, stat: &[u8]) -> Option<Process> {
@@ -55,14 +56,13 @@ fn parse(pid: i32, stat: &[u8]) -> Option<Process> {
 
 /// All processes, by id.
 pub(crate) fn all() -> BTreeMap<i32, Process> {
-    let mut buffer = Vec::with_capacity(512);
     let Ok(entries) = fs::read_dir("/proc") else {
         return BTreeMap::new();
     };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter_map(|pid| read(pid, &mut buffer).map(|process| (pid, process)))
+        .filter_map(|pid| read(pid).map(|process| (pid, process)))
         .collect()
 }
 

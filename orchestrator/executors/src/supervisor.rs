@@ -8,6 +8,7 @@
 pub(crate) mod attempt;
 mod container;
 mod files;
+pub(crate) mod folder;
 mod lines;
 mod outputs;
 pub(crate) mod watch;
@@ -15,6 +16,7 @@ pub(crate) mod watch;
 use crate::protocol::{Answer, Answers, EndedAnswer, Lines, Order, PROTOCOL_VERSION, RunOrder};
 use crate::report::now_unix_micros;
 use attempt::{Control, Told};
+use folder::KeptFolder;
 use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -52,6 +54,7 @@ pub fn supervisor_main() -> ExitCode {
         }
     }
     watch.kill_everything();
+    folder::remove_kept();
     ExitCode::SUCCESS
 }
 
@@ -140,6 +143,7 @@ impl Supervisor {
 
 /// What a thread does for ever.
 fn work(pool: &Pool, watch: &Arc<Watch>, answers: &Arc<Answers>) {
+    let mut kept = KeptFolder::default();
     let mut state = pool.locked();
     loop {
         let order = (state.running.len() < state.allowed)
@@ -156,7 +160,7 @@ fn work(pool: &Pool, watch: &Arc<Watch>, answers: &Arc<Answers>) {
         drop(state);
         let clock = Instant::now();
         let mut began = now_unix_micros();
-        let report = attempt::carry_out(*order, &control, watch, |told| match told {
+        let report = attempt::carry_out(*order, &control, watch, &mut kept, |told| match told {
             Told::Began { at } => {
                 began = at;
                 answers.send_soon(&Answer::Began { id, at });

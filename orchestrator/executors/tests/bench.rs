@@ -7,21 +7,24 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 use trainyard_executors::{AttemptKey, Executor, ExecutorNews, LocalExecutor};
 
-/// Prints how many attempts a second an executor carries out, beside ninja on the same commands.
-pub(crate) fn measure() -> ExitCode {
+/// Prints how many attempts a second an executor carries out, beside ninja on the same commands; or
+/// only one of `steps`, `commands` and `ninja`.
+pub(crate) fn measure(only: Option<&str>) -> ExitCode {
+    let is_wanted = |what: &str| only.is_none_or(|only| only == what);
     for _ in 0..3 {
-        let noops = attempts_per_second(60_000, "debug.noop@v1", &Value::Null);
-        println!("debug.noop@v1, 2 workers: {noops:.0} attempts/s");
-    }
-    for _ in 0..3 {
-        let ours = attempts_per_second(2_000, "run.shell@v1", &json!({"script": "true"}));
-        println!("run.shell@v1 `true`: {ours:.0} attempts/s");
-        match ninja_per_second(2_000) {
-            Some(theirs) => println!(
-                "ninja -j2 `true`: {theirs:.0} commands/s, ratio {:.2}",
-                ours / theirs
-            ),
-            None => println!("ninja is not installed"),
+        if is_wanted("steps") {
+            let noops = attempts_per_second(60_000, "debug.noop@v1", &Value::Null);
+            println!("debug.noop@v1, 2 workers: {noops:.0} attempts/s");
+        }
+        if is_wanted("commands") {
+            let ours = attempts_per_second(2_000, "run.shell@v1", &json!({"script": "true"}));
+            println!("run.shell@v1 `true`, 2 cores: {ours:.0} attempts/s");
+        }
+        if is_wanted("ninja") {
+            match ninja_per_second(2_000) {
+                Some(theirs) => println!("ninja -j2 `true`: {theirs:.0} commands/s"),
+                None => println!("ninja is not installed"),
+            }
         }
     }
     ExitCode::SUCCESS

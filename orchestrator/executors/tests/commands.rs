@@ -13,6 +13,10 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ),
     ("no_output_makes_no_log_file", no_output_makes_no_log_file),
     (
+        "every_command_finds_its_temporary_folder_empty",
+        every_command_finds_its_temporary_folder_empty,
+    ),
+    (
         "an_input_is_a_file_and_an_output_becomes_an_artifact",
         an_input_is_a_file_and_an_output_becomes_an_artifact,
     ),
@@ -110,6 +114,25 @@ fn no_output_makes_no_log_file() {
     let mut place = Place::new();
     succeeded(&place.run_shell("true"));
     assert!(!place.path().join("logs").exists());
+}
+
+fn every_command_finds_its_temporary_folder_empty() {
+    let mut place = Place::with(|config| config.cores = 1);
+    for script in [
+        "touch $TMPDIR/x $TRAINYARD_METRICS.y",
+        "rm -r $TMPDIR",
+        "mkdir $TMPDIR/.hidden",
+    ] {
+        let report = place.run_shell(&format!("[ -z \"$(ls -A $TMPDIR)\" ]; {script}"));
+        succeeded(&report);
+    }
+    drop(place.executor.take());
+    assert!(
+        std::fs::read_dir(place.path().join("scratch"))
+            .unwrap()
+            .next()
+            .is_none()
+    );
 }
 
 fn an_input_is_a_file_and_an_output_becomes_an_artifact() {
@@ -219,8 +242,8 @@ fn the_environment_is_small_and_has_no_secrets() {
     let report = place.run(spec);
     let names = place.objects().get(&artifact(&report, "names").hash).unwrap();
     let names = String::from_utf8(names).unwrap();
-    let known = "HOME LANG MINE OLDPWD OUT_names PARAMS_JSON PATH PWD SHLVL TMPDIR TRAINYARD_ATTEMPT \
-                 TRAINYARD_CACHE TRAINYARD_METRICS TRAINYARD_PARAMS TRAINYARD_PROJECT TRAINYARD_RUN \
+    let known = "HOME LANG MINE OLDPWD OUT_names PATH PWD SHLVL TMPDIR TRAINYARD_ATTEMPT \
+                 TRAINYARD_CACHE TRAINYARD_METRICS TRAINYARD_PROJECT TRAINYARD_RUN \
                  TRAINYARD_STEP TZ _";
     for name in names.lines() {
         assert!(known.split_whitespace().any(|known| known == name), "{name}");

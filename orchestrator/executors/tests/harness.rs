@@ -341,3 +341,8 @@ pub(crate) fn parent_that_waits(arguments: &[String]) -> ExitCode {
     while news.recv().is_ok() {}
     ExitCode::SUCCESS
 }
+
+/// As the product carries out a task file.
+pub(crate) fn task_file(path: &str) -> ExitCode {
+    trainyard_executors::run_task_file(&catalogue(), Some(&Lines), &Canary, Path::new(path))
+}

@@ -16,6 +16,7 @@ mod faults;
 mod harness;
 mod masking;
 mod scheduling;
+mod task_files;
 mod workers;
 
 use libtest_mimic::{Arguments, Trial};
@@ -32,12 +33,14 @@ fn main() -> ExitCode {
         }
         Some("--supervise") => return trainyard_executors::supervisor_main(),
         Some("--parent") => return harness::parent_that_waits(&arguments[2..]),
-        Some("--measure") => return bench::measure(),
+        Some("--task") => return harness::task_file(&arguments[2]),
+        Some("--measure") => return bench::measure(arguments.get(2).map(String::as_str)),
         _ => {}
     }
     let claims: Vec<Claim> = [
         commands::CLAIMS,
         faults::CLAIMS,
+        task_files::CLAIMS,
         masking::CLAIMS,
         scheduling::CLAIMS,
         workers::CLAIMS,

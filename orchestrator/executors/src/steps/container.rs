@@ -24,7 +24,8 @@ struct Params {
     /// Program and arguments to run inside, if there is no script; none: what the image runs.
     #[serde(default)]
     command: Vec<String>,
-    /// Values the command finds as JSON in the file at `TRAINYARD_PARAMS`.
+    /// Values the command finds as JSON in the file at `TRAINYARD_PARAMS`, which is set
+    /// if there are any.
     #[serde(default)]
     params: Map<String, Value>,
 }

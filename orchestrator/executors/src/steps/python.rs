@@ -27,7 +27,8 @@ struct Params {
     requirements: Option<String>,
     /// The interpreter. Default: `python3`.
     python: Option<String>,
-    /// Values the script finds as JSON in the file at `TRAINYARD_PARAMS`.
+    /// Values the script finds as JSON in the file at `TRAINYARD_PARAMS`, which is set
+    /// if there are any.
     #[serde(default)]
     params: Map<String, Value>,
 }

@@ -20,7 +20,8 @@ struct Params {
     /// `sh` (default), or `bash`, where a failure inside a pipe counts, too.
     #[serde(default)]
     shell: ShellName,
-    /// Values the script finds as JSON in the file at `$TRAINYARD_PARAMS`.
+    /// Values the script finds as JSON in the file at `$TRAINYARD_PARAMS`, which is set
+    /// if there are any.
     #[serde(default)]
     params: Map<String, Value>,
 }

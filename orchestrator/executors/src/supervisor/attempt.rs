@@ -1,6 +1,7 @@
 //! One command from task to report.
 
 use super::files::{self, Prepared};
+use super::folder::{KeptFolder, WorkFolder};
 use super::lines::LineBuffer;
 use super::watch::{MOST_PROCESSES, Seen, Verdict, Watch};
 use super::{container, outputs};
@@ -14,10 +15,11 @@ use rustix::process::Signal;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use trainyard_contract::task::{StepError, TASK_VERSION};
+use trainyard_contract::task::{ProcessSpec, StepError, TASK_VERSION};
 use trainyard_contract::{ByteSize, Failure, FailureClass, Millis, TaskReport, TaskSpec};
 
 /// How long a command that ran into its timeout has to end by itself.
@@ -105,15 +107,15 @@ pub(crate) fn carry_out(
     order: RunOrder,
     control: &Control,
     watch: &Watch,
+    kept: &mut KeptFolder,
     mut tell: impl FnMut(Told),
 ) -> TaskReport {
     let clock = Instant::now();
     let spec = &order.spec;
-    let mut report = match attempt(&order, control, watch, &mut tell) {
+    let mut report = match attempt(&order, control, watch, kept, &mut tell) {
         Ok(report) => report,
         Err(failure) => failed(spec, failure),
     };
-    remove_scratch(spec);
     report.resources.wall = Millis(u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX));
     report
 }
@@ -122,6 +124,7 @@ fn attempt(
     order: &RunOrder,
     control: &Control,
     watch: &Watch,
+    kept: &mut KeptFolder,
     tell: &mut impl FnMut(Told),
 ) -> Result<TaskReport, Failure> {
     let spec = &order.spec;
@@ -138,8 +141,23 @@ fn attempt(
     if control.cancelled().is_some() {
         return Err(Failure::new(FailureClass::Signal, "cancelled before it began"));
     }
+    let folder = WorkFolder::make(spec, !order.secrets.is_empty(), kept).map_err(|error| error.failure)?;
+    let report = in_folder(order, process, &folder.path, control, watch, tell);
+    folder.leave();
+    report
+}
+
+fn in_folder(
+    order: &RunOrder,
+    process: &ProcessSpec,
+    folder: &Path,
+    control: &Control,
+    watch: &Watch,
+    tell: &mut impl FnMut(Told),
+) -> Result<TaskReport, Failure> {
+    let spec = &order.spec;
     let mut prepared =
-        files::prepare(spec, process, &order.mark, &order.secrets).map_err(|error| error.failure)?;
+        files::prepare(spec, process, &order.mark, &order.secrets, folder).map_err(|error| error.failure)?;
     let container = match &process.image {
         Some(image) => Some(container::wrap(
             image,
@@ -172,13 +190,6 @@ fn attempt(
         failure.log_tail = outcome.tail;
     }
     Ok(report)
-}
-
-fn remove_scratch(spec: &TaskSpec) {
-    // What cannot be removed now is no fault of the step.
-    if std::fs::remove_dir(&spec.scratch).is_err() && spec.scratch.exists() {
-        let _ = std::fs::remove_dir_all(&spec.scratch);
-    }
 }
 
 fn run(
@@ -225,7 +236,7 @@ fn run(
     };
     watching.until_it_ends(&mut child, control, watch, lines, &mut log, tell);
     // Until it is waited for, the main process keeps its number, so the group is still its own.
-    let last = proc::read(main, &mut Vec::new());
+    let last = proc::read(main);
     proc::signal_group(main, Signal::KILL);
     let status = child
         .wait()

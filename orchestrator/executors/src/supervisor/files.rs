@@ -1,6 +1,6 @@
 //! What a command finds when it starts: its program, its environment, its inputs as files.
 
-use rustix::io::Errno;
+use super::folder::make;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -44,7 +44,7 @@ impl Stamp {
     }
 }
 
-/// Makes the scratch folder with everything the command is to find there.
+/// Puts everything into the folder that the command is to find there.
 ///
 /// # Errors
 /// `ArtifactDamaged` for inputs, `Rejected` for names and programs, `IoError`.
@@ -53,8 +53,8 @@ pub(super) fn prepare(
     process: &ProcessSpec,
     mark: &str,
     secrets: &BTreeMap<String, String>,
+    folder: &Path,
 ) -> Result<Prepared, StepError> {
-    make_folder(&spec.scratch)?;
     let mut environment: BTreeMap<OsString, OsString> = BTreeMap::new();
     for name in ["PATH", "HOME", "LANG", "TZ"] {
         if let Some(value) = std::env::var_os(name) {
@@ -65,7 +65,7 @@ pub(super) fn prepare(
         .entry("PATH".into())
         .or_insert_with(|| "/usr/local/bin:/usr/bin:/bin".into())
         .clone();
-    environment.insert("TMPDIR".into(), spec.scratch.clone().into());
+    environment.insert("TMPDIR".into(), folder.into());
     environment.extend(
         process
             .env
@@ -74,30 +74,28 @@ pub(super) fn prepare(
     );
     let mut inputs = Vec::new();
     for (name, input) in &spec.inputs {
-        let value = place_input(spec, name, input, &mut inputs)?;
+        let value = place_input(spec, folder, name, input, &mut inputs)?;
         environment.insert(format!("IN_{}", variable(name)).into(), value);
     }
     let mut outputs = BTreeMap::new();
     for (name, declared) in &spec.outputs {
-        let folder = spec.scratch.join("out");
+        let folder = folder.join("out");
         let file = match &declared.path {
             Some(path) => folder.join(relative(path)?),
             None => folder.join(variable(name)),
         };
-        make_folder(file.parent().unwrap_or(&folder))?;
+        make(file.parent().unwrap_or(&folder))?;
         environment.insert(format!("OUT_{}", variable(name)).into(), file.clone().into());
         outputs.insert(name.clone(), file);
     }
-    let params = spec.scratch.join("params.json");
-    let values = spec.with.get("params").filter(|values| values.is_object());
-    write(
-        &params,
-        &values.map_or_else(|| "{}".to_owned(), ToString::to_string),
-    )?;
-    let metrics = spec.scratch.join("metrics.json");
-    let ours: [(&str, OsString); 8] = [
-        ("PARAMS_JSON", params.clone().into()),
-        ("TRAINYARD_PARAMS", params.into()),
+    if let Some(values) = spec.with.get("params").filter(|values| values.is_object()) {
+        let params = folder.join("params.json");
+        write(&params, &values.to_string())?;
+        environment.insert("PARAMS_JSON".into(), params.clone().into());
+        environment.insert("TRAINYARD_PARAMS".into(), params.into());
+    }
+    let metrics = folder.join("metrics.json");
+    let ours: [(&str, OsString); 6] = [
         ("TRAINYARD_METRICS", metrics.clone().into()),
         ("TRAINYARD_RUN", spec.run.clone().into()),
         ("TRAINYARD_STEP", spec.instance.clone().into()),
@@ -135,15 +133,6 @@ fn variable(name: &str) -> String {
     name.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect()
-}
-
-fn make_folder(folder: &Path) -> Result<(), StepError> {
-    match rustix::fs::mkdir(folder, rustix::fs::Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(_) => fs::create_dir_all(folder).map_err(|error| {
-            StepError::io(format!("could not make the folder {}", folder.display()), &error)
-        }),
-    }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), StepError> {
@@ -190,12 +179,13 @@ fn find_program(program: &str, path: &OsString, project: &Path) -> Result<PathBu
 /// Puts an input where the command finds it; what its variable is to say.
 fn place_input(
     spec: &TaskSpec,
+    work: &Path,
     name: &str,
     input: &TaskInput,
     inputs: &mut Vec<(String, PathBuf, Stamp)>,
 ) -> Result<OsString, StepError> {
-    let folder = spec.scratch.join("in");
-    make_folder(&folder)?;
+    let folder = work.join("in");
+    make(&folder)?;
     match input {
         TaskInput::Output(value) => place_value(spec, name, value, &folder, &variable(name), inputs),
         TaskInput::Registered { model, .. } => {
@@ -205,7 +195,7 @@ fn place_input(
         TaskInput::Absent => Ok(OsString::new()),
         TaskInput::Collected(cells) => {
             let folder = folder.join(variable(name));
-            make_folder(&folder)?;
+            make(&folder)?;
             let mut index = Vec::new();
             for (at, (matrix, value)) in cells.iter().enumerate() {
                 let file = place_value(spec, name, value, &folder, &format!("{at:04}"), inputs)?;

@@ -215,9 +215,13 @@ impl Watch {
             drop(state);
             let before = own_cpu();
             let table = proc::all();
-            let everything_started = self.starting.write().unwrap_or_else(PoisonError::into_inner);
             let mut state = self.locked();
-            drop(everything_started);
+            if self.has_unknown_child(&table, &state) {
+                // It may be one that is being started this moment.
+                drop(state);
+                drop(self.starting.write().unwrap_or_else(PoisonError::into_inner));
+                state = self.locked();
+            }
             let has_killed = self.judge(&table, &mut state);
             // Whatever was being started by what was just killed shows in the next walk.
             state.is_sweep_wanted |= has_killed;
@@ -231,6 +235,15 @@ impl Watch {
             threads = proc::machine_threads().unwrap_or(u64::MAX);
             pause = (own_cpu().saturating_sub(before) * SHARE).clamp(INTERVAL, LONGEST_PAUSE);
         }
+    }
+
+    fn has_unknown_child(&self, table: &BTreeMap<i32, Process>, state: &State) -> bool {
+        let is_main = |pid: i32| {
+            state.just_ended.contains(&pid) || state.active.values().any(|watched| watched.main == pid)
+        };
+        table
+            .values()
+            .any(|process| process.parent == self.me && !is_main(process.pid))
     }
 
     /// Acts on one walk. True if something was killed.
