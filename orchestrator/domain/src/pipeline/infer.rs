@@ -275,16 +275,13 @@ fn parameters(
     step_key: crate::diagnostic::Span,
     is_script: bool,
 ) -> usize {
-    let mut schema = std::borrow::Cow::Borrowed(&kind.signature.params);
-    if is_script {
-        // `run` and `image` stand for these, so `with` need not have them.
-        let schema = schema.to_mut();
-        if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
-            required.retain(|name| name != "script" && name != "image");
-        }
-    }
+    let schema = if is_script {
+        &kind.script_params
+    } else {
+        &kind.signature.params
+    };
     let mut walk = Walk::new(&cell.results);
-    let validator = Validator::new(&schema);
+    let validator = Validator::new(schema);
     validator.check(
         &cell.node,
         Some(("with", key.unwrap_or(step_key))),

@@ -19,6 +19,9 @@ pub(crate) const CONTAINER: &str = "run.container@v1";
 pub(crate) struct Kind {
     pub(crate) step: Arc<dyn Step>,
     pub(crate) signature: Signature,
+    /// The parameters' schema for `run:` steps: `run` and `image` stand for two of them, so `with`
+    /// need not have these.
+    pub(crate) script_params: serde_json::Value,
 }
 
 impl fmt::Debug for Kind {
@@ -57,9 +60,18 @@ impl<'a> Kinds<'a> {
             return kind.clone();
         }
         let kind = self.catalogue.get(uses).map(|step| {
+            let signature = step.signature();
+            let mut script_params = signature.params.clone();
+            if let Some(required) = script_params
+                .get_mut("required")
+                .and_then(|required| required.as_array_mut())
+            {
+                required.retain(|name| name != "script" && name != "image");
+            }
             Arc::new(Kind {
                 step: step.clone(),
-                signature: step.signature(),
+                signature,
+                script_params,
             })
         });
         known.insert(uses.to_owned(), kind.clone());

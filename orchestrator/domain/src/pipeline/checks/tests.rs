@@ -623,3 +623,30 @@ fn ten_thousand_steps_are_read_checked_and_bound() {
         10_000
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(120))]
+
+    /// Lines taken out, words exchanged: whatever a hurried editor leaves behind is answered with
+    /// findings inside the files, never with a panic.
+    #[test]
+    fn no_damage_to_the_worked_example_makes_the_checks_panic(
+        cut in 0usize..180, length in 0usize..4, at in 0usize..9000, put in "[a-z${}\\[\\]:.'\"*& -]{0,6}",
+    ) {
+        let text = include_str!("worked_example/flight_delay.yaml");
+        let mut lines: Vec<&str> = text.lines().collect();
+        let cut = cut.min(lines.len());
+        lines.drain(cut..(cut + length).min(lines.len()));
+        let mut text = lines.join("\n");
+        let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.insert_str(at, &put);
+        let files = worked_example().with("pipelines/flight_delay.yaml", text);
+        let checked = checked(&files, &["pipelines/flight_delay.yaml"], None);
+        proptest::prop_assert!(checked.has_errors() == checked.pipelines.is_empty());
+        for found in &checked.diagnostics {
+            let file = checked.sources.file(found.primary.span.file).unwrap();
+            proptest::prop_assert!(file.text.get(found.primary.span.start..found.primary.span.end).is_some(), "{found:?}");
+            proptest::prop_assert!(!found.message.is_empty());
+        }
+    }
+}
