@@ -46,6 +46,18 @@ pub(crate) struct Include {
 }
 
 impl Draft {
+    /// Whether an included file declares a contract, be it too faulty to use: that fault is reported
+    /// by itself.
+    pub(crate) fn declares_contract(&self, name: &str) -> bool {
+        let named = |file: &Rc<Loaded>| {
+            let root = file.root.as_ref();
+            file.kind == FileKind::Contract
+                && root.is_none_or(|root| root.get("name").and_then(Node::text) == Some(name))
+        };
+        self.contracts.contains_key(name)
+            || self.includes.iter().flat_map(|include| &include.files).any(named)
+    }
+
     /// The node of a step, by its place in the order written.
     pub(crate) fn step_entry(&self, index: usize) -> Option<&Entry> {
         self.root.get("steps")?.entries().get(index)

@@ -11,19 +11,18 @@ pub(super) fn fault(file: FileId, text: &str, error: &ScanError) -> ReadFault {
         start -= 1;
     }
     let kind = error.kind();
-    if is_tab(kind) && text[..start].ends_with('\t') {
-        start -= 1;
+    if is_tab(kind) {
+        start = tab_near(text, start);
+    }
+    if matches!(kind, ErrorKind::InvalidQuotedScalarIndent)
+        && let Some(quote) = quote_before(text, start)
+    {
+        return unclosed(file, quote);
     }
     // At the end of the file it is a quote that was never closed, or the last thing written.
     let at_end = text[start..].trim().is_empty();
     if let Some(quote) = unclosed_quote(text).filter(|_| at_end) {
-        let span = Span {
-            file,
-            start: quote,
-            end: quote + 1,
-        };
-        return ReadFault::new("S01/yaml", span, "a quote is opened here and never closed")
-            .help("close the quote on the same line");
+        return unclosed(file, quote);
     }
     if at_end {
         start = text.trim_end().char_indices().next_back().map_or(0, |(at, _)| at);
@@ -53,6 +52,45 @@ pub(super) fn fault(file: FileId, text: &str, error: &ScanError) -> ReadFault {
         Some(help) => fault.help(help),
         None => fault,
     }
+}
+
+fn unclosed(file: FileId, quote: usize) -> ReadFault {
+    let span = Span {
+        file,
+        start: quote,
+        end: quote + 1,
+    };
+    ReadFault::new("S01/yaml", span, "a quote is opened here and never closed")
+        .help("close the quote on the same line")
+}
+
+/// The tab that is meant: the one at or before the parser's place, or else the first that indents
+/// a line from there on, since a plain text goes on until its next line proves it wrong.
+fn tab_near(text: &str, at: usize) -> usize {
+    if text[at..].starts_with('\t') {
+        return at;
+    }
+    if text[..at].ends_with('\t') {
+        return at - 1;
+    }
+    let mut line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    for line in text[line_start..].split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indent].find('\t') {
+            return line_start + tab;
+        }
+        line_start += line.len();
+    }
+    at
+}
+
+/// The last quote before a place that begins a text.
+fn quote_before(text: &str, at: usize) -> Option<usize> {
+    let quote = text[..at].rfind(['"', '\''])?;
+    let before = text[..quote].chars().next_back();
+    before
+        .is_none_or(|c| matches!(c, ' ' | '\n' | '[' | '{' | ',' | '\t'))
+        .then_some(quote)
 }
 
 fn is_tab(kind: &ErrorKind) -> bool {

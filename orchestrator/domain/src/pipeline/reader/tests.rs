@@ -91,6 +91,8 @@ fn what_no_pipeline_needs_is_refused_with_its_place() {
         ("a: &a [*a]\n", "S01/yaml", 1, 8),
         ("a: !python/object x\n", "S01/yaml", 1, 4),
         ("a:\n\t- b\n", "S01/yaml", 2, 1),
+        ("a:\n  b: c \"d\n\te: 1\n", "S01/yaml", 3, 1),
+        ("a: \"b\nc: \"d\" # x\n", "S01/yaml", 1, 4),
         ("a: 1\n  b: 2\n", "S01/yaml", 2, 4),
         ("a: 'x\n", "S01/yaml", 1, 4),
         ("a: [1, 2\n", "S01/yaml", 1, 4),

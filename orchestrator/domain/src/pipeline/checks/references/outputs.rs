@@ -86,7 +86,7 @@ pub(super) fn output_ports(scene: &mut Scene<'_>, index: usize) {
             _ => {}
         }
         if let Some(contract) = &declaration.contract {
-            if !draft.contracts.contains_key(contract) {
+            if !draft.declares_contract(contract) {
                 let span = here(&["contract"]).map_or(key, |entry| entry.value.span);
                 findings.push(unknown_contract(scene, contract, span));
             } else if declaration.kind != ArtifactKind::Table {
@@ -135,7 +135,7 @@ pub(super) fn datasets(scene: &mut Scene<'_>) {
     for (name, dataset) in &draft.spec.datasets {
         let at = Path::root().key("datasets").key(name);
         if let Some(contract) = &dataset.contract
-            && !draft.contracts.contains_key(contract)
+            && !draft.declares_contract(contract)
         {
             let span = draft.span(scene.sources, &at.key("contract"));
             let finding = unknown_contract(scene, contract, span);
