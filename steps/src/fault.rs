@@ -101,7 +101,7 @@ pub(crate) fn finding<'a>(
     if text.contains("datatypes of join keys") {
         return Finding::error("D03", path, text).help("cast one of the keys to the type of the other");
     }
-    Finding::error("D01", path, text)
+    Finding::error("D01/wrong-column-type", path, text)
 }
 
 /// A column that no input has.

@@ -11,6 +11,7 @@ mod leakage;
 
 use crate::flow::Flow;
 use crate::inference;
+use crate::sql::Expression;
 use crate::table;
 use build::{Build, Built};
 use indexmap::IndexMap;
@@ -48,12 +49,10 @@ pub(crate) struct Params {
     join: Vec<Join>,
     /// New features by name: SQL expressions over one row, which may use features before them.
     #[serde(default)]
-    #[schemars(extend("x-kind" = "expressions"))]
-    columns: IndexMap<String, String>,
+    columns: IndexMap<String, Expression>,
     /// SQL condition that rows must meet; may use `columns`.
     #[serde(default)]
-    #[schemars(extend("x-kind" = "expression"))]
-    filter: Option<String>,
+    filter: Option<Expression>,
     /// Columns of the base table that are features as they are.
     #[serde(default)]
     #[schemars(extend("x-kind" = "columns"))]
@@ -176,8 +175,7 @@ pub(crate) struct Label {
     /// Name of the label column.
     name: String,
     /// SQL expression for its value; its columns may be known late.
-    #[schemars(extend("x-kind" = "expression"))]
-    expr: String,
+    expr: Expression,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 
 mod data_type;
 mod dataset;
+mod explore;
 mod facts;
 mod fault;
 mod features;
@@ -21,6 +22,8 @@ mod transform;
 mod validate;
 
 #[cfg(test)]
+mod examples_tests;
+#[cfg(test)]
 mod testbed;
 
 use trainyard_contract::Catalogue;
@@ -28,6 +31,7 @@ use trainyard_contract::Catalogue;
 /// All steps of this crate.
 pub fn catalogue() -> Catalogue {
     Catalogue::new()
+        .with(explore::ExploreProfile)
         .with(features::FeaturesBuild)
         .with(ingest::IngestFiles)
         .with(split::SplitGroup)

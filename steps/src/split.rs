@@ -100,7 +100,7 @@ fn inferred(request: &InferRequest<'_>, schema: Option<&Schema>, findings: Vec<F
             column.name
         );
         answer.findings.push(
-            Finding::error("M03", Path::root().key("inputs").key("table"), message)
+            Finding::warning("M03", Path::root().key("inputs").key("table"), message)
                 .note(format!(
                     "step `{}` fitted it at `{}`: {}",
                     fitted.step, fitted.path, fitted.what

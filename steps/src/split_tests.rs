@@ -97,7 +97,7 @@ fn what_a_split_by_time_cannot_do_is_found_before_the_run() {
     );
     assert_eq!(
         found(json!({"time_column": "id"})),
-        ["D01 with.time_column: `id` is of type int64, not a date or timestamp"]
+        ["D01/wrong-column-type with.time_column: `id` is of type int64, not a date or timestamp"]
     );
     assert_eq!(
         found(json!({"train": 0.9, "valid": 0.3})),

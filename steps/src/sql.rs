@@ -5,11 +5,19 @@
 
 use polars::prelude::{Expr, LazyFrame, PolarsError, PolarsResult};
 use polars::sql::{SQLContext, sql_expr};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use sqlparser::ast::{Query, Statement, TableFactor, Visit, Visitor};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+
+/// A SQL expression over the columns of one row, as a parameter.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("x-kind" = "expression"))]
+pub(crate) struct Expression(pub(crate) String);
 
 /// The plan of a query over tables by name.
 ///

@@ -236,7 +236,7 @@ fn contract_name<'a>(params: &'a Params, input: &'a str, dataset: Option<&'a str
 }
 
 fn no_input(name: &str, inputs: &[&str], path: trainyard_contract::Path) -> Finding {
-    let finding = Finding::error("D01", path, format!("there is no input `{name}`"));
+    let finding = Finding::error("D01", path, format!("there is no input `{name}`")).at_word(name);
     match nearest(name, inputs.iter().copied()) {
         Some(near) => finding.help(format!("did you mean `{near}`?")),
         None => finding.help(format!("the inputs are {}", fault::list(inputs))),

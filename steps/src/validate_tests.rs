@@ -197,9 +197,9 @@ fn a_check_of_what_is_not_there_is_found_before_the_run() {
         found,
         [
             "S02 with.contracts.t: there is no contract `none`",
-            "D01 with.checks[0].dataset: there is no input `tt`",
+            "D01 with.checks[0].dataset `tt`: there is no input `tt`",
             "D01 with.checks[1].column `knd`: there is no column `knd` here",
-            "D01 with.checks[2].column: `mean` needs numbers, `kind` is of type string",
+            "D01/wrong-column-type with.checks[2].column: `mean` needs numbers, `kind` is of type string",
             "S01 with.checks[3]: this check says nothing of what must be",
             "D01 with.checks[4].sql `xx`: there is no column `xx` here",
             "D01 with.checks[5].sql `other`: there is no input `other`",

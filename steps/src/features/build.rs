@@ -5,7 +5,7 @@ use super::{Input, Params, fit, joins};
 use crate::fault;
 use crate::flow::Flow;
 use crate::inference::with;
-use crate::sql;
+use crate::sql::{self, Expression};
 use indexmap::{IndexMap, IndexSet};
 use polars::prelude::{Expr, SortMultipleOptions, col};
 use std::collections::BTreeSet;
@@ -55,7 +55,7 @@ pub(super) fn tables(params: &Params, inputs: &[&str]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut look = |table: &str, path: Path| {
         if !inputs.contains(&table) {
-            let finding = Finding::error("D01", path, format!("there is no input `{table}`"));
+            let finding = Finding::error("D01", path, format!("there is no input `{table}`")).at_word(table);
             findings.push(match nearest(table, inputs.iter().copied()) {
                 Some(near) => finding.help(format!("did you mean `{near}`?")),
                 None => finding.help(format!("the inputs are {}", fault::list(inputs))),
@@ -176,8 +176,11 @@ impl<'a> Build<'a> {
                 let data_type = data_type.map(|t| t.to_string()).unwrap_or_default();
                 let message =
                     format!("`{name}` is of type {data_type}, an event time is a date or a timestamp");
-                self.findings
-                    .push(Finding::error("D01", with("event_time"), message));
+                self.findings.push(Finding::error(
+                    "D01/wrong-column-type",
+                    with("event_time"),
+                    message,
+                ));
             }
         }
         if let Some(finding) = self.watch.unknown_moment(&self.flow.facts, self.base) {
@@ -190,7 +193,7 @@ impl<'a> Build<'a> {
         let Some(label) = &self.params.label else {
             return BTreeSet::new();
         };
-        let Ok(expression) = sql::expression(&label.expr) else {
+        let Ok(expression) = sql::expression(&label.expr.0) else {
             return BTreeSet::new();
         };
         expression
@@ -315,7 +318,7 @@ impl<'a> Build<'a> {
     }
 
     fn computed(&mut self) {
-        for (name, text) in &self.params.columns {
+        for (name, Expression(text)) in &self.params.columns {
             let path = with("columns").key(name);
             if self.flow.facts.get(name).is_some() {
                 let message = format!("`{name}` is already a column here");
@@ -353,7 +356,9 @@ impl<'a> Build<'a> {
     }
 
     fn filtered(&mut self) {
-        let Some(text) = &self.params.filter else { return };
+        let Some(Expression(text)) = &self.params.filter else {
+            return;
+        };
         let path = with("filter");
         let Some(condition) = self.expression(text, &path) else {
             return;
@@ -402,7 +407,7 @@ impl<'a> Build<'a> {
             self.findings.push(finding.help("give the label another name"));
             return;
         }
-        let Some(expression) = self.expression(&label.expr, &path.key("expr")) else {
+        let Some(expression) = self.expression(&label.expr.0, &path.key("expr")) else {
             return;
         };
         let alias = expression.alias(label.name.as_str());

@@ -62,7 +62,9 @@ fn declare_one(build: &mut Build<'_>, parameter: &str, column: &str, what: &str)
             "{what} needs numbers, `{column}` is of type {}",
             fact.column.data_type
         );
-        build.findings.push(Finding::error("D01", path, message));
+        build
+            .findings
+            .push(Finding::error("D01/wrong-column-type", path, message));
         return;
     }
     fact.column.fitted = Some(FitNote {

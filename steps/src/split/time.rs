@@ -137,7 +137,7 @@ fn time_column(params: &Params, schema: &Schema) -> Result<String, Finding> {
         return Ok(name);
     }
     let message = format!("`{name}` is of type {}, not a date or timestamp", found.data_type);
-    Err(Finding::error("D01", path, message).at_word(name))
+    Err(Finding::error("D01/wrong-column-type", path, message).at_word(name))
 }
 
 impl Step for SplitTime {

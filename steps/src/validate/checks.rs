@@ -246,7 +246,11 @@ impl Check {
                     metric.name(),
                     found.data_type
                 );
-                findings.push(Finding::error("D01", path.key("column"), message));
+                findings.push(Finding::error(
+                    "D01/wrong-column-type",
+                    path.key("column"),
+                    message,
+                ));
             }
             Some(_) => {}
         }
