@@ -6,6 +6,7 @@
 mod data_type;
 mod dataset;
 mod explore;
+mod evaluate;
 mod facts;
 mod fault;
 mod features;
@@ -14,11 +15,14 @@ mod inference;
 mod ingest;
 mod lineage;
 mod page;
+mod register;
 mod rule;
 mod split;
 mod sql;
 mod table;
+mod train;
 mod transform;
+mod tune;
 mod validate;
 
 #[cfg(test)]
@@ -32,11 +36,16 @@ use trainyard_contract::Catalogue;
 pub fn catalogue() -> Catalogue {
     Catalogue::new()
         .with(explore::ExploreProfile)
+        .with(evaluate::EvaluateClassifier)
         .with(features::FeaturesBuild)
         .with(ingest::IngestFiles)
+        .with(register::RegistryRegister)
         .with(split::SplitGroup)
         .with(split::SplitRandom)
         .with(split::SplitTime)
+        .with(train::TrainClassifier)
+        .with(train::TrainRegressor)
         .with(transform::TransformSql)
+        .with(tune::TuneSearch)
         .with(validate::ValidateContract)
 }

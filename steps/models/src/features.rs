@@ -9,6 +9,10 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Feature {
     pub name: String,
+    /// Type of the column in the table it came from, e.g. `int16`, where that is known: for
+    /// signatures, not for predictions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_type: Option<String>,
     #[serde(flatten)]
     pub kind: FeatureKind,
 }
@@ -32,6 +36,7 @@ impl Feature {
             .iter()
             .map(|column| Self {
                 name: column.name.clone(),
+                data_type: None,
                 kind: match &column.values {
                     Values::Numeric(_) => FeatureKind::Numeric,
                     Values::Categorical { codes, dictionary } => {

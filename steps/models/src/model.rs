@@ -14,6 +14,7 @@ use crate::linear::{Linear, LinearParams};
 use crate::tree::{Cell, Tree};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Rows predicted by one thread at a time.
 const CHUNK: usize = 1_024;
@@ -149,6 +150,15 @@ impl Model {
     /// How training went.
     pub fn summary(&self) -> &TrainingSummary {
         &self.summary
+    }
+
+    /// The same model, knowing the types its features have in the tables they come from.
+    #[must_use]
+    pub fn with_data_types(mut self, types: &BTreeMap<String, String>) -> Self {
+        for feature in &mut self.features {
+            feature.data_type = types.get(&feature.name).cloned();
+        }
+        self
     }
 
     /// Trees of the model, 0 for a linear one.
