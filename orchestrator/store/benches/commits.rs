@@ -278,6 +278,7 @@ fn definition(steps: u32) -> RunDefinition {
         seed: 1,
         contracts: BTreeMap::new(),
         datasets: IndexMap::new(),
+        files: BTreeMap::new(),
         instances: (0..steps).map(instance).collect(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),

@@ -125,6 +125,7 @@ impl Pipeline {
                 .map(|(name, contract)| (name.clone(), contract.as_ref().clone()))
                 .collect(),
             datasets,
+            files: BTreeMap::new(),
             instances,
             not_obeyed: self.not_obeyed(),
             as_written: self.as_written.clone(),

@@ -37,7 +37,11 @@ pub struct RunDefinition {
     /// Seed for retry jitter.
     pub seed: u64,
     pub contracts: BTreeMap<String, DataContract>,
+    /// With their content when the run was made, where that can be known.
     pub datasets: IndexMap<String, DatasetRef>,
+    /// Content of code and schema files when the run was made, by path from the project folder.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, ContentHash>,
     /// In declaration order, cells of a matrix beside each other; an instance's upstream may come
     /// later in the list.
     pub instances: Vec<Instance>,

@@ -202,6 +202,7 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         seed: 42,
         contracts: BTreeMap::new(),
         datasets: IndexMap::new(),
+        files: BTreeMap::new(),
         instances: instances.collect(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),

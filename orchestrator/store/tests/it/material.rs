@@ -31,6 +31,7 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         seed: 1,
         contracts: BTreeMap::new(),
         datasets: IndexMap::new(),
+        files: BTreeMap::new(),
         instances: (0..steps).map(instance).collect(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
