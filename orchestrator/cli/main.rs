@@ -1,2 +1,24 @@
-//! The `trainyard` binary.
-fn main() {}
+//! The `trainyard` binary: arguments in, one command carried out, an exit code out.
+
+mod args;
+mod commands;
+mod files;
+mod output;
+mod progress;
+mod project;
+
+use clap::Parser;
+use output::Terminal;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let mut terminal = Terminal::new(&cli.common);
+    match commands::dispatch(cli, &mut terminal) {
+        Ok(exit) => exit.into(),
+        Err(fault) => {
+            terminal.fault(&fault);
+            output::Exit::Fault.into()
+        }
+    }
+}

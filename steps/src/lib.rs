@@ -3,6 +3,7 @@
 //! Only this crate knows polars. A step's plan is one function over lazy frames: over frames
 //! without rows it gives schema and lineage, over real ones it does the work.
 
+mod compare;
 mod data_type;
 mod dataset;
 mod explore;
@@ -13,6 +14,7 @@ mod features;
 mod flow;
 mod inference;
 mod ingest;
+mod inspect;
 mod lineage;
 mod page;
 mod register;
@@ -29,6 +31,9 @@ mod validate;
 mod examples_tests;
 #[cfg(test)]
 mod testbed;
+
+pub use compare::compare_table;
+pub use inspect::inspect_table;
 
 use trainyard_contract::Catalogue;
 

@@ -1,1 +1,12 @@
-//! trainyard-engine
+//! The shell around the pure domain: news in, decisions committed, actions out.
+
+mod engine;
+mod facts;
+pub mod fingerprint;
+mod lineage;
+mod observe;
+mod prepare;
+
+pub use engine::{Driven, Engine, EngineError, Interrupts, Setup, instance_ix};
+pub use facts::Facts;
+pub use observe::Observation;

@@ -1,0 +1,324 @@
+//! The command line as typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
+#[derive(Debug, Parser)]
+#[command(name = "trainyard", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done · 1 the pipeline, a check or a gate said no · 2 usage or fault · 130 interrupted")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Folder of the state; default: `.trainyard` beside the project's `trainyard.yaml`
+    #[arg(long, global = true, env = "TRAINYARD_HOME", value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    /// The same as --format json
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t = ColorWhen::Auto)]
+    pub(crate) color: ColorWhen,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Output formats; not every command has each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Human,
+    Json,
+    Markdown,
+    Sarif,
+    Github,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a small project that runs at once
+    Init(InitArgs),
+    /// Find every fault of every file, before anything runs
+    Check(CheckArgs),
+    /// Say what would run, why, and what it costs
+    Plan(PlanArgs),
+    /// Run a pipeline
+    Run(RunArgs),
+    /// Run the pipeline's own `tests:`
+    Test(TestArgs),
+    /// Look at runs and steer them
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Look at registered models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Follow data from source column to model and back
+    #[command(subcommand)]
+    Lineage(LineageCommand),
+    /// List what waits for a decision, and decide
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// Print the JSON Schema that editors complete from
+    Schema(SchemaArgs),
+    /// Explain a diagnostic's code
+    Explain(ExplainArgs),
+    /// Print a shell's completion script
+    Completions(CompletionsArgs),
+    /// Look at this machine and project and say what is missing
+    Doctor,
+    /// Carry out one attempt; used by executors
+    #[command(hide = true)]
+    Step(StepArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Folder to write into; made if absent
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Name of the pipeline
+    #[arg(long, default_value = "credit_risk")]
+    pub(crate) name: String,
+}
+
+/// Which pipeline, bound how.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BindArgs {
+    /// Pipeline file; default: the only one in `pipelines/`
+    pub(crate) pipeline: Option<PathBuf>,
+    /// Environment
+    #[arg(short, long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// Parameter, e.g. `-p seed=7`; may be given several times
+    #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Pipeline files; default: all in `pipelines/`
+    pub(crate) pipelines: Vec<PathBuf>,
+    /// Environment whose values are checked
+    #[arg(short, long = "env", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// How much stops: overrides the files' own `check:`
+    #[arg(long, value_enum)]
+    pub(crate) level: Option<Level>,
+}
+
+/// Levels of checking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    Off,
+    Baseline,
+    Strict,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) bind: BindArgs,
+    /// Steps: `step`, `+step`, `step+`, `tag:x`, several separated by commas
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) select: Option<String>,
+    /// Exit with 0 if there is nothing to do, 2 if something would run, 1 on error
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) bind: BindArgs,
+    /// Steps: `step`, `+step`, `step+`, `tag:x`, several separated by commas
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) select: Option<String>,
+    /// Run every step, also those whose result is known
+    #[arg(long)]
+    pub(crate) no_reuse: bool,
+    /// Leave when nothing but approvals is left to wait for
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Built-in steps at once; default: one a core
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    #[command(flatten)]
+    pub(crate) bind: BindArgs,
+    /// Only tests whose name contains this
+    #[arg(long)]
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List runs, newest first
+    List {
+        /// Only of this pipeline
+        #[arg(long)]
+        pipeline: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show one run: steps, why, times, outputs
+    Show(RunRef),
+    /// Follow a run until it ends
+    Watch(RunRef),
+    /// Print logs
+    Logs {
+        #[command(flatten)]
+        run: RunRef,
+        /// Step or step instance; default: all
+        step: Option<String>,
+        /// Attempt; default: the last
+        #[arg(long)]
+        attempt: Option<u32>,
+    },
+    /// Ask a run to stop: running steps get time to finish, then are ended
+    Cancel(RunRef),
+    /// Run failed, blocked and cancelled steps of an ended run again
+    Retry(RunRef),
+    /// Go on with a run whose process died
+    Resume(RunRef),
+    /// Compare two runs: parameters, steps, outputs, metrics
+    Diff {
+        /// Run id, its last 8 characters, or `latest`
+        left: String,
+        /// The same
+        right: String,
+    },
+}
+
+/// A run as a person names it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunRef {
+    /// Run id, its last 8 characters, or `latest`
+    #[arg(default_value = "latest")]
+    pub(crate) run: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List models and their versions
+    List,
+    /// Show a model version: signature, metrics, lineage
+    Show {
+        /// `NAME`, `NAME@ALIAS` or `NAME:VERSION`
+        model: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LineageCommand {
+    /// Show what something comes from and what depends on it
+    Show {
+        /// A run, `NAME:VERSION` of a model, a dataset, or `dataset.column`
+        subject: String,
+        /// Only one direction
+        #[arg(long, value_enum, default_value_t = Direction::Both)]
+        direction: Direction,
+        /// Steps to follow at most
+        #[arg(long, default_value_t = 20)]
+        depth: u32,
+    },
+}
+
+/// Direction in the lineage graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+    Both,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApprovalsCommand {
+    /// List what waits for a decision
+    List,
+    /// Agree
+    Approve(AnswerArgs),
+    /// Refuse
+    Reject(AnswerArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArgs {
+    /// Run id, its last 8 characters, or `latest`
+    pub(crate) run: String,
+    /// The approval step
+    pub(crate) step: String,
+    /// In which role
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// Why
+    #[arg(short = 'm', long)]
+    pub(crate) comment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Which document
+    #[arg(value_enum, default_value_t = SchemaKind::Pipeline)]
+    pub(crate) kind: SchemaKind,
+}
+
+/// Documents with a JSON Schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaKind {
+    Pipeline,
+    Contract,
+    Project,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// E.g. `M01` or `S01/unknown-key`; without it, the list of all
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// bash, zsh, fish, elvish or powershell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StepArgs {
+    /// Task document; its report is written beside it
+    pub(crate) task: Option<PathBuf>,
+    /// Take tasks from standard input until it closes
+    #[arg(long, conflicts_with_all = ["task", "supervise"])]
+    pub(crate) worker: bool,
+    /// Start commands for process steps until standard input closes
+    #[arg(long, conflicts_with = "task")]
+    pub(crate) supervise: bool,
+}

@@ -1,0 +1,178 @@
+//! `trainyard check`, and what other commands share with it: reading a project's pipelines.
+
+use super::catalogue;
+use crate::args::{BindArgs, CheckArgs, Format, Level};
+use crate::files::DiskFiles;
+use crate::output::{Exit, Fault, Terminal, Tone};
+use crate::project::Project;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use trainyard_contract::{Catalogue, Severity};
+use trainyard_domain::diagnostic::render;
+use trainyard_domain::pipeline::{self, BindRequest, CheckLevel, CheckRequest, Checked, Pipeline};
+use trainyard_domain::run::RunDefinition;
+
+pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+    let project = match args.pipelines.first() {
+        Some(first) => Project::of(first, home)?,
+        None => Project::here(home)?,
+    };
+    let entries = if args.pipelines.is_empty() {
+        project.pipeline_files()?
+    } else {
+        args.pipelines.iter().map(|path| project.relative(path)).collect::<Result<_, _>>()?
+    };
+    if entries.is_empty() {
+        return Err(Fault::new(format!("no pipeline in {}", project.root.display()))
+            .help("`trainyard init` writes a project that runs at once"));
+    }
+    let catalogue = catalogue();
+    let files = DiskFiles::new(project.root.clone());
+    let checked = pipeline::check(&CheckRequest {
+        project: project.file.as_deref(),
+        entries: &entries,
+        files: &files,
+        catalogue: &catalogue,
+        environment: args.environment.as_deref(),
+        params: &BTreeMap::new(),
+        level: args.level.map(|level| match level {
+            Level::Off => CheckLevel::Off,
+            Level::Baseline => CheckLevel::Baseline,
+            Level::Strict => CheckLevel::Strict,
+        }),
+    });
+    let errors = print(&checked, terminal);
+    if errors > 0 {
+        return Ok(Exit::Refused);
+    }
+    if terminal.format() == Format::Human {
+        let warnings = checked.diagnostics.len();
+        let note = if warnings == 0 { String::new() } else { format!(", {warnings} warnings") };
+        let line = format!("{} pipelines, {} steps, {} files{note}", entries.len(), checked.steps, checked.files_read);
+        terminal.status(Tone::Good, "Checked", line);
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints all diagnostics in the asked format and returns the number of errors.
+pub(crate) fn print(checked: &Checked, terminal: &mut Terminal) -> usize {
+    let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let (diagnostics, sources) = (&checked.diagnostics, &checked.sources);
+    match terminal.format() {
+        Format::Json => {
+            let list = render::json(diagnostics, sources);
+            terminal.out_json(&serde_json::Value::Array(list));
+        }
+        Format::Sarif => {
+            let document = render::sarif(diagnostics, sources);
+            terminal.out_json(&document);
+        }
+        Format::Github => terminal.out(render::github(diagnostics, sources).trim_end()),
+        Format::Human | Format::Markdown => print_human(checked, terminal),
+    }
+    errors
+}
+
+/// Prints all diagnostics for people, on standard error.
+pub(crate) fn print_human(checked: &Checked, terminal: &mut Terminal) {
+    if checked.diagnostics.is_empty() {
+        return;
+    }
+    let style = render::Style { color: terminal.colors_err(), ..render::Style::default() };
+    terminal.note(render::human(&checked.diagnostics, &checked.sources, style).trim_end());
+    let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let others = checked.diagnostics.len() - errors;
+    if errors > 0 {
+        let head = terminal.paint_err(Tone::Bad, "error");
+        let rest = if others > 0 { format!(" and {others} warnings") } else { String::new() };
+        terminal.note(format!("\n{head}: {errors} faults{rest}; `trainyard explain CODE` says more"));
+    }
+}
+
+/// A pipeline that passed its checks, bound and ready to plan or run.
+pub(crate) struct Bound {
+    pub(crate) project: Project,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) definition: RunDefinition,
+    pub(crate) checked: Checked,
+}
+
+/// What came of binding.
+pub(crate) enum Binding {
+    Ready(Box<Bound>),
+    /// Faults were printed.
+    Refused,
+}
+
+/// Reads, checks and binds the pipeline a command names.
+pub(crate) fn bind(args: &BindArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Binding, Fault> {
+    let project = match &args.pipeline {
+        Some(path) if !path.exists() => {
+            return Err(Fault::new(format!("there is no file {}", path.display())));
+        }
+        Some(path) => Project::of(path, home)?,
+        None => Project::here(home)?,
+    };
+    let entry = match &args.pipeline {
+        Some(path) => project.relative(path)?,
+        None => only_pipeline(&project)?,
+    };
+    let catalogue = catalogue();
+    let files = DiskFiles::new(project.root.clone());
+    let params: BTreeMap<String, String> = args.params.iter().cloned().collect();
+    let checked = pipeline::check(&CheckRequest {
+        project: project.file.as_deref(),
+        entries: &[entry],
+        files: &files,
+        catalogue: &catalogue,
+        environment: args.environment.as_deref(),
+        params: &params,
+        level: None,
+    });
+    let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    if errors > 0 {
+        print(&checked, terminal);
+        return Ok(Binding::Refused);
+    }
+    let Some(pipeline) = checked.pipelines.first().cloned() else {
+        return Err(Fault::new("the file holds no pipeline"));
+    };
+    let now = super::now();
+    let trigger = serde_json::json!({ "type": "manual", "logical_date": date_of(now) });
+    let request = BindRequest {
+        environment: args.environment.as_deref(),
+        params: &params,
+        trigger,
+        // The run's own time: jitter needs to differ between runs, not to be secret.
+        seed: u64::try_from(now.0).unwrap_or(0),
+    };
+    match pipeline.bind(&request) {
+        Ok(definition) => {
+            Ok(Binding::Ready(Box::new(Bound { project, catalogue, pipeline, definition, checked })))
+        }
+        Err(faults) => {
+            let mut fault = Fault::new(format!("could not bind pipeline `{}`", pipeline.name()));
+            fault.causes = faults.iter().map(ToString::to_string).collect();
+            Err(fault)
+        }
+    }
+}
+
+fn only_pipeline(project: &Project) -> Result<String, Fault> {
+    let mut files = project.pipeline_files()?;
+    match (files.len(), files.pop()) {
+        (1, Some(file)) => Ok(file),
+        (0, _) | (_, None) => Err(Fault::new(format!("no pipeline in {}", project.root.display()))
+            .help("`trainyard init` writes a project that runs at once")),
+        (count, Some(last)) => Err(Fault::new(format!("the project has {count} pipelines; name one"))
+            .help(format!("e.g. `trainyard run {last}`"))),
+    }
+}
+
+fn date_of(now: trainyard_contract::Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(now.0)
+        .map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
+        .unwrap_or_default()
+}

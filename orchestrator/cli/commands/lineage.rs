@@ -1,0 +1,114 @@
+//! `trainyard lineage`.
+
+use super::runs::Shelf;
+use crate::args::{Direction, LineageCommand};
+use crate::output::{Exit, Fault, Terminal, Tone};
+use crate::project::Project;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use trainyard_store::{LineageGraph, LineageNode};
+
+/// No screen shows more; JSON says when there was more.
+const NODES_AT_MOST: usize = 10_000;
+
+pub(crate) fn lineage(
+    command: &LineageCommand,
+    home: Option<&Path>,
+    terminal: &mut Terminal,
+) -> Result<Exit, Fault> {
+    let LineageCommand::Show { subject, direction, depth } = command;
+    let shelf = Shelf::open(&Project::here(home)?)?;
+    let start = find(&shelf, subject)?;
+    let mut documents = serde_json::Map::new();
+    documents.insert("subject".into(), start.to_string().into());
+    for (name, title, asked) in
+        [("up", "comes from", Direction::Up), ("down", "leads to", Direction::Down)]
+    {
+        if *direction != Direction::Both && *direction != asked {
+            continue;
+        }
+        let graph = match (&start, asked) {
+            (LineageNode::Run { run }, Direction::Down) => shelf.store.lineage_of_run(run, NODES_AT_MOST)?,
+            (LineageNode::Run { .. }, _) => continue,
+            (_, Direction::Up) => shelf.store.lineage_up(&start, *depth, NODES_AT_MOST)?,
+            _ => shelf.store.lineage_down(&start, *depth, NODES_AT_MOST)?,
+        };
+        if terminal.is_json() {
+            documents.insert(name.into(), document(&graph));
+        } else {
+            let head = terminal.paint(Tone::Strong, format!("{start} {title}"));
+            terminal.out(head);
+            tree(&graph, &start, asked == Direction::Up, terminal);
+        }
+    }
+    if terminal.is_json() {
+        terminal.out_json(&Value::Object(documents));
+    }
+    Ok(Exit::Done)
+}
+
+/// What a person means: a model version, a run, a column, a dataset.
+fn find(shelf: &Shelf, subject: &str) -> Result<LineageNode, Fault> {
+    if subject.contains([':', '@']) {
+        let version = super::models::find(shelf, subject)?;
+        return Ok(LineageNode::ModelVersion { name: version.name, version: version.version });
+    }
+    if let Ok(run) = shelf.find(subject) {
+        return Ok(LineageNode::Run { run });
+    }
+    if let Some((dataset, column)) = subject.split_once('.') {
+        return Ok(LineageNode::DatasetColumn { dataset: dataset.to_owned(), column: column.to_owned() });
+    }
+    if let Ok(version) = shelf.store.model_version(subject, "latest") {
+        return Ok(LineageNode::ModelVersion { name: version.name, version: version.version });
+    }
+    Ok(LineageNode::Dataset { name: subject.to_owned() })
+}
+
+/// Each thing once, under what led to it; a second mention is marked instead of repeated.
+fn tree(graph: &LineageGraph, start: &LineageNode, up: bool, terminal: &mut Terminal) {
+    if graph.edges.is_empty() {
+        terminal.out("  nothing that is known");
+        return;
+    }
+    let mut next: Vec<Vec<(usize, bool)>> = vec![Vec::new(); graph.nodes.len()];
+    for (source, target, derived) in &graph.edges {
+        let (from, to) = if up { (*target, *source) } else { (*source, *target) };
+        if let Some(list) = next.get_mut(from) {
+            list.push((to, *derived));
+        }
+    }
+    let root = graph.nodes.iter().position(|(node, _)| node == start);
+    let mut seen = BTreeSet::new();
+    // A stack instead of recursion: lineage can be deep.
+    let mut stack: Vec<(usize, usize, bool)> = match root {
+        Some(root) => vec![(root, 0, true)],
+        None => graph.nodes.iter().enumerate().filter(|(_, (_, far))| *far == 0).map(|(ix, _)| (ix, 1, true)).rev().collect(),
+    };
+    while let Some((ix, depth, derived)) = stack.pop() {
+        let Some((node, _)) = graph.nodes.get(ix) else { continue };
+        let again = !seen.insert(ix);
+        if depth > 0 {
+            let declared = if derived { "" } else { " (declared)" };
+            let mark = if again && next.get(ix).is_some_and(|list| !list.is_empty()) { " …" } else { "" };
+            terminal.out(format!("{}{node}{declared}{mark}", "  ".repeat(depth)));
+        }
+        if !again {
+            stack.extend(next.get(ix).into_iter().flatten().rev().map(|(to, derived)| (*to, depth + 1, *derived)));
+        }
+    }
+    if graph.truncated {
+        terminal.note("more than can be shown; narrow it with --depth");
+    }
+}
+
+fn document(graph: &LineageGraph) -> Value {
+    let nodes: Vec<Value> = graph.nodes.iter().map(|(node, far)| json!({ "node": node.to_string(), "distance": far })).collect();
+    let edges: Vec<Value> = graph
+        .edges
+        .iter()
+        .map(|(source, target, derived)| json!({ "source": source, "target": target, "derived": derived }))
+        .collect();
+    json!({ "nodes": nodes, "edges": edges, "truncated": graph.truncated })
+}

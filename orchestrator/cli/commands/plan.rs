@@ -1,0 +1,132 @@
+//! `trainyard plan`, and selection of steps.
+
+use super::check::{Binding, Bound, bind};
+use super::now;
+use crate::args::{Format, PlanArgs};
+use crate::output::{Exit, Fault, Terminal};
+use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use trainyard_contract::Severity;
+use trainyard_contract::finding::nearest;
+use trainyard_domain::plan::{self, ChecksSummary, render};
+use trainyard_domain::run::{InstanceIx, Run, RunDefinition};
+use trainyard_engine::Facts;
+use trainyard_store::Home;
+
+pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+    let bound = match bind(&args.bind, home, terminal)? {
+        Binding::Ready(bound) => *bound,
+        Binding::Refused => return Ok(Exit::Refused),
+    };
+    let select = args.select.as_deref().map(|text| select(text, &bound.definition)).transpose()?;
+    let plan = foresee(&bound, select)?;
+    match terminal.format() {
+        Format::Json => {
+            let document = render::json(&plan);
+            terminal.out_json(&document);
+        }
+        Format::Markdown => terminal.out(render::markdown(&plan).trim_end()),
+        _ => {
+            let style = render::Style { color: terminal.colors_out() };
+            terminal.out(render::human(&plan, style).trim_end());
+        }
+    }
+    if args.detailed_exitcode && plan.has_work() {
+        return Ok(Exit::Fault);
+    }
+    Ok(Exit::Done)
+}
+
+fn foresee(bound: &Bound, select: Option<BTreeSet<InstanceIx>>) -> Result<plan::Plan, Fault> {
+    let home = Home::open(&bound.project.home)?;
+    let store = home.store()?;
+    let definition = Arc::new(bound.definition.clone());
+    let previous = store
+        .previous_run(&definition.pipeline, definition.environment.as_deref())?
+        .map(|stored| Run::replay(stored.id.clone(), Arc::new(stored.definition), &stored.events))
+        .transpose()?;
+    let mut facts = Facts::new(
+        store,
+        home.objects(),
+        bound.project.root.clone(),
+        bound.definition.clone(),
+        previous.as_ref().map(|run| (**run.definition()).clone()),
+        now(),
+        true,
+    )?;
+    let mut plan = plan::plan(definition, previous.as_ref(), select.as_ref(), &mut facts)?;
+    let count = |severity| bound.checked.diagnostics.iter().filter(|d| d.severity == severity).count();
+    plan.checks = Some(ChecksSummary {
+        errors: count(Severity::Error),
+        warnings: count(Severity::Warning),
+        notes: Vec::new(),
+    });
+    Ok(plan)
+}
+
+/// The instances an expression names: `step`, `+step` (and what it needs), `step+` (and what needs
+/// it), `tag:x`; several separated by commas.
+pub(crate) fn select(text: &str, definition: &RunDefinition) -> Result<BTreeSet<InstanceIx>, Fault> {
+    let mut selected = BTreeSet::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        if let Some(tag) = part.strip_prefix("tag:") {
+            let tagged = matching(definition, |instance| instance.tags.iter().any(|own| own == tag));
+            if tagged.is_empty() {
+                return Err(Fault::new(format!("no step has the tag `{tag}`")));
+            }
+            selected.extend(tagged);
+            continue;
+        }
+        let (name, up) = part.strip_prefix('+').map_or((part, false), |name| (name, true));
+        let (name, down) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
+        let named = matching(definition, |instance| instance.step.as_str() == name || instance.name == name);
+        if named.is_empty() {
+            let fault = Fault::new(format!("there is no step `{name}` to select"));
+            let names = definition.instances.iter().map(|instance| instance.step.as_str());
+            return Err(match nearest(name, names) {
+                Some(near) => fault.help(format!("did you mean `{near}`?")),
+                None => fault,
+            });
+        }
+        if up {
+            selected.extend(reach(&named, |ix| upstream(definition, ix)));
+        }
+        if down {
+            selected.extend(reach(&named, |ix| downstream(definition, ix)));
+        }
+        selected.extend(named);
+    }
+    if selected.is_empty() {
+        return Err(Fault::new("the selection names no step"));
+    }
+    Ok(selected)
+}
+
+fn matching(
+    definition: &RunDefinition,
+    wanted: impl Fn(&trainyard_domain::run::Instance) -> bool,
+) -> BTreeSet<InstanceIx> {
+    (0..).zip(&definition.instances).filter(|(_, instance)| wanted(instance)).map(|(ix, _)| ix).collect()
+}
+
+fn upstream(definition: &RunDefinition, ix: InstanceIx) -> Vec<InstanceIx> {
+    definition.instances.get(ix as usize).map_or_else(Vec::new, |i| i.upstream.iter().map(|u| u.instance).collect())
+}
+
+fn downstream(definition: &RunDefinition, ix: InstanceIx) -> Vec<InstanceIx> {
+    matching(definition, |instance| instance.upstream.iter().any(|u| u.instance == ix)).into_iter().collect()
+}
+
+fn reach(from: &BTreeSet<InstanceIx>, next: impl Fn(InstanceIx) -> Vec<InstanceIx>) -> BTreeSet<InstanceIx> {
+    let mut seen = from.clone();
+    let mut queue: VecDeque<InstanceIx> = from.iter().copied().collect();
+    while let Some(ix) = queue.pop_front() {
+        for other in next(ix) {
+            if seen.insert(other) {
+                queue.push_back(other);
+            }
+        }
+    }
+    seen
+}

@@ -1,0 +1,169 @@
+//! `trainyard run`, and the driving of runs that resume and retry share with it.
+
+use super::check::{Binding, bind, print_human};
+use super::{now, user};
+use crate::args::{Format, RunArgs};
+use crate::output::{Exit, Fault, Terminal, Tone};
+use crate::progress::{self, Progress};
+use crate::project::Project;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use trainyard_contract::RunId;
+use trainyard_domain::run::{RunDefinition, RunOutcome, RunStatus};
+use trainyard_engine::{Driven, Engine, Interrupts, Setup};
+use trainyard_executors::{LocalConfig, LocalExecutor, LocalSecrets};
+use trainyard_store::{Home, Owner};
+
+pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+    let bound = match bind(&args.bind, home, terminal)? {
+        Binding::Ready(bound) => *bound,
+        Binding::Refused => return Ok(Exit::Refused),
+    };
+    if terminal.format() == Format::Human {
+        print_human(&bound.checked, terminal);
+    }
+    let select = args.select.as_deref().map(|text| super::plan::select(text, &bound.definition)).transpose()?;
+    let checked = format!(
+        "{} ({} step instances{})",
+        bound.definition.file,
+        bound.definition.instances.len(),
+        bound.definition.environment.as_ref().map_or_else(String::new, |name| format!(", environment {name}")),
+    );
+    if !terminal.is_json() {
+        terminal.status(Tone::Good, "Checked", checked);
+        if !bound.definition.not_obeyed.is_empty() {
+            let list = bound.definition.not_obeyed.join(", ");
+            terminal.status(Tone::Warn, "Not obeyed", format!("yet by this version: {list}"));
+        }
+    }
+    let id = new_run_id()?;
+    let definition = bound.definition.clone();
+    let start = Start::New { id: id.clone(), definition: Box::new(bound.definition), select };
+    let options = Options { reuse: !args.no_reuse, no_wait: args.no_wait, workers: args.workers };
+    drive(&bound.project, start, &definition, &id, &options, terminal)
+}
+
+/// How a run comes to this engine.
+pub(crate) enum Start {
+    New { id: RunId, definition: Box<RunDefinition>, select: Option<BTreeSet<u32>> },
+    Resume(RunId),
+    Retry(RunId),
+}
+
+/// How runs are driven.
+pub(crate) struct Options {
+    pub(crate) reuse: bool,
+    pub(crate) no_wait: bool,
+    pub(crate) workers: Option<usize>,
+}
+
+/// Starts or takes over a run and works until it is over.
+pub(crate) fn drive(
+    project: &Project,
+    start: Start,
+    definition: &RunDefinition,
+    id: &RunId,
+    options: &Options,
+    terminal: &mut Terminal,
+) -> Result<Exit, Fault> {
+    let began = now();
+    let interrupts = interrupts()?;
+    let home = Home::open(&project.home)?;
+    let (sender, news) = channel();
+    let executor = LocalExecutor::new(local_config(project, options)?, sender)?;
+    let mut engine = Engine::new(Setup {
+        home,
+        executor: Box::new(executor),
+        news,
+        project: project.root.clone(),
+        owner: Owner::this_process("local"),
+        reuse: options.reuse,
+        clock: now,
+    })?;
+    let mut progress = Progress::new(definition.clone(), terminal);
+    if !terminal.is_json() {
+        let verb = if matches!(start, Start::New { .. }) { "Started" } else { "Resumed" };
+        terminal.status(Tone::Good, verb, format!("{} as {id}", definition.pipeline));
+    }
+    {
+        let mut observer = |observation: trainyard_engine::Observation<'_>| progress.observe(&observation, terminal);
+        match start {
+            Start::New { id, definition, select } => {
+                engine.start(id, *definition, &user(), select, &mut observer)?;
+            }
+            Start::Resume(id) => engine.resume(&id, &mut observer)?,
+            Start::Retry(id) => engine.retry(&id, &user(), &mut observer)?,
+        }
+    }
+    let driven = {
+        let mut observer = |observation: trainyard_engine::Observation<'_>| progress.observe(&observation, terminal);
+        engine.drive(&mut observer, &interrupts, options.no_wait)
+    };
+    let driven = driven.map_err(|error| {
+        Fault::from(error).help(format!("nothing that was shown is lost; go on with `trainyard runs resume {}`", id.short()))
+    })?;
+    let Some(run) = engine.run(id) else { return Err(Fault::new(format!("run `{id}` is gone"))) };
+    if terminal.is_json() {
+        let document = super::runs::document(run);
+        terminal.out_json(&serde_json::json!({ "event": "summary", "summary": document }));
+    } else if driven == Driven::AllEnded {
+        progress::summary(run, &project.home, now().since(began).0, terminal);
+    }
+    match (driven, run.status()) {
+        (Driven::Interrupted, _) => {
+            if !terminal.is_json() {
+                let next = format!("go on with `trainyard runs resume {}`", id.short());
+                terminal.status(Tone::Warn, "Interrupted", next);
+            }
+            Ok(Exit::Interrupted)
+        }
+        (_, RunStatus::Ended(RunOutcome::Succeeded)) | (Driven::Waiting, _) => Ok(Exit::Done),
+        _ => Ok(Exit::Refused),
+    }
+}
+
+/// The local executor of this machine: this binary as worker and supervisor.
+pub(crate) fn local_config(project: &Project, options: &Options) -> Result<LocalConfig, Fault> {
+    let program = std::env::current_exe()
+        .map_err(|error| Fault::while_doing("could not find this program's own file", &error))?;
+    let mut config = LocalConfig::new(program);
+    if let Some(workers) = options.workers {
+        config.workers = workers.max(1);
+    }
+    config.secrets = Arc::new(LocalSecrets::with_file(&project.root.join("secrets.env"))?);
+    config.inspects_tables = cfg!(feature = "steps");
+    Ok(config)
+}
+
+/// A fresh run id.
+pub(crate) fn new_run_id() -> Result<RunId, Fault> {
+    let mut random = [0u8; 10];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random))
+        .map_err(|error| Fault::while_doing("could not get random bytes", &error))?;
+    Ok(RunId::from_parts(u64::try_from(now().0 / 1000).unwrap_or(0), random))
+}
+
+/// Counts Ctrl-C and SIGTERM; the third ends the process at once.
+pub(crate) fn interrupts() -> Result<Interrupts, Fault> {
+    let count: Interrupts = Arc::new(AtomicU32::new(0));
+    let mut signals =
+        signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
+            .map_err(|error| Fault::while_doing("could not listen for signals", &error))?;
+    let seen = count.clone();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if seen.fetch_add(1, Ordering::Relaxed) >= 2 {
+                    std::process::exit(130);
+                }
+            }
+        })
+        .map_err(|error| Fault::while_doing("could not start a thread", &error))?;
+    Ok(count)
+}
+

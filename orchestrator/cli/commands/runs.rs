@@ -1,0 +1,407 @@
+//! `trainyard runs`.
+
+use super::run::{Options, Start, drive, interrupts};
+use super::{now, user};
+use crate::args::RunsCommand;
+use crate::output::{Exit, Fault, Terminal, Tone, human_bytes, human_instant, human_time};
+use crate::progress::why_skipped;
+use crate::project::Project;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use trainyard_contract::{OutputValue, RunId};
+use trainyard_domain::run::{InstanceIx, Run, RunOutcome, RunStatus, StepState};
+use trainyard_store::{Home, Request, RunFilter, Store};
+
+pub(crate) fn runs(command: &RunsCommand, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+    let project = Project::here(home)?;
+    let shelf = Shelf::open(&project)?;
+    match command {
+        RunsCommand::List { pipeline, limit } => shelf.list(pipeline.as_deref(), *limit, terminal),
+        RunsCommand::Show(run) => shelf.show(&run.run, terminal),
+        RunsCommand::Watch(run) => shelf.watch(&run.run, terminal),
+        RunsCommand::Logs { run, step, attempt } => shelf.logs(&run.run, step.as_deref(), *attempt, terminal),
+        RunsCommand::Cancel(run) => shelf.cancel(&run.run, terminal),
+        RunsCommand::Retry(run) => shelf.retry(&project, &run.run, terminal),
+        RunsCommand::Resume(run) => shelf.resume(&project, &run.run, terminal),
+        RunsCommand::Diff { left, right } => shelf.diff(left, right, terminal),
+    }
+}
+
+/// The runs of a home.
+pub(crate) struct Shelf {
+    pub(crate) home: Home,
+    pub(crate) store: Store,
+}
+
+impl Shelf {
+    pub(crate) fn open(project: &Project) -> Result<Self, Fault> {
+        if !project.home.join("state.db").is_file() {
+            return Err(Fault::new(format!("nothing has run yet: there is no state in {}", project.home.display()))
+                .help("`trainyard run` starts a run; `--home` names another folder"));
+        }
+        let home = Home::open(&project.home)?;
+        let store = home.store()?;
+        Ok(Self { home, store })
+    }
+
+    /// The run a person means.
+    pub(crate) fn find(&self, text: &str) -> Result<RunId, Fault> {
+        Ok(self.store.find_run(text)?)
+    }
+
+    /// A run as its events have made it.
+    pub(crate) fn load(&self, id: &RunId) -> Result<Run, Fault> {
+        let stored = self.store.load_run(id)?;
+        Ok(Run::replay(id.clone(), Arc::new(stored.definition), &stored.events)?)
+    }
+
+    fn list(&self, pipeline: Option<&str>, limit: usize, terminal: &mut Terminal) -> Result<Exit, Fault> {
+        let pipeline = pipeline.map(str::parse).transpose()?;
+        let filter = RunFilter { pipeline, limit: u32::try_from(limit).unwrap_or(u32::MAX), ..RunFilter::default() };
+        let runs = self.store.list_runs(&filter)?;
+        if terminal.is_json() {
+            let list: Vec<Value> = runs
+                .iter()
+                .map(|run| {
+                    json!({
+                        "run": run.id.as_str(), "pipeline": run.pipeline.as_str(), "environment": run.environment,
+                        "status": run.status.as_str(), "created_at": run.created_at.0,
+                        "ended_at": run.ended_at.map(|at| at.0), "by": run.by,
+                    })
+                })
+                .collect();
+            terminal.out_json(&Value::Array(list));
+            return Ok(Exit::Done);
+        }
+        let rows: Vec<Vec<String>> = runs
+            .iter()
+            .map(|run| {
+                let tone = match run.status.as_str() {
+                    "succeeded" => Tone::Good,
+                    "failed" => Tone::Bad,
+                    "cancelled" => Tone::Warn,
+                    _ => Tone::Busy,
+                };
+                let took = run.ended_at.map_or_else(String::new, |end| human_time(end.since(run.created_at).0));
+                vec![
+                    run.id.short().to_owned(),
+                    run.pipeline.to_string(),
+                    run.environment.clone().unwrap_or_default(),
+                    terminal.paint(tone, run.status.as_str()),
+                    human_instant(run.created_at),
+                    took,
+                    run.by.clone(),
+                ]
+            })
+            .collect();
+        terminal.table(&["RUN", "PIPELINE", "ENV", "STATUS", "STARTED", "TOOK", "BY"], &[5], &rows);
+        Ok(Exit::Done)
+    }
+
+    fn show(&self, text: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {
+        let id = self.find(text)?;
+        let run = self.load(&id)?;
+        if terminal.is_json() {
+            terminal.out_json(&document(&run));
+            return Ok(Exit::Done);
+        }
+        let definition = run.definition().clone();
+        terminal.out(format!("{}  {}  {}", definition.pipeline, id, status_text(&run)));
+        for (name, param) in &definition.params {
+            let from = serde_json::to_value(param.from)?;
+            terminal.out(format!("  {name} = {}  ({})", param.value, from.as_str().unwrap_or("?").replace('_', " ")));
+        }
+        let mut rows = Vec::new();
+        for (ix, instance) in definition.instances.iter().enumerate() {
+            let ix = InstanceIx::try_from(ix)?;
+            let state = run.step(ix);
+            let (tone, word) = state_word(state);
+            let (time, note) = match state {
+                StepState::Succeeded { headline, resources, from, .. } => (
+                    human_time(resources.wall.0),
+                    match from {
+                        Some(from) => format!("from run {}  {}", from.short(), headline.as_deref().unwrap_or("")),
+                        None => headline.clone().unwrap_or_default(),
+                    },
+                ),
+                StepState::Failed { failure, .. } => (String::new(), failure.message.clone()),
+                StepState::Skipped { because } => (String::new(), why_skipped(&definition, ix, because)),
+                _ => (String::new(), String::new()),
+            };
+            rows.push(vec![instance.name.clone(), terminal.paint(tone, word), time, note.trim_end().to_owned()]);
+        }
+        terminal.out("");
+        terminal.table(&["STEP", "STATE", "TOOK", ""], &[2], &rows);
+        let mut artifacts = Vec::new();
+        for (ix, instance) in definition.instances.iter().enumerate() {
+            if let StepState::Succeeded { outputs, .. } = run.step(InstanceIx::try_from(ix)?) {
+                for (name, output) in outputs {
+                    artifacts.push(match output {
+                        OutputValue::Artifact(artifact) => vec![
+                            format!("{}.{name}", instance.name),
+                            artifact.kind.to_string(),
+                            artifact.rows.map_or_else(String::new, |rows| format!("{rows} rows")),
+                            human_bytes(artifact.size),
+                            artifact.hash.short(),
+                        ],
+                        OutputValue::Value(value) => {
+                            vec![format!("{}.{name}", instance.name), "value".into(), String::new(), String::new(), value.to_string()]
+                        }
+                    });
+                }
+            }
+        }
+        if !artifacts.is_empty() {
+            terminal.out("");
+            terminal.table(&["OUTPUT", "KIND", "ROWS", "SIZE", "CONTENT"], &[2, 3], &artifacts);
+        }
+        Ok(Exit::Done)
+    }
+
+    fn watch(&self, text: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {
+        let id = self.find(text)?;
+        let stored = self.store.load_run(&id)?;
+        let definition = Arc::new(stored.definition);
+        let mut run = Run::replay(id.clone(), definition.clone(), &stored.events)?;
+        let mut progress = crate::progress::Progress::new((*definition).clone(), terminal);
+        let mut seen = 0u64;
+        for event in &stored.events {
+            progress.observe(&trainyard_engine::Observation::Event { run: &id, event }, terminal);
+            seen += 1;
+        }
+        let interrupts = interrupts()?;
+        loop {
+            if let RunStatus::Ended(outcome) = run.status() {
+                if !terminal.is_json() {
+                    terminal.status(Tone::Good, "Ended", status_text(&run));
+                }
+                return Ok(if outcome == RunOutcome::Succeeded { Exit::Done } else { Exit::Refused });
+            }
+            if interrupts.load(Ordering::Relaxed) > 0 {
+                return Ok(Exit::Interrupted);
+            }
+            let events = self.store.events_after(&id, seen, 1000)?;
+            if events.is_empty() {
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
+            for (number, event) in &events {
+                run.apply(event);
+                progress.observe(&trainyard_engine::Observation::Event { run: &id, event }, terminal);
+                seen = *number;
+            }
+        }
+    }
+
+    fn logs(&self, text: &str, step: Option<&str>, attempt: Option<u32>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+        let id = self.find(text)?;
+        let run = self.load(&id)?;
+        let definition = run.definition();
+        let mut printed = 0;
+        let mut matched = false;
+        for (ix, instance) in definition.instances.iter().enumerate() {
+            if step.is_some_and(|step| instance.name != step && instance.step.as_str() != step) {
+                continue;
+            }
+            matched = true;
+            let last = run.next_attempt(InstanceIx::try_from(ix)?).saturating_sub(1);
+            let Some(number) = attempt.or(Some(last)).filter(|number| (1..=last).contains(number)) else { continue };
+            let path = self.home.log_path(&id, &instance.name, number);
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Fault::while_doing(format!("could not read {}", path.display()), &error)),
+            };
+            let content = String::from_utf8_lossy(&bytes);
+            for line in content.lines() {
+                printed += 1;
+                if terminal.is_json() {
+                    let document = json!({ "instance": instance.name, "attempt": number, "line": line });
+                    terminal.out_json(&document);
+                } else {
+                    let head = terminal.paint(Tone::Quiet, format!("{} |", instance.name));
+                    terminal.out(format!("{head} {line}"));
+                }
+            }
+        }
+        if !matched {
+            let names = definition.instances.iter().map(|instance| instance.step.as_str());
+            let near = step.and_then(|step| trainyard_contract::finding::nearest(step, names));
+            let fault = Fault::new(format!("run {} has no step `{}`", id.short(), step.unwrap_or("")));
+            return Err(match near {
+                Some(near) => fault.help(format!("did you mean `{near}`?")),
+                None => fault,
+            });
+        }
+        if printed == 0 && !terminal.is_json() {
+            terminal.note("no log lines");
+        }
+        Ok(Exit::Done)
+    }
+
+    fn cancel(mut self, text: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {
+        let id = self.find(text)?;
+        let run = self.load(&id)?;
+        if let RunStatus::Ended(_) = run.status() {
+            return Err(Fault::new(format!("run {} is over: {}", id.short(), status_text(&run))));
+        }
+        self.store.post_request(&id, &Request::Cancel { by: user() }, now())?;
+        terminal.status(Tone::Good, "Asked", format!("run {} to stop", id.short()));
+        Ok(Exit::Done)
+    }
+
+    fn retry(self, project: &Project, text: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {
+        let id = self.find(text)?;
+        let run = self.load(&id)?;
+        match run.status() {
+            RunStatus::Ended(RunOutcome::Succeeded) => {
+                return Err(Fault::new(format!("run {} has succeeded; there is nothing to retry", id.short())));
+            }
+            RunStatus::Ended(_) => {}
+            _ => {
+                return Err(Fault::new(format!("run {} is not over", id.short()))
+                    .help(format!("`trainyard runs resume {}` goes on with it", id.short())));
+            }
+        }
+        let options = Options { reuse: true, no_wait: false, workers: None };
+        drive(project, Start::Retry(id.clone()), &run.definition().clone(), &id, &options, terminal)
+    }
+
+    fn resume(self, project: &Project, text: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {
+        let id = self.find(text)?;
+        let run = self.load(&id)?;
+        if let RunStatus::Ended(outcome) = run.status() {
+            let fault = Fault::new(format!("run {} is over: {}", id.short(), status_text(&run)));
+            return Err(if outcome == RunOutcome::Succeeded {
+                fault
+            } else {
+                fault.help(format!("`trainyard runs retry {}` runs what failed again", id.short()))
+            });
+        }
+        let options = Options { reuse: true, no_wait: false, workers: None };
+        drive(project, Start::Resume(id.clone()), &run.definition().clone(), &id, &options, terminal)
+    }
+
+    fn diff(&self, left: &str, right: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {
+        let (left, right) = (self.load(&self.find(left)?)?, self.load(&self.find(right)?)?);
+        let (a, b) = (flat(&document(&left)), flat(&document(&right)));
+        let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        let changed: Vec<(&String, Option<&Value>, Option<&Value>)> = keys
+            .into_iter()
+            .filter(|key| is_comparable(key))
+            .map(|key| (key, a.get(key), b.get(key)))
+            .filter(|(_, a, b)| a != b)
+            .collect();
+        if terminal.is_json() {
+            let list: Vec<Value> =
+                changed.iter().map(|(key, a, b)| json!({ "path": key, "left": a, "right": b })).collect();
+            terminal.out_json(&json!({ "left": left.id().as_str(), "right": right.id().as_str(), "changes": list }));
+            return Ok(Exit::Done);
+        }
+        if changed.is_empty() {
+            terminal.out("no difference in parameters, steps, outputs or metrics");
+        }
+        let show = |value: Option<&Value>| value.map_or_else(|| "-".to_owned(), Value::to_string);
+        let rows: Vec<Vec<String>> =
+            changed.iter().map(|(key, a, b)| vec![(*key).clone(), show(*a), show(*b)]).collect();
+        if !rows.is_empty() {
+            terminal.table(&["WHAT", left.id().short(), right.id().short()], &[], &rows);
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Leaves out what differs between any two runs: ids, times, resources.
+fn is_comparable(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    !matches!(last, "run" | "by" | "from" | "wall" | "cpu" | "peak_memory" | "attempts" | "state" | "headline" | "trigger")
+        && !path.contains(".resources.")
+}
+
+fn flat(document: &Value) -> BTreeMap<String, Value> {
+    fn walk(path: String, value: &Value, into: &mut BTreeMap<String, Value>) {
+        let child = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| walk(child(key), value, into)),
+            other => {
+                into.insert(path, other.clone());
+            }
+        }
+    }
+    let mut into = BTreeMap::new();
+    walk(String::new(), document, &mut into);
+    into
+}
+
+/// A run in words.
+pub(crate) fn status_text(run: &Run) -> &'static str {
+    match run.status() {
+        RunStatus::NotStarted => "not started",
+        RunStatus::Running => "running",
+        RunStatus::Waiting => "waiting",
+        RunStatus::Ended(RunOutcome::Succeeded) => "succeeded",
+        RunStatus::Ended(RunOutcome::Failed) => "failed",
+        RunStatus::Ended(RunOutcome::Cancelled) => "cancelled",
+    }
+}
+
+fn state_word(state: &StepState) -> (Tone, &'static str) {
+    match state {
+        StepState::Waiting => (Tone::Quiet, "waiting"),
+        StepState::Ready => (Tone::Quiet, "ready"),
+        StepState::AwaitingApproval { .. } => (Tone::Warn, "awaiting approval"),
+        StepState::Running { .. } => (Tone::Busy, "running"),
+        StepState::Retrying { .. } => (Tone::Warn, "retrying"),
+        StepState::Succeeded { from: Some(_), .. } => (Tone::Good, "reused"),
+        StepState::Succeeded { .. } => (Tone::Good, "succeeded"),
+        StepState::Failed { .. } => (Tone::Bad, "failed"),
+        StepState::Skipped { .. } => (Tone::Quiet, "skipped"),
+        StepState::Cancelled => (Tone::Warn, "cancelled"),
+    }
+}
+
+/// A run as a document: what `runs show --format json` prints.
+pub(crate) fn document(run: &Run) -> Value {
+    let definition = run.definition();
+    let mut steps = serde_json::Map::new();
+    for (ix, instance) in definition.instances.iter().enumerate() {
+        let Ok(ix) = InstanceIx::try_from(ix) else { continue };
+        let state = run.step(ix);
+        let mut step = json!({ "state": state_word(state).1, "uses": instance.uses });
+        let extra = match state {
+            StepState::Succeeded { outputs, metrics, headline, resources, attempts, from } => json!({
+                "outputs": outputs.iter().map(|(name, output)| (name.clone(), output_document(output))).collect::<serde_json::Map<_, _>>(),
+                "metrics": metrics, "headline": headline, "resources": resources, "attempts": attempts,
+                "from": from.as_ref().map(RunId::as_str),
+            }),
+            StepState::Failed { failure, attempts } => json!({ "failure": failure, "attempts": attempts }),
+            StepState::Skipped { because } => json!({ "because": why_skipped(definition, ix, because) }),
+            _ => json!({}),
+        };
+        if let (Some(step), Value::Object(extra)) = (step.as_object_mut(), extra) {
+            step.extend(extra);
+        }
+        steps.insert(instance.name.clone(), step);
+    }
+    json!({
+        "run": run.id().as_str(),
+        "pipeline": definition.pipeline.as_str(),
+        "environment": definition.environment,
+        "status": status_text(run),
+        "params": definition.params.iter().map(|(name, param)| (name.clone(), param.value.clone())).collect::<serde_json::Map<_, _>>(),
+        "by": run.started_by(),
+        "steps": steps,
+    })
+}
+
+fn output_document(output: &OutputValue) -> Value {
+    match output {
+        OutputValue::Artifact(artifact) => json!({
+            "kind": artifact.kind.to_string(), "hash": artifact.hash.to_string(), "size": artifact.size,
+            "media_type": artifact.media_type, "rows": artifact.rows,
+        }),
+        OutputValue::Value(value) => value.clone(),
+    }
+}

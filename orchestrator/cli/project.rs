@@ -1,0 +1,92 @@
+//! Which project, which files, which home.
+
+use crate::output::Fault;
+use std::path::{Component, Path, PathBuf};
+
+/// A project: the folder that holds `trainyard.yaml`, and where its state lives.
+#[derive(Clone, Debug)]
+pub(crate) struct Project {
+    /// Absolute.
+    pub(crate) root: PathBuf,
+    /// `trainyard.yaml` if there is one.
+    pub(crate) file: Option<String>,
+    /// Absolute; not made yet.
+    pub(crate) home: PathBuf,
+}
+
+const PROJECT_FILE: &str = "trainyard.yaml";
+
+impl Project {
+    /// The project that a path belongs to: the nearest folder upward with a `trainyard.yaml`. If
+    /// there is none, the file's own folder, or the one above if that is called `pipelines`.
+    pub(crate) fn of(path: &Path, home: Option<&Path>) -> Result<Self, Fault> {
+        let path = absolute(path)?;
+        let start = if path.is_dir() { path.clone() } else { parent(&path) };
+        let found = start.ancestors().find(|folder| folder.join(PROJECT_FILE).is_file());
+        let (root, file) = match found {
+            Some(folder) => (folder.to_owned(), Some(PROJECT_FILE.to_owned())),
+            None if start.file_name().is_some_and(|name| name == "pipelines") => (parent(&start), None),
+            None => (start, None),
+        };
+        let home = match home {
+            Some(home) => absolute(home)?,
+            None => root.join(".trainyard"),
+        };
+        Ok(Self { root, file, home })
+    }
+
+    /// The project of the current folder.
+    pub(crate) fn here(home: Option<&Path>) -> Result<Self, Fault> {
+        Self::of(Path::new("."), home)
+    }
+
+    /// A path of the project as its files name it: relative to the root, with `/`.
+    pub(crate) fn relative(&self, path: &Path) -> Result<String, Fault> {
+        let absolute = absolute(path)?;
+        let inside = absolute.strip_prefix(&self.root).map_err(|_| {
+            Fault::new(format!("{} is outside the project {}", path.display(), self.root.display()))
+        })?;
+        Ok(inside
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+            .join("/"))
+    }
+
+    /// All pipeline files: `pipelines/*.yaml`, or `*.yaml` in the root if there is no such folder.
+    pub(crate) fn pipeline_files(&self) -> Result<Vec<String>, Fault> {
+        let folder = self.root.join("pipelines");
+        let (folder, prefix) = if folder.is_dir() { (folder, "pipelines/") } else { (self.root.clone(), "") };
+        let entries = std::fs::read_dir(&folder)
+            .map_err(|error| Fault::while_doing(format!("could not list {}", folder.display()), &error))?;
+        let mut files: Vec<String> = entries
+            .filter_map(Result::ok)
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| (name.ends_with(".yaml") || name.ends_with(".yml")) && name != PROJECT_FILE)
+            .map(|name| format!("{prefix}{name}"))
+            .collect();
+        files.sort();
+        Ok(files)
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().map_or_else(|| path.to_owned(), Path::to_owned)
+}
+
+/// Absolute and without `.` and `..`, whether the file exists or not.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Fault> {
+    let joined = std::path::absolute(path)
+        .map_err(|error| Fault::while_doing(format!("could not resolve {}", path.display()), &error))?;
+    let mut clean = PathBuf::new();
+    for part in joined.components() {
+        match part {
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::CurDir => {}
+            other => clean.push(other),
+        }
+    }
+    Ok(clean)
+}

@@ -1,0 +1,21 @@
+//! What an engine tells whoever watches it, after it is durable.
+
+use trainyard_contract::{RunId, Timestamp};
+use trainyard_domain::run::{Event, InstanceIx, RunOutcome};
+
+/// One piece of news.
+#[derive(Clone, Debug)]
+pub enum Observation<'a> {
+    /// An event that has been committed.
+    Event { run: &'a RunId, event: &'a Event },
+    /// An attempt has got a slot and works now.
+    Began { run: &'a RunId, step: InstanceIx, attempt: u32, at: Timestamp },
+    /// How far a running attempt is; not durable.
+    Progress { run: &'a RunId, step: InstanceIx, done: u64, total: u64, unit: &'a str },
+    /// Nothing runs; the run waits for approvals or timers.
+    Waiting { run: &'a RunId },
+    /// The run is over.
+    Ended { run: &'a RunId, outcome: RunOutcome },
+    /// Something outside any run went wrong and was survived.
+    Trouble { message: &'a str },
+}

@@ -1,0 +1,92 @@
+//! The example pipelines, run on their real data.
+
+use crate::yard::Yard;
+use serde_json::Value;
+
+fn state<'a>(run: &'a Value, instance: &str) -> &'a str {
+    run["steps"][instance]["state"].as_str().unwrap_or_else(|| panic!("no step {instance} in {run}"))
+}
+
+#[test]
+fn flights_go_from_raw_files_to_a_registered_model_and_then_to_reuse() {
+    let yard = Yard::examples();
+    yard.trainyard(&["run", "flight_delay.yaml"]).expect(0);
+    let first = yard.json(&["runs", "show"]);
+    assert_eq!(first["status"], "succeeded");
+    assert_eq!(state(&first, "register"), "succeeded");
+    assert_eq!(first["steps"]["evaluate"]["outputs"]["passed"], true);
+    let models = yard.json(&["models", "list"]);
+    assert_eq!(models[0]["name"], "flight_delay");
+    assert_eq!(models[0]["versions"][0]["version"], 1);
+
+    // Again: whatever has no effect is taken from the first run.
+    yard.trainyard(&["run", "flight_delay.yaml"]).expect(0);
+    let second = yard.json(&["runs", "show"]);
+    for name in second["steps"].as_object().unwrap().keys() {
+        let wanted = match state(&first, name) {
+            "skipped" => "skipped",
+            _ if name == "register" => "succeeded",
+            _ => "reused",
+        };
+        assert_eq!(state(&second, name), wanted, "{name}");
+    }
+
+    // One number changed: the plan names what will run, and the run runs exactly that.
+    yard.edit("flight_delay.yaml", "must_be_at_least: 0.65}", "must_be_at_least: 0.64}");
+    let plan = yard.json(&["plan", "flight_delay.yaml"]);
+    let planned: Vec<&str> = plan["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|step| step["verdict"] == "run")
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(planned, ["evaluate"], "{plan:#}");
+    yard.trainyard(&["run", "flight_delay.yaml"]).expect(0);
+    let third = yard.json(&["runs", "show"]);
+    assert_eq!(state(&third, "evaluate"), "succeeded");
+    assert_eq!(state(&third, "tune"), "reused");
+    assert_eq!(state(&third, "features"), "reused");
+}
+
+#[test]
+fn the_accuracy_recipe_reaches_its_bar_with_the_same_bytes_every_time() {
+    let yard = Yard::examples();
+    yard.trainyard(&["run", "flight_delay_at_departure.yaml"]).expect(0);
+    let first = yard.json(&["runs", "show"]);
+    let auc = first["steps"]["evaluate"]["metrics"]["roc_auc"].as_f64().unwrap();
+    assert!(auc >= 0.685, "AUC {auc}");
+    yard.trainyard(&["run", "flight_delay_at_departure.yaml", "--no-reuse"]).expect(0);
+    let second = yard.json(&["runs", "show"]);
+    assert_eq!(state(&second, "train"), "succeeded");
+    let model = |run: &Value| run["steps"]["train"]["outputs"]["model"]["hash"].as_str().unwrap().to_owned();
+    assert_eq!(model(&first), model(&second));
+}
+
+#[test]
+fn income_is_predicted_from_the_census() {
+    let yard = Yard::examples();
+    yard.trainyard(&["run", "income.yaml"]).expect(0);
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["status"], "succeeded");
+    assert!(run["steps"]["evaluate"]["metrics"]["roc_auc"].as_f64().unwrap() > 0.9);
+}
+
+#[test]
+fn shell_and_python_steps_work_beside_each_other() {
+    let yard = Yard::examples();
+    yard.trainyard(&["run", "carrier_delays.yaml"]).expect(0);
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["steps"]["shares"]["metrics"]["carriers"], 11.0);
+    assert_eq!(state(&run, "alert"), "skipped");
+    let log = yard.trainyard(&["runs", "logs", "latest", "shares"]).expect(0);
+    assert!(log.out.contains("11 carriers, 26398 flights"), "{log}");
+}
+
+#[test]
+fn a_new_project_runs_at_once() {
+    let yard = Yard::empty();
+    yard.trainyard(&["init"]).expect(0);
+    yard.trainyard(&["run"]).expect(0);
+    assert_eq!(yard.json(&["models", "list"])[0]["name"], "credit_risk");
+}
