@@ -67,7 +67,10 @@ struct Measured {
 }
 
 fn best(mut measure: impl FnMut() -> Measured) -> Measured {
-    (0..REPEATS).map(|_| measure()).min_by_key(|measured| measured.engine).unwrap()
+    (0..REPEATS)
+        .map(|_| measure())
+        .min_by_key(|measured| measured.engine)
+        .unwrap()
 }
 
 fn run(graph: &Graph, work: Work) -> Measured {
@@ -87,7 +90,9 @@ fn run(graph: &Graph, work: Work) -> Measured {
     let status = loop {
         if let Ok(text) = std::fs::read_to_string(&status_file) {
             let high = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let kib = high.and_then(|rest| rest.trim().split(' ').next()).and_then(|n| n.parse().ok());
+            let kib = high
+                .and_then(|rest| rest.trim().split(' ').next())
+                .and_then(|n| n.parse().ok());
             peak_kib = peak_kib.max(kib.unwrap_or(0));
         }
         if let Some(status) = child.try_wait().unwrap() {
@@ -103,7 +108,10 @@ fn run(graph: &Graph, work: Work) -> Measured {
         .unwrap();
     let runs: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
     let micros = runs[0]["ended_at"].as_u64().unwrap() - runs[0]["created_at"].as_u64().unwrap();
-    Measured { engine: Duration::from_micros(micros), peak_kib }
+    Measured {
+        engine: Duration::from_micros(micros),
+        peak_kib,
+    }
 }
 
 /// What the disk takes for `count` appends of an event's size, each flushed.

@@ -39,7 +39,11 @@ impl Graph {
     /// Steps that need the one before.
     #[allow(dead_code, reason = "not every bench has a chain")]
     pub(crate) fn chain(length: usize) -> Self {
-        Self { needs: (0..length).map(|ix| ix.checked_sub(1).into_iter().collect()).collect() }
+        Self {
+            needs: (0..length)
+                .map(|ix| ix.checked_sub(1).into_iter().collect())
+                .collect(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -66,7 +70,9 @@ impl Graph {
 pub(crate) fn peer(graph: &Graph, name: &str) -> Option<Duration> {
     let folder = tempfile::tempdir().unwrap();
     let mut text = String::new();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).to_string();
+    let cores = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .to_string();
     let (file, args) = match name {
         "ninja" => {
             text.push_str("rule t\n  command = true\n");

@@ -25,11 +25,19 @@ fn a_feature_that_is_known_too_late_is_refused_at_its_word() {
     let text = yard.read("flight_delay.yaml");
     let changed = text.replacen("keep: [", "keep: [dep_delay, ", 1);
     yard.write("flight_delay.yaml", &changed);
-    let line = changed.lines().position(|line| line.contains("keep: [dep_delay")).unwrap();
+    let line = changed
+        .lines()
+        .position(|line| line.contains("keep: [dep_delay"))
+        .unwrap();
     let column = changed.lines().nth(line).unwrap().find("dep_delay").unwrap() + 1;
     let answer = yard.trainyard(&["check", "flight_delay.yaml"]).expect(1);
     assert!(answer.err.contains("error[M01"), "{answer}");
-    assert!(answer.err.contains(&format!("flight_delay.yaml:{}:{column}", line + 1)), "{answer}");
+    assert!(
+        answer
+            .err
+            .contains(&format!("flight_delay.yaml:{}:{column}", line + 1)),
+        "{answer}"
+    );
     assert!(answer.err.contains("departure"), "{answer}");
 }
 
@@ -44,6 +52,11 @@ fn unknown_codes_are_refused() {
 fn completions_exist_for_the_usual_shells() {
     let yard = Yard::empty();
     for shell in ["bash", "zsh", "fish"] {
-        assert!(yard.trainyard(&["completions", shell]).expect(0).out.contains("trainyard"));
+        assert!(
+            yard.trainyard(&["completions", shell])
+                .expect(0)
+                .out
+                .contains("trainyard")
+        );
     }
 }

@@ -66,7 +66,10 @@ fn a_killed_orchestrator_loses_nothing_and_repeats_nothing() {
         let run = yard.json(&["runs", "show"]);
         assert_eq!(run["status"], "succeeded", "killed after {kind} {instance}");
         for name in &shown {
-            assert_eq!(run["steps"][name]["attempts"], 1, "{name} ran again, killed after {kind} {instance}");
+            assert_eq!(
+                run["steps"][name]["attempts"], 1,
+                "{name} ran again, killed after {kind} {instance}"
+            );
         }
         if shown.contains(&"c".to_owned()) {
             assert_eq!(yard.read("ledger.txt"), "ran\n");
@@ -101,17 +104,28 @@ fn beside(bad: &str) -> (Yard, Value) {
 
 #[test]
 fn a_step_that_allocates_without_end_costs_that_attempt_only() {
-    let (_, run) = beside("    uses: debug.noop@v1\n    with: {allocate: 2Gi, sleep: 20s}\n    resources: {memory: 256Mi}");
-    assert_eq!(run["steps"]["bad"]["failure"]["class"], "out_of_memory", "{run:#}");
+    let (_, run) = beside(
+        "    uses: debug.noop@v1\n    with: {allocate: 2Gi, sleep: 20s}\n    resources: {memory: 256Mi}",
+    );
+    assert_eq!(
+        run["steps"]["bad"]["failure"]["class"], "out_of_memory",
+        "{run:#}"
+    );
     let (_, run) = beside(
         "    run: python3 -c 'x = [bytearray(1 << 24) for _ in iter(int, 1)]'\n    resources: {memory: 256Mi}",
     );
-    assert_eq!(run["steps"]["bad"]["failure"]["class"], "out_of_memory", "{run:#}");
+    assert_eq!(
+        run["steps"]["bad"]["failure"]["class"], "out_of_memory",
+        "{run:#}"
+    );
 }
 
 #[test]
 fn a_step_that_hangs_is_ended_at_its_timeout() {
-    for step in ["    uses: debug.noop@v1\n    with: {sleep: 600s}\n    timeout: 1s", "    run: sleep 600\n    timeout: 1s"] {
+    for step in [
+        "    uses: debug.noop@v1\n    with: {sleep: 600s}\n    timeout: 1s",
+        "    run: sleep 600\n    timeout: 1s",
+    ] {
         let (_, run) = beside(step);
         assert_eq!(run["steps"]["bad"]["failure"]["class"], "timeout", "{run:#}");
     }
@@ -130,7 +144,11 @@ fn folder_size(folder: &std::path::Path) -> u64 {
         .map(|entry| {
             let entry = entry.unwrap();
             let meta = entry.metadata().unwrap();
-            if meta.is_dir() { folder_size(&entry.path()) } else { meta.len() }
+            if meta.is_dir() {
+                folder_size(&entry.path())
+            } else {
+                meta.len()
+            }
         })
         .sum()
 }
@@ -141,17 +159,33 @@ fn a_step_that_ends_by_signal_or_code_says_so() {
     assert_eq!(run["steps"]["bad"]["failure"]["class"], "signal", "{run:#}");
     let (_, run) = beside("    run: echo about to fail >&2; exit 7");
     assert_eq!(run["steps"]["bad"]["failure"]["class"], "exit_code");
-    assert!(run["steps"]["bad"]["failure"]["log_tail"].to_string().contains("about to fail"), "{run:#}");
+    assert!(
+        run["steps"]["bad"]["failure"]["log_tail"]
+            .to_string()
+            .contains("about to fail"),
+        "{run:#}"
+    );
     let (_, run) = beside("    uses: debug.noop@v1\n    with: {kill: 9}");
-    assert!(run["steps"]["bad"]["failure"]["message"].as_str().unwrap().contains("SIGKILL"), "{run:#}");
+    assert!(
+        run["steps"]["bad"]["failure"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("SIGKILL"),
+        "{run:#}"
+    );
 }
 
 #[test]
 fn children_that_slip_away_are_ended_with_their_step() {
-    let (yard, _) = beside("    run: setsid sh -c 'sleep 300; echo alive' & setsid sleep 300 & echo $! > pid.txt; exit 3");
+    let (yard, _) = beside(
+        "    run: setsid sh -c 'sleep 300; echo alive' & setsid sleep 300 & echo $! > pid.txt; exit 3",
+    );
     let pid = yard.read("pid.txt");
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-    assert!(stat.is_err() || stat.unwrap().contains(") Z "), "process {pid} is alive");
+    assert!(
+        stat.is_err() || stat.unwrap().contains(") Z "),
+        "process {pid} is alive"
+    );
 }
 
 #[test]
@@ -160,7 +194,10 @@ fn a_damaged_object_is_named_and_nothing_is_lost() {
         "version: 1\nname: damage\nsteps:\n  make: {run: 'echo content > \"$OUT_file\"', outputs: {file: {type: file}}}\n  use: {run: 'cat \"$IN_file\"', inputs: {file: make.file}, cache: false}\n",
     );
     yard.trainyard(&["run", "pipeline.yaml"]).expect(0);
-    let hash = yard.json(&["runs", "show"])["steps"]["make"]["outputs"]["file"]["hash"].as_str().unwrap().to_owned();
+    let hash = yard.json(&["runs", "show"])["steps"]["make"]["outputs"]["file"]["hash"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let object = yard.home().join("objects").join(&hash[..2]).join(&hash);
     let mut bytes = std::fs::read(&object).unwrap();
     bytes[0] ^= 1;

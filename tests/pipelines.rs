@@ -4,7 +4,9 @@ use crate::yard::Yard;
 use serde_json::Value;
 
 fn state<'a>(run: &'a Value, instance: &str) -> &'a str {
-    run["steps"][instance]["state"].as_str().unwrap_or_else(|| panic!("no step {instance} in {run}"))
+    run["steps"][instance]["state"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no step {instance} in {run}"))
 }
 
 #[test]
@@ -32,7 +34,11 @@ fn flights_go_from_raw_files_to_a_registered_model_and_then_to_reuse() {
     }
 
     // One number changed: the plan names what will run, and the run runs exactly that.
-    yard.edit("flight_delay.yaml", "must_be_at_least: 0.65}", "must_be_at_least: 0.64}");
+    yard.edit(
+        "flight_delay.yaml",
+        "must_be_at_least: 0.65}",
+        "must_be_at_least: 0.64}",
+    );
     let plan = yard.json(&["plan", "flight_delay.yaml"]);
     let planned: Vec<&str> = plan["steps"]
         .as_array()
@@ -52,14 +58,21 @@ fn flights_go_from_raw_files_to_a_registered_model_and_then_to_reuse() {
 #[test]
 fn the_accuracy_recipe_reaches_its_bar_with_the_same_bytes_every_time() {
     let yard = Yard::examples();
-    yard.trainyard(&["run", "flight_delay_at_departure.yaml"]).expect(0);
+    yard.trainyard(&["run", "flight_delay_at_departure.yaml"])
+        .expect(0);
     let first = yard.json(&["runs", "show"]);
     let auc = first["steps"]["evaluate"]["metrics"]["roc_auc"].as_f64().unwrap();
     assert!(auc >= 0.685, "AUC {auc}");
-    yard.trainyard(&["run", "flight_delay_at_departure.yaml", "--no-reuse"]).expect(0);
+    yard.trainyard(&["run", "flight_delay_at_departure.yaml", "--no-reuse"])
+        .expect(0);
     let second = yard.json(&["runs", "show"]);
     assert_eq!(state(&second, "train"), "succeeded");
-    let model = |run: &Value| run["steps"]["train"]["outputs"]["model"]["hash"].as_str().unwrap().to_owned();
+    let model = |run: &Value| {
+        run["steps"]["train"]["outputs"]["model"]["hash"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!(model(&first), model(&second));
 }
 

@@ -5,8 +5,15 @@ use std::path::PathBuf;
 
 /// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
 #[derive(Debug, Parser)]
-#[command(name = "trainyard", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done · 1 the pipeline, a check or a gate said no · 2 usage or fault · 130 interrupted")]
+#[command(
+    name = "trainyard",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 the pipeline, a check or a gate said no · 2 usage or fault · 130 interrupted"
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: Common,

@@ -30,7 +30,11 @@ impl DiskFiles {
                 Component::RootDir | Component::Prefix(_) => full = PathBuf::from("/"),
             }
         }
-        if full.starts_with(&self.root) { Ok(full) } else { Err(FileFault::Outside) }
+        if full.starts_with(&self.root) {
+            Ok(full)
+        } else {
+            Err(FileFault::Outside)
+        }
     }
 }
 
@@ -57,12 +61,18 @@ impl Files for DiskFiles {
     fn glob(&self, pattern: &str) -> Result<Vec<String>, FileFault> {
         let full = self.inside(pattern)?;
         let escaped_root = glob::Pattern::escape(&self.root.to_string_lossy());
-        let rest = full.strip_prefix(&self.root).map_or_else(|_| PathBuf::new(), Path::to_owned);
+        let rest = full
+            .strip_prefix(&self.root)
+            .map_or_else(|_| PathBuf::new(), Path::to_owned);
         let full_pattern = format!("{escaped_root}/{}", rest.to_string_lossy());
         let mut found: Vec<String> = glob::glob(&full_pattern)
             .map_err(|error| FileFault::Unreadable(error.to_string()))?
             .filter_map(Result::ok)
-            .filter_map(|path| path.strip_prefix(&self.root).ok().map(|p| p.to_string_lossy().into_owned()))
+            .filter_map(|path| {
+                path.strip_prefix(&self.root)
+                    .ok()
+                    .map(|p| p.to_string_lossy().into_owned())
+            })
             .collect();
         found.sort();
         Ok(found)

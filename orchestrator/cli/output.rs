@@ -38,7 +38,11 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), help: None }
+        Self {
+            message: message.into(),
+            causes: Vec::new(),
+            help: None,
+        }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -48,7 +52,11 @@ impl Fault {
 
     /// What was being done when `error` came up.
     pub(crate) fn while_doing(doing: impl Into<String>, error: &dyn std::error::Error) -> Self {
-        Self { message: doing.into(), causes: trainyard_contract::task::chain(error), help: None }
+        Self {
+            message: doing.into(),
+            causes: trainyard_contract::task::chain(error),
+            help: None,
+        }
     }
 }
 
@@ -56,7 +64,11 @@ impl<E: std::error::Error> From<E> for Fault {
     fn from(error: E) -> Self {
         let mut chain = trainyard_contract::task::chain(&error);
         let message = chain.remove(0);
-        Self { message, causes: chain, help: None }
+        Self {
+            message,
+            causes: chain,
+            help: None,
+        }
     }
 }
 
@@ -203,7 +215,13 @@ impl Terminal {
         let line = |cells: &mut dyn Iterator<Item = String>| {
             let mut text = String::new();
             for (at, cell) in cells.enumerate() {
-                let pad = " ".repeat(widths.get(at).copied().unwrap_or(0).saturating_sub(visible_width(&cell)));
+                let pad = " ".repeat(
+                    widths
+                        .get(at)
+                        .copied()
+                        .unwrap_or(0)
+                        .saturating_sub(visible_width(&cell)),
+                );
                 if at > 0 {
                     text.push_str("  ");
                 }
@@ -228,7 +246,11 @@ impl Terminal {
 }
 
 fn paint(color: bool, tone: Tone, text: impl Display) -> String {
-    if color { format!("\x1b[{}m{text}\x1b[0m", tone.code()) } else { text.to_string() }
+    if color {
+        format!("\x1b[{}m{text}\x1b[0m", tone.code())
+    } else {
+        text.to_string()
+    }
 }
 
 /// Characters seen: escape sequences take no room.
@@ -268,14 +290,23 @@ pub(crate) fn human_bytes(bytes: u64) -> String {
         size /= 1024.0;
         unit = next;
     }
-    if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") }
+    if unit == "B" {
+        format!("{bytes} B")
+    } else {
+        format!("{size:.1} {unit}")
+    }
 }
 
 /// An instant in the local time zone, to the second.
 pub(crate) fn human_instant(at: trainyard_contract::Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.0).map_or_else(
         |_| "?".to_owned(),
-        |instant| instant.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        |instant| {
+            instant
+                .to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        },
     )
 }
 

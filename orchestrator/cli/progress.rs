@@ -43,7 +43,10 @@ impl Progress {
     }
 
     fn name(&self, step: InstanceIx) -> &str {
-        self.definition.instances.get(step as usize).map_or("?", |instance| instance.name.as_str())
+        self.definition
+            .instances
+            .get(step as usize)
+            .map_or("?", |instance| instance.name.as_str())
     }
 
     /// Takes one piece of news.
@@ -56,8 +59,16 @@ impl Progress {
         }
         match observation {
             Observation::Event { event, .. } => self.event(event, terminal),
-            Observation::Began { step, attempt, at, .. } => self.began(*step, *attempt, *at, terminal),
-            Observation::Progress { step, done, total, unit, .. } => {
+            Observation::Began {
+                step, attempt, at, ..
+            } => self.began(*step, *attempt, *at, terminal),
+            Observation::Progress {
+                step,
+                done,
+                total,
+                unit,
+                ..
+            } => {
                 if let Some(bar) = self.bars.get(step) {
                     bar.set_message(progress_text(*done, *total, unit, bar.elapsed()));
                 }
@@ -68,7 +79,9 @@ impl Progress {
                     bar.finish_and_clear();
                 }
             }
-            Observation::Trouble { message } => self.line(terminal, Tone::Warn, "warning", message.to_string()),
+            Observation::Trouble { message } => {
+                self.line(terminal, Tone::Warn, "warning", message.to_string())
+            }
         }
     }
 
@@ -78,7 +91,11 @@ impl Progress {
             return;
         }
         let name = self.name(step).to_owned();
-        let suffix = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+        let suffix = if attempt > 1 {
+            format!(" (attempt {attempt})")
+        } else {
+            String::new()
+        };
         if !terminal.is_interactive() {
             self.line(terminal, Tone::Busy, "Running", format!("{name}{suffix}"));
             return;
@@ -95,27 +112,47 @@ impl Progress {
 
     fn event(&mut self, event: &Event, terminal: &mut Terminal) {
         match &event.what {
-            What::AttemptSucceeded { step, headline, resources, .. } => {
+            What::AttemptSucceeded {
+                step,
+                headline,
+                resources,
+                ..
+            } => {
                 self.close(*step);
                 self.finished += 1;
                 if self.quiet {
                     if self.finished.is_multiple_of(1000) {
                         let total = self.definition.instances.len();
-                        self.line(terminal, Tone::Busy, "Finished", format!("{} of {total} steps", self.finished));
+                        self.line(
+                            terminal,
+                            Tone::Busy,
+                            "Finished",
+                            format!("{} of {total} steps", self.finished),
+                        );
                     }
                     return;
                 }
                 let text = line_of(self.name(*step), Some(resources.wall.0), headline.as_deref());
                 self.line(terminal, Tone::Good, "Finished", text);
             }
-            What::StepReused { step, from, headline, .. } => {
+            What::StepReused {
+                step, from, headline, ..
+            } => {
                 if !self.quiet {
-                    let what = headline.as_deref().map_or_else(String::new, |line| format!("{line}, "));
+                    let what = headline
+                        .as_deref()
+                        .map_or_else(String::new, |line| format!("{line}, "));
                     let text = format!("{:<28} {what}from run {}", self.name(*step), from.short());
                     self.line(terminal, Tone::Good, "Reused", text);
                 }
             }
-            What::AttemptFailed { step, failure, retry_at, resources, .. } => {
+            What::AttemptFailed {
+                step,
+                failure,
+                retry_at,
+                resources,
+                ..
+            } => {
                 self.close(*step);
                 let name = self.name(*step).to_owned();
                 match retry_at {
@@ -160,8 +197,14 @@ impl Progress {
                 let text = format!("{}  asks for approval", self.name(*step));
                 self.line(terminal, Tone::Warn, "Waiting", text);
             }
-            What::ApprovalGiven { step, by, approve, .. } => {
-                let (tone, verb) = if *approve { (Tone::Good, "Approved") } else { (Tone::Bad, "Rejected") };
+            What::ApprovalGiven {
+                step, by, approve, ..
+            } => {
+                let (tone, verb) = if *approve {
+                    (Tone::Good, "Approved")
+                } else {
+                    (Tone::Bad, "Rejected")
+                };
                 let text = format!("{}  by {by}", self.name(*step));
                 self.line(terminal, tone, verb, text);
             }
@@ -178,7 +221,10 @@ impl Progress {
     }
 
     fn waiting(&mut self, run: &RunId, terminal: &mut Terminal) {
-        let text = format!("for a decision; see `trainyard approvals list` (run {})", run.short());
+        let text = format!(
+            "for a decision; see `trainyard approvals list` (run {})",
+            run.short()
+        );
         self.line(terminal, Tone::Warn, "Waiting", text);
     }
 
@@ -211,11 +257,22 @@ impl Progress {
                 }
                 document
             }
-            Observation::Began { run, step, attempt, at } => serde_json::json!({
+            Observation::Began {
+                run,
+                step,
+                attempt,
+                at,
+            } => serde_json::json!({
                 "at": at.0, "event": "attempt_began", "run": run.as_str(), "step": step,
                 "instance": self.name(*step), "attempt": attempt,
             }),
-            Observation::Progress { run, step, done, total, unit } => serde_json::json!({
+            Observation::Progress {
+                run,
+                step,
+                done,
+                total,
+                unit,
+            } => serde_json::json!({
                 "event": "progress", "run": run.as_str(), "step": step, "instance": self.name(*step),
                 "done": done, "total": total, "unit": unit,
             }),
@@ -228,7 +285,9 @@ impl Progress {
 
 fn line_of(name: &str, wall_ms: Option<u64>, rest: Option<&str>) -> String {
     let time = wall_ms.map_or_else(String::new, human_time);
-    format!("{name:<28} {time:>9}  {}", rest.unwrap_or("")).trim_end().to_owned()
+    format!("{name:<28} {time:>9}  {}", rest.unwrap_or(""))
+        .trim_end()
+        .to_owned()
 }
 
 fn progress_text(done: u64, total: u64, unit: &str, elapsed: Duration) -> String {
@@ -247,11 +306,20 @@ fn progress_text(done: u64, total: u64, unit: &str, elapsed: Duration) -> String
 
 /// Why a step was skipped, in a few words.
 pub(crate) fn why_skipped(definition: &RunDefinition, step: InstanceIx, because: &SkipReason) -> String {
-    let name = |ix: &InstanceIx| definition.instances.get(*ix as usize).map_or("?", |i| i.name.as_str());
+    let name = |ix: &InstanceIx| {
+        definition
+            .instances
+            .get(*ix as usize)
+            .map_or("?", |i| i.name.as_str())
+    };
     match because {
         SkipReason::Condition => {
             use trainyard_domain::run::Condition;
-            match definition.instances.get(step as usize).map(|instance| &instance.condition) {
+            match definition
+                .instances
+                .get(step as usize)
+                .map(|instance| &instance.condition)
+            {
                 Some(Condition::Never(text) | Condition::When(text)) => format!("`if: {text}` is false"),
                 _ => "its `if` is false".to_owned(),
             }
@@ -264,7 +332,12 @@ pub(crate) fn why_skipped(definition: &RunDefinition, step: InstanceIx, because:
 }
 
 /// The summary of a run that is over, and where to look.
-pub(crate) fn summary(run: &trainyard_domain::run::Run, home: &std::path::Path, millis: u64, terminal: &mut Terminal) {
+pub(crate) fn summary(
+    run: &trainyard_domain::run::Run,
+    home: &std::path::Path,
+    millis: u64,
+    terminal: &mut Terminal,
+) {
     let definition = run.definition().clone();
     let mut ran = 0;
     let mut reused = 0;
@@ -273,10 +346,16 @@ pub(crate) fn summary(run: &trainyard_domain::run::Run, home: &std::path::Path, 
     let mut reports = Vec::new();
     let mut models = Vec::new();
     for (ix, instance) in definition.instances.iter().enumerate() {
-        let Ok(ix) = InstanceIx::try_from(ix) else { continue };
+        let Ok(ix) = InstanceIx::try_from(ix) else {
+            continue;
+        };
         match run.step(ix) {
             StepState::Succeeded { outputs, from, .. } => {
-                if from.is_some() { reused += 1 } else { ran += 1 }
+                if from.is_some() {
+                    reused += 1
+                } else {
+                    ran += 1
+                }
                 for (name, output) in outputs {
                     match output {
                         trainyard_contract::OutputValue::Artifact(artifact)
@@ -303,7 +382,10 @@ pub(crate) fn summary(run: &trainyard_domain::run::Run, home: &std::path::Path, 
     terminal.note("");
     for (instance, failure) in &failed {
         let head = terminal.paint_err(Tone::Bad, "error");
-        terminal.note(format!("{head}: step `{}` failed: {}", instance.name, failure.message));
+        terminal.note(format!(
+            "{head}: step `{}` failed: {}",
+            instance.name, failure.message
+        ));
         for cause in &failure.causes {
             terminal.note(format!("  caused by: {cause}"));
         }
@@ -342,7 +424,11 @@ pub(crate) fn summary(run: &trainyard_domain::run::Run, home: &std::path::Path, 
     }
     let objects = trainyard_contract::Objects::new(home.join("objects"));
     for (name, hash) in reports {
-        terminal.status(Tone::Quiet, "Report", format!("{name:<24} {}", objects.path(&hash).display()));
+        terminal.status(
+            Tone::Quiet,
+            "Report",
+            format!("{name:<24} {}", objects.path(&hash).display()),
+        );
     }
     let id = run.id().short().to_owned();
     let next = if failed.is_empty() {

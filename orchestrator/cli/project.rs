@@ -21,8 +21,14 @@ impl Project {
     /// there is none, the file's own folder, or the one above if that is called `pipelines`.
     pub(crate) fn of(path: &Path, home: Option<&Path>) -> Result<Self, Fault> {
         let path = absolute(path)?;
-        let start = if path.is_dir() { path.clone() } else { parent(&path) };
-        let found = start.ancestors().find(|folder| folder.join(PROJECT_FILE).is_file());
+        let start = if path.is_dir() {
+            path.clone()
+        } else {
+            parent(&path)
+        };
+        let found = start
+            .ancestors()
+            .find(|folder| folder.join(PROJECT_FILE).is_file());
         let (root, file) = match found {
             Some(folder) => (folder.to_owned(), Some(PROJECT_FILE.to_owned())),
             None if start.file_name().is_some_and(|name| name == "pipelines") => (parent(&start), None),
@@ -44,7 +50,11 @@ impl Project {
     pub(crate) fn relative(&self, path: &Path) -> Result<String, Fault> {
         let absolute = absolute(path)?;
         let inside = absolute.strip_prefix(&self.root).map_err(|_| {
-            Fault::new(format!("{} is outside the project {}", path.display(), self.root.display()))
+            Fault::new(format!(
+                "{} is outside the project {}",
+                path.display(),
+                self.root.display()
+            ))
         })?;
         Ok(inside
             .components()
@@ -56,7 +66,11 @@ impl Project {
     /// All pipeline files: `pipelines/*.yaml`, or `*.yaml` in the root if there is no such folder.
     pub(crate) fn pipeline_files(&self) -> Result<Vec<String>, Fault> {
         let folder = self.root.join("pipelines");
-        let (folder, prefix) = if folder.is_dir() { (folder, "pipelines/") } else { (self.root.clone(), "") };
+        let (folder, prefix) = if folder.is_dir() {
+            (folder, "pipelines/")
+        } else {
+            (self.root.clone(), "")
+        };
         let entries = std::fs::read_dir(&folder)
             .map_err(|error| Fault::while_doing(format!("could not list {}", folder.display()), &error))?;
         let mut files: Vec<String> = entries

@@ -17,7 +17,11 @@ const TOLERANCE: f64 = 1e-9;
 ///
 /// # Errors
 /// If either cannot be read.
-pub fn compare_table(spec: &TaskSpec, actual: &ArtifactRef, expected: &str) -> Result<Vec<String>, StepError> {
+pub fn compare_table(
+    spec: &TaskSpec,
+    actual: &ArtifactRef,
+    expected: &str,
+) -> Result<Vec<String>, StepError> {
     let io = StepIo::new(spec.clone(), Box::new(|_| {}));
     let actual = table::open_artifact(&io, actual)?;
     let rows = table::collect("read the output", actual.frame.clone())?;
@@ -40,11 +44,17 @@ pub fn compare_table(spec: &TaskSpec, actual: &ArtifactRef, expected: &str) -> R
     let wanted = dataset::read(&file, Some(&contract), &spec.project)?;
     wanted.refuse_faults(0.0)?;
     if rows.height() != wanted.frame.height() {
-        differences.push(format!("{} rows are expected, {} are there", wanted.frame.height(), rows.height()));
+        differences.push(format!(
+            "{} rows are expected, {} are there",
+            wanted.frame.height(),
+            rows.height()
+        ));
         return Ok(differences);
     }
     for name in contract.columns.keys() {
-        let (Ok(is), Ok(should)) = (rows.column(name), wanted.frame.column(name)) else { continue };
+        let (Ok(is), Ok(should)) = (rows.column(name), wanted.frame.column(name)) else {
+            continue;
+        };
         differences.extend(differing_rows(name, is, should));
     }
     differences.truncate(TOLD_AT_MOST);
@@ -91,8 +101,12 @@ fn differing_rows(name: &str, is: &Values, should: &Values) -> Vec<String> {
     (0..is.len())
         .filter_map(|row| {
             let (is, should) = (is.get(row).ok()?, should.get(row).ok()?);
-            (!are_equal(&is, &should))
-                .then(|| format!("row {} column `{name}`: {should} is expected, {is} is there", row + 1))
+            (!are_equal(&is, &should)).then(|| {
+                format!(
+                    "row {} column `{name}`: {should} is expected, {is} is there",
+                    row + 1
+                )
+            })
         })
         .take(TOLD_AT_MOST)
         .collect()

@@ -31,6 +31,7 @@ pub(crate) struct Params {
     base: Option<String>,
     /// Columns of the base table that identify a row.
     #[schemars(extend("x-kind" = "columns"))]
+    #[serde(default)]
     entity: Vec<String>,
     /// Column of the base table with the time of the row's event: a date or timestamp. Default: that
     /// of the base's contract, if any.

@@ -14,8 +14,15 @@ pub fn inspect_table(
     file: &ArtifactRef,
     objects: &Objects,
 ) -> Result<ArtifactRef, StepError> {
-    let contract = spec.outputs.get(output).and_then(|declared| declared.contract.clone());
-    let format = if file.media_type.contains("parquet") { "parquet" } else { "csv" };
+    let contract = spec
+        .outputs
+        .get(output)
+        .and_then(|declared| declared.contract.clone());
+    let format = if file.media_type.contains("parquet") {
+        "parquet"
+    } else {
+        "csv"
+    };
     let written = DatasetRef {
         name: format!("{}.{output}", spec.step),
         location: objects.verified_path(&file.hash)?.to_string_lossy().into_owned(),

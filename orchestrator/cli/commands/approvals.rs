@@ -42,8 +42,9 @@ fn list(shelf: &Shelf, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let rows: Vec<Vec<String>> = waiting
         .iter()
         .map(|gate| {
-            let (roles, wanted) =
-                gate.rule.as_ref().map_or((String::new(), 1), |rule| (rule.roles.join(", "), rule.min_approvals));
+            let (roles, wanted) = gate.rule.as_ref().map_or((String::new(), 1), |rule| {
+                (rule.roles.join(", "), rule.min_approvals)
+            });
             vec![
                 gate.run.short().to_owned(),
                 gate.pipeline.to_string(),
@@ -54,20 +55,37 @@ fn list(shelf: &Shelf, terminal: &mut Terminal) -> Result<Exit, Fault> {
             ]
         })
         .collect();
-    terminal.table(&["RUN", "PIPELINE", "STEP", "GIVEN", "ROLES", "SINCE"], &[], &rows);
+    terminal.table(
+        &["RUN", "PIPELINE", "STEP", "GIVEN", "ROLES", "SINCE"],
+        &[],
+        &rows,
+    );
     Ok(Exit::Done)
 }
 
-fn answer(mut shelf: Shelf, args: &AnswerArgs, approve: bool, terminal: &mut Terminal) -> Result<Exit, Fault> {
+fn answer(
+    mut shelf: Shelf,
+    args: &AnswerArgs,
+    approve: bool,
+    terminal: &mut Terminal,
+) -> Result<Exit, Fault> {
     let id = shelf.find(&args.run)?;
     let run = shelf.load(&id)?;
     let Some(ix) = instance_ix(run.definition(), &args.step) else {
-        return Err(Fault::new(format!("run {} has no step `{}`", id.short(), args.step)));
+        return Err(Fault::new(format!(
+            "run {} has no step `{}`",
+            id.short(),
+            args.step
+        )));
     };
     let by = user();
     let is_author = run.started_by() == Some(by.as_str());
     run.judge_answer(ix, &by, args.role.as_deref(), is_author)?;
-    let instance = run.definition().instances.get(ix as usize).map_or_else(String::new, |i| i.name.clone());
+    let instance = run
+        .definition()
+        .instances
+        .get(ix as usize)
+        .map_or_else(String::new, |i| i.name.clone());
     let request = Request::Answer {
         instance: instance.clone(),
         by,
@@ -80,7 +98,10 @@ fn answer(mut shelf: Shelf, args: &AnswerArgs, approve: bool, terminal: &mut Ter
     terminal.status(Tone::Good, verb, format!("{instance} of run {}", id.short()));
     let lease = shelf.store.load_run(&id)?.lease;
     if lease.is_none_or(|lease| lease.expires_at < now()) {
-        let next = format!("no engine has the run now; `trainyard runs resume {}` goes on with it", id.short());
+        let next = format!(
+            "no engine has the run now; `trainyard runs resume {}` goes on with it",
+            id.short()
+        );
         terminal.status(Tone::Warn, "Note", next);
     }
     Ok(Exit::Done)

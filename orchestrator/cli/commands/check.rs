@@ -21,7 +21,10 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
     let entries = if args.pipelines.is_empty() {
         project.pipeline_files()?
     } else {
-        args.pipelines.iter().map(|path| project.relative(path)).collect::<Result<_, _>>()?
+        args.pipelines
+            .iter()
+            .map(|path| project.relative(path))
+            .collect::<Result<_, _>>()?
     };
     if entries.is_empty() {
         return Err(Fault::new(format!("no pipeline in {}", project.root.display()))
@@ -48,8 +51,17 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
     }
     if terminal.format() == Format::Human {
         let warnings = checked.diagnostics.len();
-        let note = if warnings == 0 { String::new() } else { format!(", {warnings} warnings") };
-        let line = format!("{} pipelines, {} steps, {} files{note}", entries.len(), checked.steps, checked.files_read);
+        let note = if warnings == 0 {
+            String::new()
+        } else {
+            format!(", {warnings} warnings")
+        };
+        let line = format!(
+            "{} pipelines, {} steps, {} files{note}",
+            entries.len(),
+            checked.steps,
+            checked.files_read
+        );
         terminal.status(Tone::Good, "Checked", line);
     }
     Ok(Exit::Done)
@@ -57,7 +69,11 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
 
 /// Prints all diagnostics in the asked format and returns the number of errors.
 pub(crate) fn print(checked: &Checked, terminal: &mut Terminal) -> usize {
-    let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let errors = checked
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .count();
     let (diagnostics, sources) = (&checked.diagnostics, &checked.sources);
     match terminal.format() {
         Format::Json => {
@@ -79,14 +95,28 @@ pub(crate) fn print_human(checked: &Checked, terminal: &mut Terminal) {
     if checked.diagnostics.is_empty() {
         return;
     }
-    let style = render::Style { color: terminal.colors_err(), ..render::Style::default() };
+    let style = render::Style {
+        color: terminal.colors_err(),
+        ..render::Style::default()
+    };
     terminal.note(render::human(&checked.diagnostics, &checked.sources, style).trim_end());
-    let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let errors = checked
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .count();
     let others = checked.diagnostics.len() - errors;
     if errors > 0 {
         let head = terminal.paint_err(Tone::Bad, "error");
-        let rest = if others > 0 { format!(" and {others} warnings") } else { String::new() };
-        terminal.note(format!("\n{head}: {errors} faults{rest}; `trainyard explain CODE` says more"));
+        let rest = if others > 0 {
+            format!(" and {others} warnings")
+        } else {
+            String::new()
+        };
+        let faults = if errors == 1 { "fault" } else { "faults" };
+        terminal.note(format!(
+            "\n{head}: {errors} {faults}{rest}; `trainyard explain CODE` says more"
+        ));
     }
 }
 
@@ -131,7 +161,11 @@ pub(crate) fn bind(args: &BindArgs, home: Option<&Path>, terminal: &mut Terminal
         params: &params,
         level: None,
     });
-    let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let errors = checked
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .count();
     if errors > 0 {
         print(&checked, terminal);
         return Ok(Binding::Refused);
@@ -149,9 +183,13 @@ pub(crate) fn bind(args: &BindArgs, home: Option<&Path>, terminal: &mut Terminal
         seed: u64::try_from(now.0).unwrap_or(0),
     };
     match pipeline.bind(&request) {
-        Ok(definition) => {
-            Ok(Binding::Ready(Box::new(Bound { project, catalogue, pipeline, definition, checked })))
-        }
+        Ok(definition) => Ok(Binding::Ready(Box::new(Bound {
+            project,
+            catalogue,
+            pipeline,
+            definition,
+            checked,
+        }))),
         Err(faults) => {
             let mut fault = Fault::new(format!("could not bind pipeline `{}`", pipeline.name()));
             fault.causes = faults.iter().map(ToString::to_string).collect();

@@ -28,11 +28,23 @@ pub(crate) fn doctor(home: Option<&Path>, terminal: &mut Terminal) -> Result<Exi
     let mut list = vec![Examined {
         what: "version",
         verdict: Verdict::Good,
-        found: format!("trainyard {}, {} kinds of steps", env!("CARGO_PKG_VERSION"), catalogue().iter().count()),
+        found: format!(
+            "trainyard {}, {} kinds of steps",
+            env!("CARGO_PKG_VERSION"),
+            catalogue().iter().count()
+        ),
     }];
     list.push(match &project.file {
-        Some(file) => examined("project", Verdict::Good, project.root.join(file).display().to_string()),
-        None => examined("project", Verdict::Lacking, format!("no trainyard.yaml above {}", project.root.display())),
+        Some(file) => examined(
+            "project",
+            Verdict::Good,
+            project.root.join(file).display().to_string(),
+        ),
+        None => examined(
+            "project",
+            Verdict::Lacking,
+            format!("no trainyard.yaml above {}", project.root.display()),
+        ),
     });
     list.push(match project.pipeline_files() {
         Ok(files) if files.is_empty() => examined("pipelines", Verdict::Lacking, "none".to_owned()),
@@ -78,17 +90,27 @@ fn examined(what: &'static str, verdict: Verdict, found: String) -> Examined {
 
 fn home_of(project: &Project) -> Examined {
     if !project.home.exists() {
-        return examined("state", Verdict::Good, format!("{} (made by the first run)", project.home.display()));
+        return examined(
+            "state",
+            Verdict::Good,
+            format!("{} (made by the first run)", project.home.display()),
+        );
     }
     let opened = Home::open(&project.home).and_then(|home| home.store().map(|_| ()));
     match opened {
         Ok(()) => {
             let size = std::fs::metadata(project.home.join("state.db")).map_or(0, |meta| meta.len());
-            examined("state", Verdict::Good, format!("{} ({})", project.home.display(), human_bytes(size)))
+            examined(
+                "state",
+                Verdict::Good,
+                format!("{} ({})", project.home.display(), human_bytes(size)),
+            )
         }
-        Err(error) => {
-            examined("state", Verdict::Bad, trainyard_contract::task::chain(&error).join(": "))
-        }
+        Err(error) => examined(
+            "state",
+            Verdict::Bad,
+            trainyard_contract::task::chain(&error).join(": "),
+        ),
     }
 }
 
@@ -114,5 +136,9 @@ fn container_engine() -> Examined {
             return examined("container engine", Verdict::Good, engine.to_owned());
         }
     }
-    examined("container engine", Verdict::Lacking, "none answers: run.container@v1 cannot run".to_owned())
+    examined(
+        "container engine",
+        Verdict::Lacking,
+        "none answers: run.container@v1 cannot run".to_owned(),
+    )
 }

@@ -8,8 +8,9 @@ use trainyard_domain::pipeline::rules;
 
 pub(crate) fn explain(args: &ExplainArgs, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let Some(code) = &args.code else {
-        let rows: Vec<Vec<String>> =
-            rules().map(|rule| vec![rule.code.to_owned(), rule.title.to_owned()]).collect();
+        let rows: Vec<Vec<String>> = rules()
+            .map(|rule| vec![rule.code.to_owned(), rule.title.to_owned()])
+            .collect();
         if terminal.is_json() {
             let list = rules().map(|rule| serde_json::json!({ "code": rule.code, "title": rule.title }));
             terminal.out_json(&list.collect());
@@ -19,7 +20,9 @@ pub(crate) fn explain(args: &ExplainArgs, terminal: &mut Terminal) -> Result<Exi
         return Ok(Exit::Done);
     };
     match explain::page(code) {
-        Some(page) if terminal.is_json() => terminal.out_json(&serde_json::json!({ "code": code, "page": page })),
+        Some(page) if terminal.is_json() => {
+            terminal.out_json(&serde_json::json!({ "code": code, "page": page }))
+        }
         Some(page) => terminal.out(page.trim_end()),
         None => {
             let fault = Fault::new(format!("there is no diagnostic `{code}`"));

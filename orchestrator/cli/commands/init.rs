@@ -9,9 +9,18 @@ use trainyard_contract::PipelineName;
 /// Path in the project and content; `NAME` stands for the pipeline's name.
 const FILES: &[(&str, &str)] = &[
     ("trainyard.yaml", include_str!("../template/trainyard.yaml")),
-    ("contracts/credit.yaml", include_str!("../template/contracts/credit.yaml")),
-    ("pipelines/NAME.yaml", include_str!("../template/pipelines/pipeline.yaml")),
-    ("data/german_credit.csv", include_str!("../template/data/german_credit.csv")),
+    (
+        "contracts/credit.yaml",
+        include_str!("../template/contracts/credit.yaml"),
+    ),
+    (
+        "pipelines/NAME.yaml",
+        include_str!("../template/pipelines/pipeline.yaml"),
+    ),
+    (
+        "data/german_credit.csv",
+        include_str!("../template/data/german_credit.csv"),
+    ),
     ("data/DATA.md", include_str!("../template/data/DATA.md")),
     (".gitignore", ".trainyard/\nsecrets.env\n"),
 ];
@@ -22,11 +31,21 @@ pub(crate) fn init(args: &InitArgs, terminal: &mut Terminal) -> Result<Exit, Fau
         .iter()
         .map(|(path, content)| {
             let place = |text: &str| text.replace("NAME", name.as_str());
-            (args.folder.join(place(path)), if path.ends_with(".csv") { (*content).to_owned() } else { place(content) })
+            (
+                args.folder.join(place(path)),
+                if path.ends_with(".csv") {
+                    (*content).to_owned()
+                } else {
+                    place(content)
+                },
+            )
         })
         .collect();
     // All or nothing: a file of the user's is never overwritten.
-    if let Some((taken, _)) = targets.iter().find(|(path, _)| path.exists() && !path.ends_with(".gitignore")) {
+    if let Some((taken, _)) = targets
+        .iter()
+        .find(|(path, _)| path.exists() && !path.ends_with(".gitignore"))
+    {
         return Err(Fault::new(format!("{} is there already", taken.display()))
             .help("choose an empty folder: `trainyard init FOLDER`"));
     }
@@ -44,13 +63,24 @@ pub(crate) fn init(args: &InitArgs, terminal: &mut Terminal) -> Result<Exit, Fau
         }
     }
     if terminal.is_json() {
-        let files: Vec<String> = targets.iter().map(|(path, _)| path.display().to_string()).collect();
+        let files: Vec<String> = targets
+            .iter()
+            .map(|(path, _)| path.display().to_string())
+            .collect();
         terminal.out_json(&serde_json::json!({ "pipeline": name.as_str(), "files": files }));
         return Ok(Exit::Done);
     }
     let folder = args.folder.display();
-    terminal.status(Tone::Good, "Created", format!("project with pipeline `{name}` in {folder}"));
-    let go = if args.folder.as_os_str() == "." { String::new() } else { format!("cd {folder} && ") };
+    terminal.status(
+        Tone::Good,
+        "Created",
+        format!("project with pipeline `{name}` in {folder}"),
+    );
+    let go = if args.folder.as_os_str() == "." {
+        String::new()
+    } else {
+        format!("cd {folder} && ")
+    };
     terminal.status(Tone::Quiet, "Next", format!("{go}trainyard run"));
     Ok(Exit::Done)
 }

@@ -17,14 +17,19 @@ pub(crate) fn lineage(
     home: Option<&Path>,
     terminal: &mut Terminal,
 ) -> Result<Exit, Fault> {
-    let LineageCommand::Show { subject, direction, depth } = command;
+    let LineageCommand::Show {
+        subject,
+        direction,
+        depth,
+    } = command;
     let shelf = Shelf::open(&Project::here(home)?)?;
     let start = find(&shelf, subject)?;
     let mut documents = serde_json::Map::new();
     documents.insert("subject".into(), start.to_string().into());
-    for (name, title, asked) in
-        [("up", "comes from", Direction::Up), ("down", "leads to", Direction::Down)]
-    {
+    for (name, title, asked) in [
+        ("up", "comes from", Direction::Up),
+        ("down", "leads to", Direction::Down),
+    ] {
         if *direction != Direction::Both && *direction != asked {
             continue;
         }
@@ -52,18 +57,29 @@ pub(crate) fn lineage(
 fn find(shelf: &Shelf, subject: &str) -> Result<LineageNode, Fault> {
     if subject.contains([':', '@']) {
         let version = super::models::find(shelf, subject)?;
-        return Ok(LineageNode::ModelVersion { name: version.name, version: version.version });
+        return Ok(LineageNode::ModelVersion {
+            name: version.name,
+            version: version.version,
+        });
     }
     if let Ok(run) = shelf.find(subject) {
         return Ok(LineageNode::Run { run });
     }
     if let Some((dataset, column)) = subject.split_once('.') {
-        return Ok(LineageNode::DatasetColumn { dataset: dataset.to_owned(), column: column.to_owned() });
+        return Ok(LineageNode::DatasetColumn {
+            dataset: dataset.to_owned(),
+            column: column.to_owned(),
+        });
     }
     if let Ok(version) = shelf.store.model_version(subject, "latest") {
-        return Ok(LineageNode::ModelVersion { name: version.name, version: version.version });
+        return Ok(LineageNode::ModelVersion {
+            name: version.name,
+            version: version.version,
+        });
     }
-    Ok(LineageNode::Dataset { name: subject.to_owned() })
+    Ok(LineageNode::Dataset {
+        name: subject.to_owned(),
+    })
 }
 
 /// Each thing once, under what led to it; a second mention is marked instead of repeated.
@@ -74,7 +90,11 @@ fn tree(graph: &LineageGraph, start: &LineageNode, up: bool, terminal: &mut Term
     }
     let mut next: Vec<Vec<(usize, bool)>> = vec![Vec::new(); graph.nodes.len()];
     for (source, target, derived) in &graph.edges {
-        let (from, to) = if up { (*target, *source) } else { (*source, *target) };
+        let (from, to) = if up {
+            (*target, *source)
+        } else {
+            (*source, *target)
+        };
         if let Some(list) = next.get_mut(from) {
             list.push((to, *derived));
         }
@@ -84,18 +104,37 @@ fn tree(graph: &LineageGraph, start: &LineageNode, up: bool, terminal: &mut Term
     // A stack instead of recursion: lineage can be deep.
     let mut stack: Vec<(usize, usize, bool)> = match root {
         Some(root) => vec![(root, 0, true)],
-        None => graph.nodes.iter().enumerate().filter(|(_, (_, far))| *far == 0).map(|(ix, _)| (ix, 1, true)).rev().collect(),
+        None => graph
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, far))| *far == 0)
+            .map(|(ix, _)| (ix, 1, true))
+            .rev()
+            .collect(),
     };
     while let Some((ix, depth, derived)) = stack.pop() {
-        let Some((node, _)) = graph.nodes.get(ix) else { continue };
+        let Some((node, _)) = graph.nodes.get(ix) else {
+            continue;
+        };
         let again = !seen.insert(ix);
         if depth > 0 {
             let declared = if derived { "" } else { " (declared)" };
-            let mark = if again && next.get(ix).is_some_and(|list| !list.is_empty()) { " …" } else { "" };
+            let mark = if again && next.get(ix).is_some_and(|list| !list.is_empty()) {
+                " …"
+            } else {
+                ""
+            };
             terminal.out(format!("{}{node}{declared}{mark}", "  ".repeat(depth)));
         }
         if !again {
-            stack.extend(next.get(ix).into_iter().flatten().rev().map(|(to, derived)| (*to, depth + 1, *derived)));
+            stack.extend(
+                next.get(ix)
+                    .into_iter()
+                    .flatten()
+                    .rev()
+                    .map(|(to, derived)| (*to, depth + 1, *derived)),
+            );
         }
     }
     if graph.truncated {
@@ -104,7 +143,11 @@ fn tree(graph: &LineageGraph, start: &LineageNode, up: bool, terminal: &mut Term
 }
 
 fn document(graph: &LineageGraph) -> Value {
-    let nodes: Vec<Value> = graph.nodes.iter().map(|(node, far)| json!({ "node": node.to_string(), "distance": far })).collect();
+    let nodes: Vec<Value> = graph
+        .nodes
+        .iter()
+        .map(|(node, far)| json!({ "node": node.to_string(), "distance": far }))
+        .collect();
     let edges: Vec<Value> = graph
         .edges
         .iter()

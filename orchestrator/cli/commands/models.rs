@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use std::path::Path;
 use trainyard_store::ModelVersion;
 
-pub(crate) fn models(command: &ModelsCommand, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+pub(crate) fn models(
+    command: &ModelsCommand,
+    home: Option<&Path>,
+    terminal: &mut Terminal,
+) -> Result<Exit, Fault> {
     let shelf = Shelf::open(&Project::here(home)?)?;
     match command {
         ModelsCommand::List => list(&shelf, terminal),
@@ -26,7 +30,11 @@ fn list(shelf: &Shelf, terminal: &mut Terminal) -> Result<Exit, Fault> {
                 model.name.clone(),
                 version.version.to_string(),
                 version.aliases.join(", "),
-                version.draft.metrics.get("roc_auc").map_or_else(String::new, |auc| format!("{auc:.4}")),
+                version
+                    .draft
+                    .metrics
+                    .get("roc_auc")
+                    .map_or_else(String::new, |auc| format!("{auc:.4}")),
                 human_instant(version.created_at),
                 version.run.short().to_owned(),
                 version.draft.model.hash.short(),
@@ -40,7 +48,19 @@ fn list(shelf: &Shelf, terminal: &mut Terminal) -> Result<Exit, Fault> {
     } else if rows.is_empty() {
         terminal.note("no model is registered; a pipeline registers one with `registry.register@v1`");
     } else {
-        terminal.table(&["MODEL", "VERSION", "ALIASES", "ROC AUC", "REGISTERED", "RUN", "CONTENT"], &[1, 3], &rows);
+        terminal.table(
+            &[
+                "MODEL",
+                "VERSION",
+                "ALIASES",
+                "ROC AUC",
+                "REGISTERED",
+                "RUN",
+                "CONTENT",
+            ],
+            &[1, 3],
+            &rows,
+        );
     }
     Ok(Exit::Done)
 }
@@ -57,7 +77,10 @@ fn show(shelf: &Shelf, model: &str, terminal: &mut Terminal) -> Result<Exit, Fau
         ("aliases", version.aliases.join(", ")),
         ("registered", human_instant(version.created_at)),
         ("by", format!("{} of run {}", version.instance, version.run)),
-        ("content", format!("{} ({})", draft.model.hash, human_bytes(draft.model.size))),
+        (
+            "content",
+            format!("{} ({})", draft.model.hash, human_bytes(draft.model.size)),
+        ),
     ];
     if let Some(description) = &draft.description {
         facts.push(("description", description.clone()));
@@ -66,20 +89,29 @@ fn show(shelf: &Shelf, model: &str, terminal: &mut Terminal) -> Result<Exit, Fau
         terminal.out(format!("  {name:<12} {text}"));
     }
     if !draft.metrics.is_empty() {
-        let rows: Vec<Vec<String>> =
-            draft.metrics.iter().map(|(name, value)| vec![name.clone(), format!("{value:.6}")]).collect();
+        let rows: Vec<Vec<String>> = draft
+            .metrics
+            .iter()
+            .map(|(name, value)| vec![name.clone(), format!("{value:.6}")])
+            .collect();
         terminal.out("");
         terminal.table(&["METRIC", "VALUE"], &[1], &rows);
     }
-    if let Some(fields) = draft.signature.pointer("/avro/input/fields").and_then(Value::as_array) {
+    if let Some(fields) = draft
+        .signature
+        .pointer("/avro/input/fields")
+        .and_then(Value::as_array)
+    {
         let rows: Vec<Vec<String>> = fields
             .iter()
             .map(|field| {
                 let kind = &field["type"];
                 let text = match kind {
-                    Value::Array(options) => {
-                        options.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
-                    }
+                    Value::Array(options) => options
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .collect::<Vec<_>>()
+                        .join(" or "),
                     Value::String(text) => text.clone(),
                     other => other.to_string(),
                 };
@@ -106,8 +138,15 @@ fn show(shelf: &Shelf, model: &str, terminal: &mut Terminal) -> Result<Exit, Fau
 pub(crate) fn find(shelf: &Shelf, text: &str) -> Result<ModelVersion, Fault> {
     let (name, version) = text.split_once(['@', ':']).unwrap_or((text, "latest"));
     shelf.store.model_version(name, version).map_err(|error| {
-        let names: Vec<String> = shelf.store.models().unwrap_or_default().into_iter().map(|m| m.name).collect();
-        let near = trainyard_contract::finding::nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
+        let names: Vec<String> = shelf
+            .store
+            .models()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|m| m.name)
+            .collect();
+        let near =
+            trainyard_contract::finding::nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
         match near.filter(|near| near != name) {
             Some(near) => Fault::from(error).help(format!("did you mean `{near}`?")),
             None => Fault::from(error),
@@ -117,8 +156,11 @@ pub(crate) fn find(shelf: &Shelf, text: &str) -> Result<ModelVersion, Fault> {
 
 fn document(version: &ModelVersion) -> Value {
     let draft = &version.draft;
-    let attachments: serde_json::Map<String, Value> =
-        draft.attachments.iter().map(|(role, artifact)| (role.clone(), artifact.hash.to_string().into())).collect();
+    let attachments: serde_json::Map<String, Value> = draft
+        .attachments
+        .iter()
+        .map(|(role, artifact)| (role.clone(), artifact.hash.to_string().into()))
+        .collect();
     json!({
         "name": version.name, "version": version.version, "aliases": version.aliases,
         "created_at": version.created_at.0, "run": version.run.as_str(), "instance": version.instance,

@@ -19,7 +19,11 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
         Binding::Ready(bound) => *bound,
         Binding::Refused => return Ok(Exit::Refused),
     };
-    let select = args.select.as_deref().map(|text| select(text, &bound.definition)).transpose()?;
+    let select = args
+        .select
+        .as_deref()
+        .map(|text| select(text, &bound.definition))
+        .transpose()?;
     let plan = foresee(&bound, select)?;
     match terminal.format() {
         Format::Json => {
@@ -28,7 +32,9 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
         }
         Format::Markdown => terminal.out(render::markdown(&plan).trim_end()),
         _ => {
-            let style = render::Style { color: terminal.colors_out() };
+            let style = render::Style {
+                color: terminal.colors_out(),
+            };
             terminal.out(render::human(&plan, style).trim_end());
         }
     }
@@ -56,7 +62,14 @@ fn foresee(bound: &Bound, select: Option<BTreeSet<InstanceIx>>) -> Result<plan::
         true,
     )?;
     let mut plan = plan::plan(definition, previous.as_ref(), select.as_ref(), &mut facts)?;
-    let count = |severity| bound.checked.diagnostics.iter().filter(|d| d.severity == severity).count();
+    let count = |severity| {
+        bound
+            .checked
+            .diagnostics
+            .iter()
+            .filter(|d| d.severity == severity)
+            .count()
+    };
     plan.checks = Some(ChecksSummary {
         errors: count(Severity::Error),
         warnings: count(Severity::Warning),
@@ -80,7 +93,9 @@ pub(crate) fn select(text: &str, definition: &RunDefinition) -> Result<BTreeSet<
         }
         let (name, up) = part.strip_prefix('+').map_or((part, false), |name| (name, true));
         let (name, down) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
-        let named = matching(definition, |instance| instance.step.as_str() == name || instance.name == name);
+        let named = matching(definition, |instance| {
+            instance.step.as_str() == name || instance.name == name
+        });
         if named.is_empty() {
             let fault = Fault::new(format!("there is no step `{name}` to select"));
             let names = definition.instances.iter().map(|instance| instance.step.as_str());
@@ -107,15 +122,26 @@ fn matching(
     definition: &RunDefinition,
     wanted: impl Fn(&trainyard_domain::run::Instance) -> bool,
 ) -> BTreeSet<InstanceIx> {
-    (0..).zip(&definition.instances).filter(|(_, instance)| wanted(instance)).map(|(ix, _)| ix).collect()
+    (0..)
+        .zip(&definition.instances)
+        .filter(|(_, instance)| wanted(instance))
+        .map(|(ix, _)| ix)
+        .collect()
 }
 
 fn upstream(definition: &RunDefinition, ix: InstanceIx) -> Vec<InstanceIx> {
-    definition.instances.get(ix as usize).map_or_else(Vec::new, |i| i.upstream.iter().map(|u| u.instance).collect())
+    definition
+        .instances
+        .get(ix as usize)
+        .map_or_else(Vec::new, |i| i.upstream.iter().map(|u| u.instance).collect())
 }
 
 fn downstream(definition: &RunDefinition, ix: InstanceIx) -> Vec<InstanceIx> {
-    matching(definition, |instance| instance.upstream.iter().any(|u| u.instance == ix)).into_iter().collect()
+    matching(definition, |instance| {
+        instance.upstream.iter().any(|u| u.instance == ix)
+    })
+    .into_iter()
+    .collect()
 }
 
 fn reach(from: &BTreeSet<InstanceIx>, next: impl Fn(InstanceIx) -> Vec<InstanceIx>) -> BTreeSet<InstanceIx> {

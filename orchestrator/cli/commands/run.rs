@@ -25,12 +25,20 @@ pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) 
     if terminal.format() == Format::Human {
         print_human(&bound.checked, terminal);
     }
-    let select = args.select.as_deref().map(|text| super::plan::select(text, &bound.definition)).transpose()?;
+    let select = args
+        .select
+        .as_deref()
+        .map(|text| super::plan::select(text, &bound.definition))
+        .transpose()?;
     let checked = format!(
         "{} ({} step instances{})",
         bound.definition.file,
         bound.definition.instances.len(),
-        bound.definition.environment.as_ref().map_or_else(String::new, |name| format!(", environment {name}")),
+        bound
+            .definition
+            .environment
+            .as_ref()
+            .map_or_else(String::new, |name| format!(", environment {name}")),
     );
     if !terminal.is_json() {
         terminal.status(Tone::Good, "Checked", checked);
@@ -41,14 +49,26 @@ pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) 
     }
     let id = new_run_id()?;
     let definition = bound.definition.clone();
-    let start = Start::New { id: id.clone(), definition: Box::new(bound.definition), select };
-    let options = Options { reuse: !args.no_reuse, no_wait: args.no_wait, workers: args.workers };
+    let start = Start::New {
+        id: id.clone(),
+        definition: Box::new(bound.definition),
+        select,
+    };
+    let options = Options {
+        reuse: !args.no_reuse,
+        no_wait: args.no_wait,
+        workers: args.workers,
+    };
     drive(&bound.project, start, &definition, &id, &options, terminal)
 }
 
 /// How a run comes to this engine.
 pub(crate) enum Start {
-    New { id: RunId, definition: Box<RunDefinition>, select: Option<BTreeSet<u32>> },
+    New {
+        id: RunId,
+        definition: Box<RunDefinition>,
+        select: Option<BTreeSet<u32>>,
+    },
     Resume(RunId),
     Retry(RunId),
 }
@@ -85,13 +105,22 @@ pub(crate) fn drive(
     })?;
     let mut progress = Progress::new(definition.clone(), terminal);
     if !terminal.is_json() {
-        let verb = if matches!(start, Start::New { .. }) { "Started" } else { "Resumed" };
+        let verb = if matches!(start, Start::New { .. }) {
+            "Started"
+        } else {
+            "Resumed"
+        };
         terminal.status(Tone::Good, verb, format!("{} as {id}", definition.pipeline));
     }
     {
-        let mut observer = |observation: trainyard_engine::Observation<'_>| progress.observe(&observation, terminal);
+        let mut observer =
+            |observation: trainyard_engine::Observation<'_>| progress.observe(&observation, terminal);
         match start {
-            Start::New { id, definition, select } => {
+            Start::New {
+                id,
+                definition,
+                select,
+            } => {
                 engine.start(id, *definition, &user(), select, &mut observer)?;
             }
             Start::Resume(id) => engine.resume(&id, &mut observer)?,
@@ -99,13 +128,19 @@ pub(crate) fn drive(
         }
     }
     let driven = {
-        let mut observer = |observation: trainyard_engine::Observation<'_>| progress.observe(&observation, terminal);
+        let mut observer =
+            |observation: trainyard_engine::Observation<'_>| progress.observe(&observation, terminal);
         engine.drive(&mut observer, &interrupts, options.no_wait)
     };
     let driven = driven.map_err(|error| {
-        Fault::from(error).help(format!("nothing that was shown is lost; go on with `trainyard runs resume {}`", id.short()))
+        Fault::from(error).help(format!(
+            "nothing that was shown is lost; go on with `trainyard runs resume {}`",
+            id.short()
+        ))
     })?;
-    let Some(run) = engine.run(id) else { return Err(Fault::new(format!("run `{id}` is gone"))) };
+    let Some(run) = engine.run(id) else {
+        return Err(Fault::new(format!("run `{id}` is gone")));
+    };
     if terminal.is_json() {
         let document = super::runs::document(run);
         terminal.out_json(&serde_json::json!({ "event": "summary", "summary": document }));
@@ -144,7 +179,10 @@ pub(crate) fn new_run_id() -> Result<RunId, Fault> {
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random))
         .map_err(|error| Fault::while_doing("could not get random bytes", &error))?;
-    Ok(RunId::from_parts(u64::try_from(now().0 / 1000).unwrap_or(0), random))
+    Ok(RunId::from_parts(
+        u64::try_from(now().0 / 1000).unwrap_or(0),
+        random,
+    ))
 }
 
 /// Counts Ctrl-C and SIGTERM; the third ends the process at once.
@@ -166,4 +204,3 @@ pub(crate) fn interrupts() -> Result<Interrupts, Fault> {
         .map_err(|error| Fault::while_doing("could not start a thread", &error))?;
     Ok(count)
 }
-

@@ -15,7 +15,11 @@ use trainyard_contract::{OutputValue, RunId};
 use trainyard_domain::run::{InstanceIx, Run, RunOutcome, RunStatus, StepState};
 use trainyard_store::{Home, Request, RunFilter, Store};
 
-pub(crate) fn runs(command: &RunsCommand, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+pub(crate) fn runs(
+    command: &RunsCommand,
+    home: Option<&Path>,
+    terminal: &mut Terminal,
+) -> Result<Exit, Fault> {
     let project = Project::here(home)?;
     let shelf = Shelf::open(&project)?;
     match command {
@@ -39,8 +43,11 @@ pub(crate) struct Shelf {
 impl Shelf {
     pub(crate) fn open(project: &Project) -> Result<Self, Fault> {
         if !project.home.join("state.db").is_file() {
-            return Err(Fault::new(format!("nothing has run yet: there is no state in {}", project.home.display()))
-                .help("`trainyard run` starts a run; `--home` names another folder"));
+            return Err(Fault::new(format!(
+                "nothing has run yet: there is no state in {}",
+                project.home.display()
+            ))
+            .help("`trainyard run` starts a run; `--home` names another folder"));
         }
         let home = Home::open(&project.home)?;
         let store = home.store()?;
@@ -55,12 +62,20 @@ impl Shelf {
     /// A run as its events have made it.
     pub(crate) fn load(&self, id: &RunId) -> Result<Run, Fault> {
         let stored = self.store.load_run(id)?;
-        Ok(Run::replay(id.clone(), Arc::new(stored.definition), &stored.events)?)
+        Ok(Run::replay(
+            id.clone(),
+            Arc::new(stored.definition),
+            &stored.events,
+        )?)
     }
 
     fn list(&self, pipeline: Option<&str>, limit: usize, terminal: &mut Terminal) -> Result<Exit, Fault> {
         let pipeline = pipeline.map(str::parse).transpose()?;
-        let filter = RunFilter { pipeline, limit: u32::try_from(limit).unwrap_or(u32::MAX), ..RunFilter::default() };
+        let filter = RunFilter {
+            pipeline,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            ..RunFilter::default()
+        };
         let runs = self.store.list_runs(&filter)?;
         if terminal.is_json() {
             let list: Vec<Value> = runs
@@ -85,7 +100,9 @@ impl Shelf {
                     "cancelled" => Tone::Warn,
                     _ => Tone::Busy,
                 };
-                let took = run.ended_at.map_or_else(String::new, |end| human_time(end.since(run.created_at).0));
+                let took = run
+                    .ended_at
+                    .map_or_else(String::new, |end| human_time(end.since(run.created_at).0));
                 vec![
                     run.id.short().to_owned(),
                     run.pipeline.to_string(),
@@ -97,7 +114,11 @@ impl Shelf {
                 ]
             })
             .collect();
-        terminal.table(&["RUN", "PIPELINE", "ENV", "STATUS", "STARTED", "TOOK", "BY"], &[5], &rows);
+        terminal.table(
+            &["RUN", "PIPELINE", "ENV", "STATUS", "STARTED", "TOOK", "BY"],
+            &[5],
+            &rows,
+        );
         Ok(Exit::Done)
     }
 
@@ -112,7 +133,11 @@ impl Shelf {
         terminal.out(format!("{}  {}  {}", definition.pipeline, id, status_text(&run)));
         for (name, param) in &definition.params {
             let from = serde_json::to_value(param.from)?;
-            terminal.out(format!("  {name} = {}  ({})", param.value, from.as_str().unwrap_or("?").replace('_', " ")));
+            terminal.out(format!(
+                "  {name} = {}  ({})",
+                param.value,
+                from.as_str().unwrap_or("?").replace('_', " ")
+            ));
         }
         let mut rows = Vec::new();
         for (ix, instance) in definition.instances.iter().enumerate() {
@@ -120,10 +145,17 @@ impl Shelf {
             let state = run.step(ix);
             let (tone, word) = state_word(state);
             let (time, note) = match state {
-                StepState::Succeeded { headline, resources, from, .. } => (
+                StepState::Succeeded {
+                    headline,
+                    resources,
+                    from,
+                    ..
+                } => (
                     human_time(resources.wall.0),
                     match from {
-                        Some(from) => format!("from run {}  {}", from.short(), headline.as_deref().unwrap_or("")),
+                        Some(from) => {
+                            format!("from run {}  {}", from.short(), headline.as_deref().unwrap_or(""))
+                        }
                         None => headline.clone().unwrap_or_default(),
                     },
                 ),
@@ -131,7 +163,12 @@ impl Shelf {
                 StepState::Skipped { because } => (String::new(), why_skipped(&definition, ix, because)),
                 _ => (String::new(), String::new()),
             };
-            rows.push(vec![instance.name.clone(), terminal.paint(tone, word), time, note.trim_end().to_owned()]);
+            rows.push(vec![
+                instance.name.clone(),
+                terminal.paint(tone, word),
+                time,
+                note.trim_end().to_owned(),
+            ]);
         }
         terminal.out("");
         terminal.table(&["STEP", "STATE", "TOOK", ""], &[2], &rows);
@@ -143,12 +180,20 @@ impl Shelf {
                         OutputValue::Artifact(artifact) => vec![
                             format!("{}.{name}", instance.name),
                             artifact.kind.to_string(),
-                            artifact.rows.map_or_else(String::new, |rows| format!("{rows} rows")),
+                            artifact
+                                .rows
+                                .map_or_else(String::new, |rows| format!("{rows} rows")),
                             human_bytes(artifact.size),
                             artifact.hash.short(),
                         ],
                         OutputValue::Value(value) => {
-                            vec![format!("{}.{name}", instance.name), "value".into(), String::new(), String::new(), value.to_string()]
+                            vec![
+                                format!("{}.{name}", instance.name),
+                                "value".into(),
+                                String::new(),
+                                String::new(),
+                                value.to_string(),
+                            ]
                         }
                     });
                 }
@@ -156,7 +201,11 @@ impl Shelf {
         }
         if !artifacts.is_empty() {
             terminal.out("");
-            terminal.table(&["OUTPUT", "KIND", "ROWS", "SIZE", "CONTENT"], &[2, 3], &artifacts);
+            terminal.table(
+                &["OUTPUT", "KIND", "ROWS", "SIZE", "CONTENT"],
+                &[2, 3],
+                &artifacts,
+            );
         }
         Ok(Exit::Done)
     }
@@ -169,7 +218,10 @@ impl Shelf {
         let mut progress = crate::progress::Progress::new((*definition).clone(), terminal);
         let mut seen = 0u64;
         for event in &stored.events {
-            progress.observe(&trainyard_engine::Observation::Event { run: &id, event }, terminal);
+            progress.observe(
+                &trainyard_engine::Observation::Event { run: &id, event },
+                terminal,
+            );
             seen += 1;
         }
         let interrupts = interrupts()?;
@@ -178,7 +230,11 @@ impl Shelf {
                 if !terminal.is_json() {
                     terminal.status(Tone::Good, "Ended", status_text(&run));
                 }
-                return Ok(if outcome == RunOutcome::Succeeded { Exit::Done } else { Exit::Refused });
+                return Ok(if outcome == RunOutcome::Succeeded {
+                    Exit::Done
+                } else {
+                    Exit::Refused
+                });
             }
             if interrupts.load(Ordering::Relaxed) > 0 {
                 return Ok(Exit::Interrupted);
@@ -189,13 +245,22 @@ impl Shelf {
             }
             for (number, event) in &events {
                 run.apply(event);
-                progress.observe(&trainyard_engine::Observation::Event { run: &id, event }, terminal);
+                progress.observe(
+                    &trainyard_engine::Observation::Event { run: &id, event },
+                    terminal,
+                );
                 seen = *number;
             }
         }
     }
 
-    fn logs(&self, text: &str, step: Option<&str>, attempt: Option<u32>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+    fn logs(
+        &self,
+        text: &str,
+        step: Option<&str>,
+        attempt: Option<u32>,
+        terminal: &mut Terminal,
+    ) -> Result<Exit, Fault> {
         let id = self.find(text)?;
         let run = self.load(&id)?;
         let definition = run.definition();
@@ -207,12 +272,22 @@ impl Shelf {
             }
             matched = true;
             let last = run.next_attempt(InstanceIx::try_from(ix)?).saturating_sub(1);
-            let Some(number) = attempt.or(Some(last)).filter(|number| (1..=last).contains(number)) else { continue };
+            let Some(number) = attempt
+                .or(Some(last))
+                .filter(|number| (1..=last).contains(number))
+            else {
+                continue;
+            };
             let path = self.home.log_path(&id, &instance.name, number);
             let bytes = match std::fs::read(&path) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(Fault::while_doing(format!("could not read {}", path.display()), &error)),
+                Err(error) => {
+                    return Err(Fault::while_doing(
+                        format!("could not read {}", path.display()),
+                        &error,
+                    ));
+                }
             };
             let content = String::from_utf8_lossy(&bytes);
             for line in content.lines() {
@@ -245,9 +320,14 @@ impl Shelf {
         let id = self.find(text)?;
         let run = self.load(&id)?;
         if let RunStatus::Ended(_) = run.status() {
-            return Err(Fault::new(format!("run {} is over: {}", id.short(), status_text(&run))));
+            return Err(Fault::new(format!(
+                "run {} is over: {}",
+                id.short(),
+                status_text(&run)
+            )));
         }
-        self.store.post_request(&id, &Request::Cancel { by: user() }, now())?;
+        self.store
+            .post_request(&id, &Request::Cancel { by: user() }, now())?;
         terminal.status(Tone::Good, "Asked", format!("run {} to stop", id.short()));
         Ok(Exit::Done)
     }
@@ -257,7 +337,10 @@ impl Shelf {
         let run = self.load(&id)?;
         match run.status() {
             RunStatus::Ended(RunOutcome::Succeeded) => {
-                return Err(Fault::new(format!("run {} has succeeded; there is nothing to retry", id.short())));
+                return Err(Fault::new(format!(
+                    "run {} has succeeded; there is nothing to retry",
+                    id.short()
+                )));
             }
             RunStatus::Ended(_) => {}
             _ => {
@@ -265,8 +348,19 @@ impl Shelf {
                     .help(format!("`trainyard runs resume {}` goes on with it", id.short())));
             }
         }
-        let options = Options { reuse: true, no_wait: false, workers: None };
-        drive(project, Start::Retry(id.clone()), &run.definition().clone(), &id, &options, terminal)
+        let options = Options {
+            reuse: true,
+            no_wait: false,
+            workers: None,
+        };
+        drive(
+            project,
+            Start::Retry(id.clone()),
+            &run.definition().clone(),
+            &id,
+            &options,
+            terminal,
+        )
     }
 
     fn resume(self, project: &Project, text: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {
@@ -277,11 +371,25 @@ impl Shelf {
             return Err(if outcome == RunOutcome::Succeeded {
                 fault
             } else {
-                fault.help(format!("`trainyard runs retry {}` runs what failed again", id.short()))
+                fault.help(format!(
+                    "`trainyard runs retry {}` runs what failed again",
+                    id.short()
+                ))
             });
         }
-        let options = Options { reuse: true, no_wait: false, workers: None };
-        drive(project, Start::Resume(id.clone()), &run.definition().clone(), &id, &options, terminal)
+        let options = Options {
+            reuse: true,
+            no_wait: false,
+            workers: None,
+        };
+        drive(
+            project,
+            Start::Resume(id.clone()),
+            &run.definition().clone(),
+            &id,
+            &options,
+            terminal,
+        )
     }
 
     fn diff(&self, left: &str, right: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {
@@ -295,17 +403,23 @@ impl Shelf {
             .filter(|(_, a, b)| a != b)
             .collect();
         if terminal.is_json() {
-            let list: Vec<Value> =
-                changed.iter().map(|(key, a, b)| json!({ "path": key, "left": a, "right": b })).collect();
-            terminal.out_json(&json!({ "left": left.id().as_str(), "right": right.id().as_str(), "changes": list }));
+            let list: Vec<Value> = changed
+                .iter()
+                .map(|(key, a, b)| json!({ "path": key, "left": a, "right": b }))
+                .collect();
+            terminal.out_json(
+                &json!({ "left": left.id().as_str(), "right": right.id().as_str(), "changes": list }),
+            );
             return Ok(Exit::Done);
         }
         if changed.is_empty() {
             terminal.out("no difference in parameters, steps, outputs or metrics");
         }
         let show = |value: Option<&Value>| value.map_or_else(|| "-".to_owned(), Value::to_string);
-        let rows: Vec<Vec<String>> =
-            changed.iter().map(|(key, a, b)| vec![(*key).clone(), show(*a), show(*b)]).collect();
+        let rows: Vec<Vec<String>> = changed
+            .iter()
+            .map(|(key, a, b)| vec![(*key).clone(), show(*a), show(*b)])
+            .collect();
         if !rows.is_empty() {
             terminal.table(&["WHAT", left.id().short(), right.id().short()], &[], &rows);
         }
@@ -316,13 +430,30 @@ impl Shelf {
 /// Leaves out what differs between any two runs: ids, times, resources.
 fn is_comparable(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap_or(path);
-    !matches!(last, "run" | "by" | "from" | "wall" | "cpu" | "peak_memory" | "attempts" | "state" | "headline" | "trigger")
-        && !path.contains(".resources.")
+    !matches!(
+        last,
+        "run"
+            | "by"
+            | "from"
+            | "wall"
+            | "cpu"
+            | "peak_memory"
+            | "attempts"
+            | "state"
+            | "headline"
+            | "trigger"
+    ) && !path.contains(".resources.")
 }
 
 fn flat(document: &Value) -> BTreeMap<String, Value> {
     fn walk(path: String, value: &Value, into: &mut BTreeMap<String, Value>) {
-        let child = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let child = |key: &str| {
+            if path.is_empty() {
+                key.to_owned()
+            } else {
+                format!("{path}.{key}")
+            }
+        };
         match value {
             Value::Object(map) => map.iter().for_each(|(key, value)| walk(child(key), value, into)),
             other => {
@@ -367,11 +498,20 @@ pub(crate) fn document(run: &Run) -> Value {
     let definition = run.definition();
     let mut steps = serde_json::Map::new();
     for (ix, instance) in definition.instances.iter().enumerate() {
-        let Ok(ix) = InstanceIx::try_from(ix) else { continue };
+        let Ok(ix) = InstanceIx::try_from(ix) else {
+            continue;
+        };
         let state = run.step(ix);
         let mut step = json!({ "state": state_word(state).1, "uses": instance.uses });
         let extra = match state {
-            StepState::Succeeded { outputs, metrics, headline, resources, attempts, from } => json!({
+            StepState::Succeeded {
+                outputs,
+                metrics,
+                headline,
+                resources,
+                attempts,
+                from,
+            } => json!({
                 "outputs": outputs.iter().map(|(name, output)| (name.clone(), output_document(output))).collect::<serde_json::Map<_, _>>(),
                 "metrics": metrics, "headline": headline, "resources": resources, "attempts": attempts,
                 "from": from.as_ref().map(RunId::as_str),

@@ -3,6 +3,7 @@
 use super::catalogue;
 use crate::args::StepArgs;
 use crate::output::{Exit, Fault};
+use trainyard_executors::LocalSecrets;
 
 pub(crate) fn step(args: &StepArgs) -> Result<Exit, Fault> {
     let code = if args.worker {
@@ -10,11 +11,15 @@ pub(crate) fn step(args: &StepArgs) -> Result<Exit, Fault> {
     } else if args.supervise {
         trainyard_executors::supervisor_main()
     } else if let Some(task) = &args.task {
-        trainyard_executors::run_task_file(&catalogue(), task)
+        trainyard_executors::run_task_file(&catalogue(), inspector(), &LocalSecrets::from_env(), task)
     } else {
         return Err(Fault::new("name a task document, or say --worker or --supervise"));
     };
-    Ok(if code == std::process::ExitCode::SUCCESS { Exit::Done } else { Exit::Refused })
+    Ok(if code == std::process::ExitCode::SUCCESS {
+        Exit::Done
+    } else {
+        Exit::Refused
+    })
 }
 
 #[cfg(feature = "steps")]

@@ -21,10 +21,17 @@ pub(crate) fn test(args: &TestArgs, home: Option<&Path>, terminal: &mut Terminal
         Binding::Ready(bound) => *bound,
         Binding::Refused => return Ok(Exit::Refused),
     };
-    let wanted = |case: &&TestCase| args.filter.as_ref().is_none_or(|filter| case.name.contains(filter.as_str()));
+    let wanted = |case: &&TestCase| {
+        args.filter
+            .as_ref()
+            .is_none_or(|filter| case.name.contains(filter.as_str()))
+    };
     let cases: Vec<TestCase> = bound.pipeline.tests().iter().filter(wanted).cloned().collect();
     if cases.is_empty() {
-        terminal.note(format!("pipeline `{}` has no tests that match", bound.pipeline.name()));
+        terminal.note(format!(
+            "pipeline `{}` has no tests that match",
+            bound.pipeline.name()
+        ));
         return Ok(Exit::Done);
     }
     let mut failed = 0;
@@ -48,7 +55,11 @@ pub(crate) fn test(args: &TestArgs, home: Option<&Path>, terminal: &mut Terminal
     }
     if !terminal.is_json() {
         let tone = if failed == 0 { Tone::Good } else { Tone::Bad };
-        terminal.status(tone, "Tests", format!("{} passed, {failed} failed", cases.len() - failed));
+        terminal.status(
+            tone,
+            "Tests",
+            format!("{} passed, {failed} failed", cases.len() - failed),
+        );
     }
     Ok(if failed == 0 { Exit::Done } else { Exit::Refused })
 }
@@ -68,7 +79,10 @@ fn try_out(
     } else {
         let mut bind_args = args.bind.clone();
         bind_args.params.extend(case.params.iter().map(|(name, value)| {
-            (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            (
+                name.clone(),
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            )
         }));
         match bind(&bind_args, home, terminal)? {
             Binding::Ready(ready) => {
@@ -86,18 +100,24 @@ fn try_out(
     let Some(instance) = bound.definition.instances.get(ix as usize) else {
         return Err(Fault::new(format!("no step instance {ix}")));
     };
-    let folder = tempfile::tempdir().map_err(|error| Fault::while_doing("could not make a folder", &error))?;
+    let folder =
+        tempfile::tempdir().map_err(|error| Fault::while_doing("could not make a folder", &error))?;
     let rendered = match run.render_instance(ix) {
         Ok(rendered) => rendered,
         Err(error) => {
-            return Ok(vec![format!("its parameters need results of other steps: {error}")]);
+            return Ok(vec![format!(
+                "its parameters need results of other steps: {error}"
+            )]);
         }
     };
     let mut contracts: BTreeMap<String, DataContract> = bound.definition.contracts.clone();
     let mut inputs = IndexMap::new();
     for name in instance.inputs.keys() {
         let Some(file) = case.given.get(name) else {
-            return Ok(vec![format!("`given` lacks the input `{name}` of step `{}`", case.step)]);
+            return Ok(vec![format!(
+                "`given` lacks the input `{name}` of step `{}`",
+                case.step
+            )]);
         };
         let contract = given_contract(bound, instance, name, file);
         if let Some(contract) = &contract {
@@ -136,7 +156,15 @@ fn try_out(
         scratch: folder.path().join("scratch"),
         log: folder.path().join("log"),
     };
-    let report = attempt(bound, AttemptKey { run: id, step: ix, attempt: 1 }, spec.clone())?;
+    let report = attempt(
+        bound,
+        AttemptKey {
+            run: id,
+            step: ix,
+            attempt: 1,
+        },
+        spec.clone(),
+    )?;
     if let Some(failure) = &report.failure {
         let mut lines = vec![format!("the step failed: {}", failure.message)];
         lines.extend(failure.causes.iter().cloned());
@@ -149,7 +177,9 @@ fn try_out(
                 let found = compare(&spec, artifact, expected)?;
                 differences.extend(found.into_iter().map(|line| format!("{output}: {line}")));
             }
-            Some(OutputValue::Value(value)) => differences.push(format!("{output} is the value {value}, not a table")),
+            Some(OutputValue::Value(value)) => {
+                differences.push(format!("{output} is the value {value}, not a table"))
+            }
             None => differences.push(format!("the step made no output `{output}`")),
         }
     }
@@ -157,18 +187,28 @@ fn try_out(
 }
 
 #[cfg(feature = "steps")]
-fn compare(spec: &TaskSpec, actual: &trainyard_contract::ArtifactRef, expected: &str) -> Result<Vec<String>, Fault> {
+fn compare(
+    spec: &TaskSpec,
+    actual: &trainyard_contract::ArtifactRef,
+    expected: &str,
+) -> Result<Vec<String>, Fault> {
     Ok(trainyard_steps::compare_table(spec, actual, expected)?)
 }
 
 #[cfg(not(feature = "steps"))]
 fn compare(_: &TaskSpec, _: &trainyard_contract::ArtifactRef, _: &str) -> Result<Vec<String>, Fault> {
-    Err(Fault::new("this binary was built without the built-in steps, so it cannot compare tables"))
+    Err(Fault::new(
+        "this binary was built without the built-in steps, so it cannot compare tables",
+    ))
 }
 
 fn attempt(bound: &Bound, key: AttemptKey, spec: TaskSpec) -> Result<TaskReport, Fault> {
     let (sender, news) = channel();
-    let options = Options { reuse: false, no_wait: false, workers: Some(1) };
+    let options = Options {
+        reuse: false,
+        no_wait: false,
+        workers: Some(1),
+    };
     let mut executor = LocalExecutor::new(local_config(&bound.project, &options)?, sender)?;
     executor.submit(key, spec)?;
     loop {
@@ -199,8 +239,13 @@ fn given_contract(bound: &Bound, instance: &Instance, input: &str, file: &str) -
         _ => return None,
     };
     let text = std::fs::read_to_string(bound.project.root.join(file)).ok()?;
-    let header: Vec<String> =
-        text.trim_start_matches('\u{feff}').lines().next()?.split(',').map(|name| name.trim().trim_matches('"').to_owned()).collect();
+    let header: Vec<String> = text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .next()?
+        .split(',')
+        .map(|name| name.trim().trim_matches('"').to_owned())
+        .collect();
     let columns: IndexMap<String, ColumnContract> = schema
         .columns
         .into_iter()
@@ -229,7 +274,11 @@ fn given_contract(bound: &Bound, instance: &Instance, input: &str, file: &str) -
         description: None,
         owner: None,
         event_time: schema.event_time.filter(keeps),
-        primary_key: schema.primary_key.into_iter().filter(|name| columns.contains_key(name)).collect(),
+        primary_key: schema
+            .primary_key
+            .into_iter()
+            .filter(|name| columns.contains_key(name))
+            .collect(),
         moments: Vec::new(),
         freshness: None,
         columns,

@@ -46,7 +46,11 @@ impl FromStr for ContentHash {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || "a content hash is 64 hexadecimal digits in lower case".to_owned();
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        if text.len() != 64
+            || !text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        {
             return Err(wrong());
         }
         let mut bytes = [0u8; 32];
@@ -69,7 +73,9 @@ impl From<ContentHash> for String {
 }
 
 /// What an input or output is: the `type` of `outputs: {name: {type: …}}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ArtifactKind {
     /// Rows and columns, stored as Parquet.
@@ -99,7 +105,10 @@ pub enum ArtifactKind {
 impl ArtifactKind {
     /// Whether outputs of this kind are values inside events instead of objects.
     pub fn is_value(self) -> bool {
-        !matches!(self, Self::Table | Self::Model | Self::Metrics | Self::Report | Self::File)
+        !matches!(
+            self,
+            Self::Table | Self::Model | Self::Metrics | Self::Report | Self::File
+        )
     }
 }
 

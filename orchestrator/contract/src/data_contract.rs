@@ -103,14 +103,17 @@ impl DataContract {
                 name: name.clone(),
                 data_type: column.data_type.clone(),
                 nullable: column.nullable,
-                known_at: column
-                    .known_at
-                    .clone()
-                    .map(|moment| KnownAt { moment, order: self.moments.clone() }),
+                known_at: column.known_at.clone().map(|moment| KnownAt {
+                    moment,
+                    order: self.moments.clone(),
+                }),
                 unit: column.unit.clone(),
                 classification: column.classification.clone(),
                 origins: origin
-                    .map(|dataset| ColumnOrigin { dataset: dataset.to_owned(), column: name.clone() })
+                    .map(|dataset| ColumnOrigin {
+                        dataset: dataset.to_owned(),
+                        column: name.clone(),
+                    })
                     .into_iter()
                     .collect(),
                 fitted: None,

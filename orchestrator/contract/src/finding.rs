@@ -104,7 +104,10 @@ impl Finding {
 
     /// A warning at a place.
     pub fn warning(code: &str, path: Path, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, path, message) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, path, message)
+        }
     }
 
     /// The same, pointing at one word of the text.
@@ -159,7 +162,9 @@ fn edit_distance(left: &str, right: &str) -> usize {
     for i in 1..=left.len() {
         for j in 1..=right.len() {
             let cost = usize::from(left[i - 1] != right[j - 1]);
-            let mut least = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
+            let mut least = (rows[i - 1][j] + 1)
+                .min(rows[i][j - 1] + 1)
+                .min(rows[i - 1][j - 1] + cost);
             if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
                 least = least.min(rows[i - 2][j - 2] + 1);
             }
@@ -182,7 +187,12 @@ mod tests {
 
     #[test]
     fn a_path_prints_like_the_yaml_reads() {
-        let path = Path::root().key("steps").key("features").key("with").key("keep").index(2);
+        let path = Path::root()
+            .key("steps")
+            .key("features")
+            .key("with")
+            .key("keep")
+            .index(2);
         assert_eq!(path.to_string(), "steps.features.with.keep[2]");
     }
 }

@@ -3,7 +3,7 @@
 use crate::artifact::{ArtifactKind, ArtifactRef, ContentHash, OutputValue};
 use crate::objects::Objects;
 use crate::schema::Schema;
-use crate::task::{ColumnEdge, EffectRequest, StepError, TaskInput, TaskReport, TaskSpec, TASK_VERSION};
+use crate::task::{ColumnEdge, EffectRequest, StepError, TASK_VERSION, TaskInput, TaskReport, TaskSpec};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,12 @@ impl StepIo {
             headline: None,
             resources: Default::default(),
         };
-        Self { objects: Objects::new(spec.objects.clone()), spec, news, report }
+        Self {
+            objects: Objects::new(spec.objects.clone()),
+            spec,
+            news,
+            report,
+        }
     }
 
     /// The whole task.
@@ -121,7 +126,13 @@ impl StepIo {
     ///
     /// # Errors
     /// `IoError`.
-    pub fn keep_table(&mut self, output: &str, file: &Path, schema: Schema, rows: u64) -> Result<ArtifactRef, StepError> {
+    pub fn keep_table(
+        &mut self,
+        output: &str,
+        file: &Path,
+        schema: Schema,
+        rows: u64,
+    ) -> Result<ArtifactRef, StepError> {
         let (hash, size) = self.objects.adopt(file)?;
         self.report.resources.rows_out += rows;
         let artifact = ArtifactRef {
@@ -133,7 +144,10 @@ impl StepIo {
             schema: Some(schema),
             summary: serde_json::Value::Null,
         };
-        self.report.outputs.insert(output.to_owned(), OutputValue::Artifact(Box::new(artifact.clone())));
+        self.report.outputs.insert(
+            output.to_owned(),
+            OutputValue::Artifact(Box::new(artifact.clone())),
+        );
         Ok(artifact)
     }
 
@@ -162,19 +176,28 @@ impl StepIo {
 
     /// Makes an artifact the output `output`.
     pub fn output(&mut self, output: &str, artifact: ArtifactRef) {
-        self.report.outputs.insert(output.to_owned(), OutputValue::Artifact(Box::new(artifact)));
+        self.report
+            .outputs
+            .insert(output.to_owned(), OutputValue::Artifact(Box::new(artifact)));
     }
 
     /// Makes a value the output `output`.
     pub fn output_value(&mut self, output: &str, value: serde_json::Value) {
-        self.report.outputs.insert(output.to_owned(), OutputValue::Value(value));
+        self.report
+            .outputs
+            .insert(output.to_owned(), OutputValue::Value(value));
     }
 
     /// Keeps an HTML report and its JSON twin as the output `output`.
     ///
     /// # Errors
     /// `IoError`.
-    pub fn output_report(&mut self, output: &str, html: &str, json: &serde_json::Value) -> Result<(), StepError> {
+    pub fn output_report(
+        &mut self,
+        output: &str,
+        html: &str,
+        json: &serde_json::Value,
+    ) -> Result<(), StepError> {
         let twin = self.keep_bytes(
             ArtifactKind::Report,
             "application/json",
@@ -241,7 +264,11 @@ impl StepIo {
 
     /// How far the step is.
     pub fn progress(&mut self, done: u64, total: u64, unit: &str) {
-        (self.news)(News::Progress { done, total, unit: unit.to_owned() });
+        (self.news)(News::Progress {
+            done,
+            total,
+            unit: unit.to_owned(),
+        });
     }
 
     /// The report so far; the end of the attempt.

@@ -22,7 +22,9 @@ fn is_identifier(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=63).contains(&bytes.len())
         && bytes[0].is_ascii_lowercase()
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
 }
 
 macro_rules! identifier {
@@ -119,9 +121,9 @@ impl RunId {
 impl FromStr for RunId {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let valid = text.strip_prefix("run_").is_some_and(|rest| {
-            rest.len() == 26 && rest.bytes().all(|b| Self::ALPHABET.contains(&b))
-        });
+        let valid = text
+            .strip_prefix("run_")
+            .is_some_and(|rest| rest.len() == 26 && rest.bytes().all(|b| Self::ALPHABET.contains(&b)));
         if valid {
             Ok(Self(text.to_owned()))
         } else {

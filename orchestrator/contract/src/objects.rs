@@ -34,7 +34,9 @@ static UNIQUE: AtomicU64 = AtomicU64::new(0);
 impl Objects {
     /// The objects in `folder`, which is made when first written to.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self {
+            folder: folder.into(),
+        }
     }
 
     /// The folder.
@@ -73,7 +75,11 @@ impl Objects {
         let written = File::create(&staged).and_then(|mut file| file.write_all(bytes));
         if let Err(source) = written {
             let _ = fs::remove_file(&staged);
-            return Err(ObjectError::Io { doing: "write", path: staged, source });
+            return Err(ObjectError::Io {
+                doing: "write",
+                path: staged,
+                source,
+            });
         }
         self.adopt(&staged).map(|(hash, _)| hash)
     }
@@ -100,11 +106,15 @@ impl Objects {
         }
         let parent = target.parent().unwrap_or(&self.folder);
         fs::create_dir_all(parent).map_err(io_error("make folder", parent))?;
-        File::open(file).and_then(|f| f.sync_all()).map_err(io_error("flush", file))?;
+        File::open(file)
+            .and_then(|f| f.sync_all())
+            .map_err(io_error("flush", file))?;
         fs::rename(file, &target).map_err(io_error("rename into", &target))?;
         // The name is durable only when its folder, and that folder's own name, are.
         for folder in [parent, &self.folder] {
-            File::open(folder).and_then(|f| f.sync_all()).map_err(io_error("flush folder", folder))?;
+            File::open(folder)
+                .and_then(|f| f.sync_all())
+                .map_err(io_error("flush folder", folder))?;
         }
         Ok((hash, size))
     }
@@ -117,7 +127,11 @@ impl Objects {
         let path = self.path(hash);
         let bytes = fs::read(&path).map_err(|source| self.missing_or_io(hash, &path, source))?;
         let found = ContentHash::of(&bytes);
-        if found == *hash { Ok(bytes) } else { Err(ObjectError::Damaged { hash: *hash, found }) }
+        if found == *hash {
+            Ok(bytes)
+        } else {
+            Err(ObjectError::Damaged { hash: *hash, found })
+        }
     }
 
     /// The path, after checking the file's content against the hash: for readers that want a file.
@@ -127,17 +141,31 @@ impl Objects {
     pub fn verified_path(&self, hash: &ContentHash) -> Result<PathBuf, ObjectError> {
         let path = self.path(hash);
         if !path.is_file() {
-            return Err(ObjectError::Missing { hash: *hash, folder: self.folder.clone() });
+            return Err(ObjectError::Missing {
+                hash: *hash,
+                folder: self.folder.clone(),
+            });
         }
         let (found, _) = hash_file(&path)?;
-        if found == *hash { Ok(path) } else { Err(ObjectError::Damaged { hash: *hash, found }) }
+        if found == *hash {
+            Ok(path)
+        } else {
+            Err(ObjectError::Damaged { hash: *hash, found })
+        }
     }
 
     fn missing_or_io(&self, hash: &ContentHash, path: &Path, source: io::Error) -> ObjectError {
         if source.kind() == io::ErrorKind::NotFound {
-            ObjectError::Missing { hash: *hash, folder: self.folder.clone() }
+            ObjectError::Missing {
+                hash: *hash,
+                folder: self.folder.clone(),
+            }
         } else {
-            ObjectError::Io { doing: "read", path: path.to_owned(), source }
+            ObjectError::Io {
+                doing: "read",
+                path: path.to_owned(),
+                source,
+            }
         }
     }
 }
@@ -156,7 +184,13 @@ pub fn hash_file(path: &Path) -> Result<(ContentHash, u64), ObjectError> {
             Ok(0) => return Ok((ContentHash::finish(&hasher), size)),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(source) => return Err(ObjectError::Io { doing: "read", path: path.to_owned(), source }),
+            Err(source) => {
+                return Err(ObjectError::Io {
+                    doing: "read",
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         };
         hasher.update(&buffer[..read]);
         size += read as u64;
@@ -164,7 +198,11 @@ pub fn hash_file(path: &Path) -> Result<(ContentHash, u64), ObjectError> {
 }
 
 fn io_error<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> ObjectError + use<'a> {
-    move |source| ObjectError::Io { doing, path: path.to_owned(), source }
+    move |source| ObjectError::Io {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +230,10 @@ mod tests {
         let hash = objects.put(b"rows").unwrap();
         fs::write(objects.path(&hash), b"rowr").unwrap();
         assert!(matches!(objects.get(&hash), Err(ObjectError::Damaged { .. })));
-        assert!(matches!(objects.verified_path(&hash), Err(ObjectError::Damaged { .. })));
+        assert!(matches!(
+            objects.verified_path(&hash),
+            Err(ObjectError::Damaged { .. })
+        ));
         objects.put(b"rows").unwrap();
         assert_eq!(objects.get(&hash).unwrap(), b"rows");
     }
@@ -201,6 +242,9 @@ mod tests {
     fn a_missing_object_is_named() {
         let dir = folder();
         let hash = ContentHash::of(b"never");
-        assert!(matches!(Objects::new(dir.path()).get(&hash), Err(ObjectError::Missing { .. })));
+        assert!(matches!(
+            Objects::new(dir.path()).get(&hash),
+            Err(ObjectError::Missing { .. })
+        ));
     }
 }

@@ -63,7 +63,10 @@ impl DataType {
 
     /// Date, time, timestamp or duration.
     pub fn is_temporal(&self) -> bool {
-        matches!(self, Self::Date | Self::Time | Self::Timestamp(..) | Self::Duration(_))
+        matches!(
+            self,
+            Self::Date | Self::Time | Self::Timestamp(..) | Self::Duration(_)
+        )
     }
 
     /// Whether every value of this type has an equal value of type `wider`, so that a cast loses
@@ -238,7 +241,11 @@ impl KnownAt {
 
     /// The later of two, if they share their order; else the first.
     pub fn later(self, other: Self) -> Self {
-        if other.is_after(&self.moment) == Some(true) { other } else { self }
+        if other.is_after(&self.moment) == Some(true) {
+            other
+        } else {
+            self
+        }
     }
 }
 
@@ -375,7 +382,9 @@ mod tests {
 
     #[test]
     fn a_model_learns_from_what_is_declared_or_else_from_all_that_neither_identifies_nor_tells() {
-        let columns = ["id", "at", "x", "late"].map(|name| Column::new(name, DataType::Int64, false)).to_vec();
+        let columns = ["id", "at", "x", "late"]
+            .map(|name| Column::new(name, DataType::Int64, false))
+            .to_vec();
         let mut schema = Schema {
             columns,
             event_time: Some("at".into()),
@@ -391,7 +400,10 @@ mod tests {
     #[test]
     fn a_fact_is_late_only_within_its_own_order_of_moments() {
         let order: Vec<String> = ["schedule", "departure", "arrival"].map(String::from).to_vec();
-        let delay = KnownAt { moment: "departure".into(), order };
+        let delay = KnownAt {
+            moment: "departure".into(),
+            order,
+        };
         assert_eq!(delay.is_after("schedule"), Some(true));
         assert_eq!(delay.is_after("arrival"), Some(false));
         assert_eq!(delay.is_after("observation"), None);

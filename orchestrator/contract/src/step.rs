@@ -56,12 +56,21 @@ pub struct InputPort {
 impl InputPort {
     /// A required input or output.
     pub fn required(name: &'static str, kind: ArtifactKind, doc: &'static str) -> Self {
-        Self { name, kind, required: true, many: false, doc }
+        Self {
+            name,
+            kind,
+            required: true,
+            many: false,
+            doc,
+        }
     }
 
     /// One that may be left out.
     pub fn optional(name: &'static str, kind: ArtifactKind, doc: &'static str) -> Self {
-        Self { required: false, ..Self::required(name, kind, doc) }
+        Self {
+            required: false,
+            ..Self::required(name, kind, doc)
+        }
     }
 
     /// One that takes a whole matrix.

@@ -89,7 +89,11 @@ pub enum TaskInput {
     Collected(Vec<(serde_json::Map<String, serde_json::Value>, OutputValue)>),
     Dataset(DatasetRef),
     /// A registered model version and the model artifact of it.
-    Registered { name: String, version: u32, model: Box<ArtifactRef> },
+    Registered {
+        name: String,
+        version: u32,
+        model: Box<ArtifactRef>,
+    },
     /// An optional input that does not exist (`registry:…?` before the first version).
     Absent,
 }
@@ -281,7 +285,13 @@ pub struct Failure {
 impl Failure {
     /// A failure with nothing but its sentence.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), causes: Vec::new(), help: None, log_tail: Vec::new() }
+        Self {
+            class,
+            message: message.into(),
+            causes: Vec::new(),
+            help: None,
+            log_tail: Vec::new(),
+        }
     }
 }
 
@@ -295,22 +305,33 @@ pub struct StepError {
 impl StepError {
     /// Wrong input or parameters.
     pub fn rejected(message: impl Into<String>) -> Self {
-        Self { failure: Failure::new(FailureClass::Rejected, message) }
+        Self {
+            failure: Failure::new(FailureClass::Rejected, message),
+        }
     }
 
     /// A contract, check or gate said no.
     pub fn gate(message: impl Into<String>) -> Self {
-        Self { failure: Failure::new(FailureClass::GateFailed, message) }
+        Self {
+            failure: Failure::new(FailureClass::GateFailed, message),
+        }
     }
 
     /// Files or network failed.
     pub fn io(message: impl Into<String>, cause: &dyn std::error::Error) -> Self {
-        Self { failure: Failure { causes: chain(cause), ..Failure::new(FailureClass::IoError, message) } }
+        Self {
+            failure: Failure {
+                causes: chain(cause),
+                ..Failure::new(FailureClass::IoError, message)
+            },
+        }
     }
 
     /// A fault of ours.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self { failure: Failure::new(FailureClass::Internal, message) }
+        Self {
+            failure: Failure::new(FailureClass::Internal, message),
+        }
     }
 
     /// The same, with what would fix it.
@@ -329,7 +350,12 @@ impl From<crate::objects::ObjectError> for StepError {
             ObjectError::Io { .. } => FailureClass::IoError,
         };
         let causes = std::error::Error::source(&error).map(chain).unwrap_or_default();
-        Self { failure: Failure { causes, ..Failure::new(class, error.to_string()) } }
+        Self {
+            failure: Failure {
+                causes,
+                ..Failure::new(class, error.to_string())
+            },
+        }
     }
 }
 

@@ -12,7 +12,10 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// This instant and a span after it; saturates at the end of time.
     pub fn plus(self, span: Millis) -> Self {
-        Self(self.0.saturating_add(i64::try_from(span.0).unwrap_or(i64::MAX).saturating_mul(1000)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(span.0).unwrap_or(i64::MAX).saturating_mul(1000)),
+        )
     }
 
     /// The span from `earlier` to this instant, zero if `earlier` is later.
@@ -36,7 +39,11 @@ impl FromStr for Millis {
             "m" => 60_000,
             "h" => 3_600_000,
             "d" => 86_400_000,
-            _ => return Err(format!("`{text}` is not a duration; write `500ms`, `30s`, `5m`, `2h` or `3d`")),
+            _ => {
+                return Err(format!(
+                    "`{text}` is not a duration; write `500ms`, `30s`, `5m`, `2h` or `3d`"
+                ));
+            }
         };
         text[..at]
             .parse::<u64>()
@@ -76,7 +83,12 @@ impl FromStr for ByteSize {
             "Ti" => 40,
             _ => return Err(wrong()),
         };
-        text[..at].parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift)).map(Self).ok_or_else(wrong)
+        text[..at]
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(1 << shift))
+            .map(Self)
+            .ok_or_else(wrong)
     }
 }
 

@@ -7,9 +7,9 @@ use crate::observe::Observation;
 use crate::prepare::{Prepared, Surroundings, Workshop, number};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trainyard_contract::task::{EffectRequest, TaskReport, TaskSpec};
 use trainyard_contract::{Millis, Objects, OutputValue, RunId, Timestamp};
@@ -147,12 +147,26 @@ impl Engine {
         surroundings_of(&mut self.store, &self.project, &mut definition, now)?;
         let definition = Arc::new(definition);
         let run = Run::new(id.clone(), definition.clone())?;
-        let new = NewRun { id: &id, definition: &definition, created_at: now, by, reason: None };
+        let new = NewRun {
+            id: &id,
+            definition: &definition,
+            created_at: now,
+            by,
+            reason: None,
+        };
         self.store.create_run(&new)?;
         let epoch = self.store.acquire_lease(&id, &self.owner, now, LEASE)?;
         self.runs.insert(id.clone(), Active::new(run, epoch, 0));
         let mut turned = Turned::default();
-        self.decide(&id, now, Input::Start { by: by.to_owned(), select }, &mut turned);
+        self.decide(
+            &id,
+            now,
+            Input::Start {
+                by: by.to_owned(),
+                select,
+            },
+            &mut turned,
+        );
         self.finish_turn(now, turned, observer)
     }
 
@@ -160,7 +174,11 @@ impl Engine {
     ///
     /// # Errors
     /// If the run is unknown, or another living engine has it.
-    pub fn resume(&mut self, id: &RunId, observer: &mut dyn FnMut(Observation<'_>)) -> Result<(), EngineError> {
+    pub fn resume(
+        &mut self,
+        id: &RunId,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<(), EngineError> {
         self.adopt(id, None, observer)
     }
 
@@ -194,7 +212,15 @@ impl Engine {
         self.runs.insert(id.clone(), Active::new(run, epoch, count));
         let mut turned = Turned::default();
         if !started {
-            self.decide(id, now, Input::Start { by: stored.by, select: None }, &mut turned);
+            self.decide(
+                id,
+                now,
+                Input::Start {
+                    by: stored.by,
+                    select: None,
+                },
+                &mut turned,
+            );
         }
         for (step, attempt) in lost {
             self.decide(id, now, Input::Lost { step, attempt }, &mut turned);
@@ -222,7 +248,11 @@ impl Engine {
         report_waiting: bool,
     ) -> Result<Driven, EngineError> {
         loop {
-            if self.runs.values().all(|active| matches!(active.run.status(), RunStatus::Ended(_))) {
+            if self
+                .runs
+                .values()
+                .all(|active| matches!(active.run.status(), RunStatus::Ended(_)))
+            {
                 self.release_leases();
                 self.store.checkpoint()?;
                 return Ok(Driven::AllEnded);
@@ -250,7 +280,11 @@ impl Engine {
     /// The next news, and all that have come with it.
     fn wait(&mut self) -> Result<Vec<ExecutorNews>, EngineError> {
         let now = (self.clock)();
-        let wake = self.runs.values().filter_map(|active| active.run.next_wake()).min();
+        let wake = self
+            .runs
+            .values()
+            .filter_map(|active| active.run.next_wake())
+            .min();
         let until_wake = wake.map_or(INBOX_EVERY, |at| Duration::from_millis(at.since(now).0 + 1));
         let mut batch = Vec::new();
         match self.news.recv_timeout(until_wake.min(INBOX_EVERY)) {
@@ -277,15 +311,33 @@ impl Engine {
         match news {
             ExecutorNews::Began { key, at_unix_micros } => {
                 let at = Timestamp(at_unix_micros);
-                observer(Observation::Began { run: &key.run, step: key.step, attempt: key.attempt, at });
+                observer(Observation::Began {
+                    run: &key.run,
+                    step: key.step,
+                    attempt: key.attempt,
+                    at,
+                });
             }
-            ExecutorNews::Progress { key, done, total, unit } => {
-                observer(Observation::Progress { run: &key.run, step: key.step, done, total, unit: &unit });
+            ExecutorNews::Progress {
+                key,
+                done,
+                total,
+                unit,
+            } => {
+                observer(Observation::Progress {
+                    run: &key.run,
+                    step: key.step,
+                    done,
+                    total,
+                    unit: &unit,
+                });
             }
             ExecutorNews::Log { .. } => {}
             ExecutorNews::Fault { message } => observer(Observation::Trouble { message: &message }),
             ExecutorNews::Ended { key, report } => {
-                let Some(active) = self.runs.get(&key.run) else { return };
+                let Some(active) = self.runs.get(&key.run) else {
+                    return;
+                };
                 if report.epoch != active.epoch {
                     return;
                 }
@@ -301,11 +353,21 @@ impl Engine {
     fn ended(&mut self, key: &AttemptKey, report: TaskReport, now: Timestamp, turned: &mut Turned) {
         let (step, attempt) = (key.step, key.attempt);
         let input = match report.failure {
-            Some(failure) => Input::Failed { step, attempt, failure, resources: report.resources },
+            Some(failure) => Input::Failed {
+                step,
+                attempt,
+                failure,
+                resources: report.resources,
+            },
             None => {
-                let datasets = self.runs.get(&key.run).map(|active| active.surroundings.dataset_contents());
+                let datasets = self
+                    .runs
+                    .get(&key.run)
+                    .map(|active| active.surroundings.dataset_contents());
                 let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
-                turned.lineage.push(finished.reading(datasets.unwrap_or_default()));
+                turned
+                    .lineage
+                    .push(finished.reading(datasets.unwrap_or_default()));
                 Input::Succeeded {
                     step,
                     attempt,
@@ -367,13 +429,19 @@ impl Engine {
     }
 
     fn launch_ready(&mut self, now: Timestamp, turned: &mut Turned) -> Result<(), EngineError> {
-        let held: usize = self.runs.values().map(|active| active.run.running().count()).sum();
+        let held: usize = self
+            .runs
+            .values()
+            .map(|active| active.run.running().count())
+            .sum();
         let capacity = self.executor.as_ref().map_or(0, |executor| executor.capacity());
         let mut room = capacity.saturating_sub(held);
         let ids: Vec<RunId> = self.runs.keys().cloned().collect();
         for id in ids {
             loop {
-                let Some(active) = self.runs.get_mut(&id) else { break };
+                let Some(active) = self.runs.get_mut(&id) else {
+                    break;
+                };
                 let ready: Vec<InstanceIx> = active.run.ready().take(room.max(1)).collect();
                 if ready.is_empty() || room == 0 {
                     break;
@@ -390,6 +458,8 @@ impl Engine {
                     if room == 0 {
                         break;
                     }
+                    // What is below a step that ran runs as well, as the plan has said.
+                    workshop.reuse = self.reuse && !active.run.takes_new_results(step);
                     let prepared = workshop.prepare(&active.run, &mut active.surroundings, step)?;
                     let (input, spec) = match prepared {
                         Prepared::Launch { key, spec } => (Input::Launch { step, key }, Some(spec)),
@@ -405,7 +475,13 @@ impl Engine {
                             };
                             (reuse, None)
                         }
-                        Prepared::Reject(failure) => (Input::Reject { step, failure: *failure }, None),
+                        Prepared::Reject(failure) => (
+                            Input::Reject {
+                                step,
+                                failure: *failure,
+                            },
+                            None,
+                        ),
                     };
                     let events = active.run.decide(now, input);
                     if let Some(mut spec) = spec {
@@ -415,7 +491,14 @@ impl Engine {
                         });
                         if let Some(attempt) = attempt {
                             number(&mut spec, &self.home, &active.run, attempt);
-                            turned.launches.push((AttemptKey { run: id.clone(), step, attempt }, *spec));
+                            turned.launches.push((
+                                AttemptKey {
+                                    run: id.clone(),
+                                    step,
+                                    attempt,
+                                },
+                                *spec,
+                            ));
                             room -= 1;
                         }
                     }
@@ -431,7 +514,9 @@ impl Engine {
         let effects = std::mem::take(&mut turned.effects);
         let mut turn = self.store.begin()?;
         for id in std::mem::take(&mut turned.inbox) {
-            let Some(active) = self.runs.get_mut(&id) else { continue };
+            let Some(active) = self.runs.get_mut(&id) else {
+                continue;
+            };
             for posted in turn.take_requests(&id)? {
                 if let Some(input) = requested(&active.run, posted.request) {
                     let events = active.run.decide(now, input);
@@ -440,8 +525,14 @@ impl Engine {
             }
         }
         for (key, mut report) in effects {
-            let Some(active) = self.runs.get_mut(&key.run) else { continue };
-            if !active.run.running().any(|running| running == (key.step, key.attempt)) {
+            let Some(active) = self.runs.get_mut(&key.run) else {
+                continue;
+            };
+            if !active
+                .run
+                .running()
+                .any(|running| running == (key.step, key.attempt))
+            {
                 continue;
             }
             for effect in std::mem::take(&mut report.effects) {
@@ -457,11 +548,15 @@ impl Engine {
                             version.version,
                             if version.new { "" } else { " (unchanged)" }
                         ));
-                        report.outputs.insert(draft.output.clone(), OutputValue::Value(value));
+                        report
+                            .outputs
+                            .insert(draft.output.clone(), OutputValue::Value(value));
                     }
                 }
             }
-            turned.lineage.push(lineage::Finished::new(&key, &report.outputs, report.lineage));
+            turned
+                .lineage
+                .push(lineage::Finished::new(&key, &report.outputs, report.lineage));
             let input = Input::Succeeded {
                 step: key.step,
                 attempt: key.attempt,
@@ -474,7 +569,9 @@ impl Engine {
             turned.events.entry(key.run.clone()).or_default().extend(events);
         }
         for (id, events) in turned.events.iter().filter(|(_, events)| !events.is_empty()) {
-            let Some(active) = self.runs.get_mut(id) else { continue };
+            let Some(active) = self.runs.get_mut(id) else {
+                continue;
+            };
             turn.append(id, active.epoch, active.stored, events)?;
             active.stored += events.len() as u64;
         }
@@ -494,14 +591,23 @@ impl Engine {
             executor.submit_many(turned.launches)?;
         }
         for (id, events) in &turned.events {
-            let Some(active) = self.runs.get_mut(id) else { continue };
+            let Some(active) = self.runs.get_mut(id) else {
+                continue;
+            };
             for event in events {
                 observer(Observation::Event { run: id, event });
             }
             for (step, attempt) in active.run.to_kill() {
                 let executor = self.executor.as_mut();
                 if let (true, Some(executor)) = (active.killed.insert((step, attempt)), executor) {
-                    executor.cancel(&AttemptKey { run: id.clone(), step, attempt }, GRACE);
+                    executor.cancel(
+                        &AttemptKey {
+                            run: id.clone(),
+                            step,
+                            attempt,
+                        },
+                        GRACE,
+                    );
                 }
             }
             if let RunStatus::Ended(outcome) = active.run.status() {
@@ -523,7 +629,10 @@ impl Engine {
         }
         self.data_version = Some(version);
         let waiting = self.store.runs_with_requests()?;
-        turned.inbox = waiting.into_iter().filter(|id| self.runs.contains_key(id)).collect();
+        turned.inbox = waiting
+            .into_iter()
+            .filter(|id| self.runs.contains_key(id))
+            .collect();
         Ok(())
     }
 
@@ -598,10 +707,23 @@ impl Turned {
 fn requested(run: &Run, request: Request) -> Option<Input> {
     match request {
         Request::Cancel { by } => Some(Input::Cancel { by }),
-        Request::Answer { instance, by, role, approve, comment } => {
+        Request::Answer {
+            instance,
+            by,
+            role,
+            approve,
+            comment,
+        } => {
             let step = instance_ix(run.definition(), &instance)?;
             let is_author = run.started_by() == Some(by.as_str());
-            Some(Input::Answer { step, by, role, approve, comment, is_author })
+            Some(Input::Answer {
+                step,
+                by,
+                role,
+                approve,
+                comment,
+                is_author,
+            })
         }
     }
 }
@@ -621,9 +743,16 @@ impl Active {
 
 /// The instance of that name, or the only instance of the step of that name.
 pub fn instance_ix(definition: &RunDefinition, name: &str) -> Option<InstanceIx> {
-    let exact = definition.instances.iter().position(|instance| instance.name == name);
+    let exact = definition
+        .instances
+        .iter()
+        .position(|instance| instance.name == name);
     let found = exact.or_else(|| {
-        let mut of_step = definition.instances.iter().enumerate().filter(|(_, i)| i.step.as_str() == name);
+        let mut of_step = definition
+            .instances
+            .iter()
+            .enumerate()
+            .filter(|(_, i)| i.step.as_str() == name);
         match (of_step.next(), of_step.next()) {
             (Some((ix, _)), None) => Some(ix),
             _ => None,

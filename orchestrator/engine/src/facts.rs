@@ -90,7 +90,9 @@ impl PlanFacts for Facts {
             Source::Dataset(name) => self.definition.datasets.get(name)?.location.clone(),
             Source::File(path) => path.to_owned(),
         };
-        fingerprint::content_of(&mut self.store, &self.project, &location, self.now).ok().flatten()
+        fingerprint::content_of(&mut self.store, &self.project, &location, self.now)
+            .ok()
+            .flatten()
     }
 
     fn content_before(&mut self, source: Source<'_>) -> Option<ContentHash> {
@@ -119,7 +121,9 @@ impl Workshop<'_> {
             return Some(Missed::SwitchedOff);
         }
         let instance = run.definition().instances.get(ix as usize)?;
-        let CachePolicy::On { ttl, .. } = &instance.cache else { return None };
+        let CachePolicy::On { ttl, .. } = &instance.cache else {
+            return None;
+        };
         let expired = ttl.is_some_and(|ttl| found.at.plus(ttl) < self.now);
         Some(if expired { Missed::Expired } else { Missed::Gone })
     }

@@ -30,7 +30,9 @@ pub enum FingerprintError {
 
 /// Whether a location is a URL of a kind that is not a local file.
 pub fn is_remote(location: &str) -> bool {
-    location.split_once("://").is_some_and(|(scheme, _)| scheme != "file")
+    location
+        .split_once("://")
+        .is_some_and(|(scheme, _)| scheme != "file")
 }
 
 /// The local files a location stands for, in order: itself, or what its pattern matches.
@@ -44,12 +46,20 @@ pub fn local_files(project: &Path, location: &str) -> Result<Vec<PathBuf>, Finge
         return Ok(vec![path]);
     }
     let pattern = path.to_string_lossy();
-    let wrong = |source| FingerprintError::Pattern { location: location.to_owned(), source };
-    let mut files: Vec<PathBuf> =
-        glob::glob(&pattern).map_err(wrong)?.filter_map(Result::ok).filter(|p| p.is_file()).collect();
+    let wrong = |source| FingerprintError::Pattern {
+        location: location.to_owned(),
+        source,
+    };
+    let mut files: Vec<PathBuf> = glob::glob(&pattern)
+        .map_err(wrong)?
+        .filter_map(Result::ok)
+        .filter(|p| p.is_file())
+        .collect();
     files.sort();
     if files.is_empty() {
-        return Err(FingerprintError::NothingThere { location: location.to_owned() });
+        return Err(FingerprintError::NothingThere {
+            location: location.to_owned(),
+        });
     }
     Ok(files)
 }
@@ -73,7 +83,12 @@ pub fn content_of(
     for file in &files {
         let hash = hash_of(store, file, now)?;
         // Names count: the same rows under other names may mean another partition.
-        whole.update(file.strip_prefix(project).unwrap_or(file).to_string_lossy().as_bytes());
+        whole.update(
+            file.strip_prefix(project)
+                .unwrap_or(file)
+                .to_string_lossy()
+                .as_bytes(),
+        );
         whole.update(&[0]);
         whole.update(hash.as_bytes());
     }
@@ -81,7 +96,10 @@ pub fn content_of(
 }
 
 fn hash_of(store: &mut Store, file: &Path, now: Timestamp) -> Result<ContentHash, FingerprintError> {
-    let stamp = FileStamp::of(file).map_err(|source| FingerprintError::Io { path: file.to_owned(), source })?;
+    let stamp = FileStamp::of(file).map_err(|source| FingerprintError::Io {
+        path: file.to_owned(),
+        source,
+    })?;
     if let Some(hash) = store.file_hash(&stamp)? {
         return Ok(hash);
     }

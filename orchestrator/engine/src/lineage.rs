@@ -1,8 +1,8 @@
 //! What a finished step adds to the lineage graph.
 
+use indexmap::IndexMap;
 use trainyard_contract::task::ColumnEdge;
 use trainyard_contract::{ContentHash, OutputValue};
-use indexmap::IndexMap;
 use trainyard_domain::run::{BoundInput, Instance, InstanceIx, Run, StepState};
 use trainyard_executors::AttemptKey;
 use trainyard_store::{LineageEdge, LineageNode};
@@ -24,8 +24,17 @@ enum Source {
 }
 
 impl Finished {
-    pub(crate) fn new(key: &AttemptKey, outputs: &IndexMap<String, OutputValue>, columns: Vec<ColumnEdge>) -> Self {
-        Self { key: key.clone(), outputs: outputs.clone(), columns, datasets: Vec::new() }
+    pub(crate) fn new(
+        key: &AttemptKey,
+        outputs: &IndexMap<String, OutputValue>,
+        columns: Vec<ColumnEdge>,
+    ) -> Self {
+        Self {
+            key: key.clone(),
+            outputs: outputs.clone(),
+            columns,
+            datasets: Vec::new(),
+        }
     }
 
     /// The same, with the content of datasets as the run saw them.
@@ -38,24 +47,42 @@ impl Finished {
     /// and column by column beside it.
     pub(crate) fn edges(&self, run: &Run) -> Vec<LineageEdge> {
         let definition = run.definition();
-        let Some(instance) = definition.instances.get(self.key.step as usize) else { return Vec::new() };
+        let Some(instance) = definition.instances.get(self.key.step as usize) else {
+            return Vec::new();
+        };
         // A step that takes and makes nothing has no place in the way of data.
         if self.outputs.is_empty() && instance.inputs.is_empty() {
             return Vec::new();
         }
-        let step = LineageNode::Step { run: self.key.run.clone(), instance: instance.name.clone() };
+        let step = LineageNode::Step {
+            run: self.key.run.clone(),
+            instance: instance.name.clone(),
+        };
         let mut edges = Vec::new();
         let mut edge = |source: LineageNode, target: LineageNode, derived: bool| {
-            edges.push(LineageEdge { source, target, derived });
+            edges.push(LineageEdge {
+                source,
+                target,
+                derived,
+            });
         };
-        edge(LineageNode::Run { run: self.key.run.clone() }, step.clone(), true);
+        edge(
+            LineageNode::Run {
+                run: self.key.run.clone(),
+            },
+            step.clone(),
+            true,
+        );
         for bound in instance.inputs.values() {
             match source_of(run, bound) {
                 Some(Source::Dataset(name)) => {
                     let whole = LineageNode::Dataset { name: name.clone() };
                     match self.datasets.iter().find(|(known, _)| *known == name) {
                         Some((_, content)) => {
-                            let version = LineageNode::DatasetVersion { name, content: *content };
+                            let version = LineageNode::DatasetVersion {
+                                name,
+                                content: *content,
+                            };
                             edge(whole, version.clone(), true);
                             edge(version, step.clone(), true);
                         }
@@ -83,9 +110,18 @@ impl Finished {
             }
         }
         for column in &self.columns {
-            let Some(OutputValue::Artifact(artifact)) = self.outputs.get(&column.output) else { continue };
-            let target = LineageNode::ArtifactColumn { hash: artifact.hash, column: column.column.clone() };
-            edge(target.clone(), LineageNode::Artifact { hash: artifact.hash }, true);
+            let Some(OutputValue::Artifact(artifact)) = self.outputs.get(&column.output) else {
+                continue;
+            };
+            let target = LineageNode::ArtifactColumn {
+                hash: artifact.hash,
+                column: column.column.clone(),
+            };
+            edge(
+                target.clone(),
+                LineageNode::Artifact { hash: artifact.hash },
+                true,
+            );
             for source in column_sources(run, instance, column) {
                 edge(source, target.clone(), column.derived);
             }
@@ -105,29 +141,46 @@ fn model_version(value: &serde_json::Value) -> Option<LineageNode> {
 fn source_of(run: &Run, bound: &BoundInput) -> Option<Source> {
     Some(match bound {
         BoundInput::Dataset(name) => Source::Dataset(name.clone()),
-        BoundInput::Output { instance, output } => Source::Artifacts(hash_of(run, *instance, output).into_iter().collect()),
-        BoundInput::Collected { instances, output } => {
-            Source::Artifacts(instances.iter().filter_map(|ix| hash_of(run, *ix, output)).collect())
+        BoundInput::Output { instance, output } => {
+            Source::Artifacts(hash_of(run, *instance, output).into_iter().collect())
         }
+        BoundInput::Collected { instances, output } => Source::Artifacts(
+            instances
+                .iter()
+                .filter_map(|ix| hash_of(run, *ix, output))
+                .collect(),
+        ),
         BoundInput::Registry { .. } => return None,
     })
 }
 
 fn column_sources(run: &Run, instance: &Instance, edge: &ColumnEdge) -> Vec<LineageNode> {
-    let Some(source) = instance.inputs.get(&edge.input).and_then(|bound| source_of(run, bound)) else {
+    let Some(source) = instance
+        .inputs
+        .get(&edge.input)
+        .and_then(|bound| source_of(run, bound))
+    else {
         return Vec::new();
     };
     match source {
-        Source::Dataset(dataset) => vec![LineageNode::DatasetColumn { dataset, column: edge.from.clone() }],
+        Source::Dataset(dataset) => vec![LineageNode::DatasetColumn {
+            dataset,
+            column: edge.from.clone(),
+        }],
         Source::Artifacts(hashes) => hashes
             .into_iter()
-            .map(|hash| LineageNode::ArtifactColumn { hash, column: edge.from.clone() })
+            .map(|hash| LineageNode::ArtifactColumn {
+                hash,
+                column: edge.from.clone(),
+            })
             .collect(),
     }
 }
 
 fn hash_of(run: &Run, ix: InstanceIx, output: &str) -> Option<ContentHash> {
-    let StepState::Succeeded { outputs, .. } = run.step(ix) else { return None };
+    let StepState::Succeeded { outputs, .. } = run.step(ix) else {
+        return None;
+    };
     match outputs.get(output)? {
         OutputValue::Artifact(artifact) => Some(artifact.hash),
         OutputValue::Value(_) => None,

@@ -9,9 +9,20 @@ pub enum Observation<'a> {
     /// An event that has been committed.
     Event { run: &'a RunId, event: &'a Event },
     /// An attempt has got a slot and works now.
-    Began { run: &'a RunId, step: InstanceIx, attempt: u32, at: Timestamp },
+    Began {
+        run: &'a RunId,
+        step: InstanceIx,
+        attempt: u32,
+        at: Timestamp,
+    },
     /// How far a running attempt is; not durable.
-    Progress { run: &'a RunId, step: InstanceIx, done: u64, total: u64, unit: &'a str },
+    Progress {
+        run: &'a RunId,
+        step: InstanceIx,
+        done: u64,
+        total: u64,
+        unit: &'a str,
+    },
     /// Nothing runs; the run waits for approvals or timers.
     Waiting { run: &'a RunId },
     /// The run is over.

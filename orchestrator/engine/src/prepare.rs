@@ -9,9 +9,7 @@ use trainyard_contract::task::{
 };
 use trainyard_contract::{ContentHash, Millis, Objects, OutputValue, Timestamp};
 use trainyard_domain::run::reuse::{InputPart, KeyParts, reuse_key};
-use trainyard_domain::run::{
-    BoundInput, CachePolicy, Instance, InstanceIx, Run, RunnerKind, StepState,
-};
+use trainyard_domain::run::{BoundInput, CachePolicy, Instance, InstanceIx, Run, RunnerKind, StepState};
 use trainyard_store::{Home, Reusable, Store, StoreError};
 
 /// Content of a run's outside world as first seen by it: it must not change under a run's feet.
@@ -24,7 +22,10 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     /// Datasets whose content is known.
     pub(crate) fn dataset_contents(&self) -> Vec<(String, ContentHash)> {
-        self.datasets.iter().filter_map(|(name, content)| Some((name.clone(), (*content)?))).collect()
+        self.datasets
+            .iter()
+            .filter_map(|(name, content)| Some((name.clone(), (*content)?)))
+            .collect()
     }
 }
 
@@ -32,8 +33,14 @@ impl Surroundings {
 #[derive(Debug)]
 pub(crate) enum Prepared {
     /// The task lacks what only the attempt's number gives: see [`number`].
-    Launch { key: Option<ContentHash>, spec: Box<TaskSpec> },
-    Reuse { key: ContentHash, found: Box<Reusable> },
+    Launch {
+        key: Option<ContentHash>,
+        spec: Box<TaskSpec>,
+    },
+    Reuse {
+        key: ContentHash,
+        found: Box<Reusable>,
+    },
     Reject(Box<Failure>),
 }
 
@@ -61,25 +68,43 @@ impl Workshop<'_> {
     ) -> Result<Prepared, PrepareError> {
         let definition = run.definition().clone();
         let Some(instance) = definition.instances.get(ix as usize) else {
-            return Ok(reject(FailureClass::Internal, format!("no step instance {ix}"), Vec::new()));
+            return Ok(reject(
+                FailureClass::Internal,
+                format!("no step instance {ix}"),
+                Vec::new(),
+            ));
         };
         let rendered = match run.render_instance(ix) {
             Ok(rendered) => rendered,
             Err(error) => {
-                return Ok(reject(FailureClass::Rejected, "could not evaluate the step's parameters", chain(&error)));
+                return Ok(reject(
+                    FailureClass::Rejected,
+                    "could not evaluate the step's parameters",
+                    chain(&error),
+                ));
             }
         };
         let inputs = match self.inputs(run, surroundings, instance)? {
             Ok(inputs) => inputs,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
-        let key = match self.key(run, surroundings, instance, &rendered.with, rendered.process.as_ref(), &inputs)? {
+        let key = match self.key(
+            run,
+            surroundings,
+            instance,
+            &rendered.with,
+            rendered.process.as_ref(),
+            &inputs,
+        )? {
             Ok(key) => key,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
         if let (Some(key), true, CachePolicy::On { ttl, .. }) = (key, self.reuse, &instance.cache) {
             if let Some(found) = self.look_up(&key, *ttl)? {
-                return Ok(Prepared::Reuse { key, found: Box::new(found) });
+                return Ok(Prepared::Reuse {
+                    key,
+                    found: Box::new(found),
+                });
             }
         }
         let spec = TaskSpec {
@@ -103,7 +128,10 @@ impl Workshop<'_> {
             scratch: Default::default(),
             log: Default::default(),
         };
-        Ok(Prepared::Launch { key, spec: Box::new(spec) })
+        Ok(Prepared::Launch {
+            key,
+            spec: Box::new(spec),
+        })
     }
 
     /// Inputs as documents; the inner error fails the step.
@@ -119,7 +147,11 @@ impl Workshop<'_> {
             let input = match bound {
                 BoundInput::Dataset(dataset) => {
                     let Some(declared) = definition.datasets.get(dataset) else {
-                        return Ok(Err(failure(FailureClass::Internal, format!("no dataset `{dataset}`"), Vec::new())));
+                        return Ok(Err(failure(
+                            FailureClass::Internal,
+                            format!("no dataset `{dataset}`"),
+                            Vec::new(),
+                        )));
                     };
                     let mut reference = declared.clone();
                     match self.dataset(surroundings, dataset, &reference.location)? {
@@ -128,7 +160,10 @@ impl Workshop<'_> {
                     }
                     TaskInput::Dataset(reference)
                 }
-                BoundInput::Output { instance: from, output } => match output_of(run, *from, output) {
+                BoundInput::Output {
+                    instance: from,
+                    output,
+                } => match output_of(run, *from, output) {
                     Some(value) => TaskInput::Output(value.clone()),
                     None => return Ok(Err(no_output(run, *from, output))),
                 },
@@ -136,30 +171,35 @@ impl Workshop<'_> {
                     let mut cells = Vec::with_capacity(instances.len());
                     for from in instances {
                         if let Some(value) = output_of(run, *from, output) {
-                            let matrix =
-                                definition.instances.get(*from as usize).map(|i| i.matrix.clone()).unwrap_or_default();
+                            let matrix = definition
+                                .instances
+                                .get(*from as usize)
+                                .map(|i| i.matrix.clone())
+                                .unwrap_or_default();
                             cells.push((matrix, value.clone()));
                         }
                     }
                     TaskInput::Collected(cells)
                 }
-                BoundInput::Registry { model, alias, optional } => {
-                    match self.store.model_version(model, alias) {
-                        Ok(version) => TaskInput::Registered {
-                            name: model.clone(),
-                            version: version.version,
-                            model: Box::new(version.draft.model),
-                        },
-                        Err(StoreError::NoModel(_) | StoreError::NoModelVersion { .. }) if *optional => {
-                            TaskInput::Absent
-                        }
-                        Err(StoreError::NoModel(_) | StoreError::NoModelVersion { .. }) => {
-                            let text = format!("the registry has no model `{model}@{alias}`");
-                            return Ok(Err(failure(FailureClass::Rejected, text, Vec::new())));
-                        }
-                        Err(error) => return Err(error),
+                BoundInput::Registry {
+                    model,
+                    alias,
+                    optional,
+                } => match self.store.model_version(model, alias) {
+                    Ok(version) => TaskInput::Registered {
+                        name: model.clone(),
+                        version: version.version,
+                        model: Box::new(version.draft.model),
+                    },
+                    Err(StoreError::NoModel(_) | StoreError::NoModelVersion { .. }) if *optional => {
+                        TaskInput::Absent
                     }
-                }
+                    Err(StoreError::NoModel(_) | StoreError::NoModelVersion { .. }) => {
+                        let text = format!("the registry has no model `{model}@{alias}`");
+                        return Ok(Err(failure(FailureClass::Rejected, text, Vec::new())));
+                    }
+                    Err(error) => return Err(error),
+                },
             };
             inputs.insert(name.clone(), input);
         }
@@ -239,7 +279,13 @@ impl Workshop<'_> {
     }
 
     fn look_up(&mut self, key: &ContentHash, ttl: Option<Millis>) -> Result<Option<Reusable>, PrepareError> {
-        let oldest = ttl.map(|ttl| Timestamp(self.now.0.saturating_sub(i64::try_from(ttl.0).unwrap_or(i64::MAX).saturating_mul(1000))));
+        let oldest = ttl.map(|ttl| {
+            Timestamp(
+                self.now
+                    .0
+                    .saturating_sub(i64::try_from(ttl.0).unwrap_or(i64::MAX).saturating_mul(1000)),
+            )
+        });
         let found = self.store.reusable(key, oldest)?;
         Ok(found.filter(|found| found.outputs.values().all(|value| self.still_there(value))))
     }
@@ -261,7 +307,10 @@ pub(crate) fn number(spec: &mut TaskSpec, home: &Home, run: &Run, attempt: u32) 
 
 /// Files whose content is part of a process step's key, and the schema files its outputs name.
 pub(crate) fn code_files(instance: &Instance) -> Vec<String> {
-    let declared = instance.outputs.values().flat_map(|output| [&output.input_schema, &output.output_schema]);
+    let declared = instance
+        .outputs
+        .values()
+        .flat_map(|output| [&output.input_schema, &output.output_schema]);
     let mut files: Vec<String> = declared.flatten().cloned().collect();
     if let Some(process) = &instance.process {
         files.extend(process.code.iter().cloned());
@@ -278,15 +327,25 @@ pub(crate) fn output_of<'a>(run: &'a Run, ix: InstanceIx, output: &str) -> Optio
 }
 
 fn no_output(run: &Run, ix: InstanceIx, output: &str) -> Box<Failure> {
-    let name = run.definition().instances.get(ix as usize).map_or("?", |i| i.name.as_str());
-    failure(FailureClass::Rejected, format!("`{name}` ended without its output `{output}`"), Vec::new())
+    let name = run
+        .definition()
+        .instances
+        .get(ix as usize)
+        .map_or("?", |i| i.name.as_str());
+    failure(
+        FailureClass::Rejected,
+        format!("`{name}` ended without its output `{output}`"),
+        Vec::new(),
+    )
 }
 
 fn failure(class: FailureClass, message: impl Into<String>, causes: Vec<String>) -> Box<Failure> {
-    Box::new(Failure { causes, ..Failure::new(class, message) })
+    Box::new(Failure {
+        causes,
+        ..Failure::new(class, message)
+    })
 }
 
 fn reject(class: FailureClass, message: impl Into<String>, causes: Vec<String>) -> Prepared {
     Prepared::Reject(failure(class, message, causes))
 }
-

@@ -35,7 +35,13 @@ fn instance(name: &str, upstream: &[u32]) -> Instance {
         effect: None,
         revision: 1,
         matrix: Map::new(),
-        upstream: upstream.iter().map(|ix| Upstream { instance: *ix, data: false }).collect(),
+        upstream: upstream
+            .iter()
+            .map(|ix| Upstream {
+                instance: *ix,
+                data: false,
+            })
+            .collect(),
         inputs: IndexMap::new(),
         outputs: IndexMap::new(),
         with: json!({ "name": name }),
@@ -54,7 +60,11 @@ fn instance(name: &str, upstream: &[u32]) -> Instance {
 
 fn chain(names: &[&str]) -> RunDefinition {
     let instances = names.iter().enumerate().map(|(ix, name)| {
-        let before: Vec<u32> = ix.checked_sub(1).map(|ix| u32::try_from(ix).unwrap()).into_iter().collect();
+        let before: Vec<u32> = ix
+            .checked_sub(1)
+            .map(|ix| u32::try_from(ix).unwrap())
+            .into_iter()
+            .collect();
         instance(name, &before)
     });
     RunDefinition {
@@ -71,7 +81,6 @@ fn chain(names: &[&str]) -> RunDefinition {
         seed: 1,
         contracts: BTreeMap::new(),
         datasets: IndexMap::new(),
-        files: BTreeMap::new(),
         files: BTreeMap::new(),
         instances: instances.collect(),
         not_obeyed: Vec::new(),
@@ -113,12 +122,25 @@ fn a_chain_runs_in_order_to_its_end() {
             shown.push(event.clone());
         }
     };
-    engine.start(id(1), chain(&["a", "b", "c"]), "ada", None, &mut observer).unwrap();
-    assert_eq!(engine.drive(&mut observer, &quiet(), false).unwrap(), Driven::AllEnded);
-    assert_eq!(engine.run(&id(1)).unwrap().status(), RunStatus::Ended(RunOutcome::Succeeded));
+    engine
+        .start(id(1), chain(&["a", "b", "c"]), "ada", None, &mut observer)
+        .unwrap();
+    assert_eq!(
+        engine.drive(&mut observer, &quiet(), false).unwrap(),
+        Driven::AllEnded
+    );
+    assert_eq!(
+        engine.run(&id(1)).unwrap().status(),
+        RunStatus::Ended(RunOutcome::Succeeded)
+    );
     let order: Vec<u32> = handle.submitted().iter().map(|key| key.step).collect();
     assert_eq!(order, [0, 1, 2]);
-    let stored = Home::open(folder.path()).unwrap().store().unwrap().load_run(&id(1)).unwrap();
+    let stored = Home::open(folder.path())
+        .unwrap()
+        .store()
+        .unwrap()
+        .load_run(&id(1))
+        .unwrap();
     assert_eq!(stored.events, shown, "what is shown is what is stored");
 }
 
@@ -130,14 +152,23 @@ fn nothing_is_submitted_or_shown_before_it_is_stored() {
     handle.script(
         "a",
         FakeAnswer::Report(Box::new(move |_, spec| {
-            let stored = Home::open(&home).unwrap().store().unwrap().load_run(&id(1)).unwrap();
-            let committed =
-                stored.events.iter().any(|event| matches!(event.what, What::AttemptStarted { step: 0, .. }));
+            let stored = Home::open(&home)
+                .unwrap()
+                .store()
+                .unwrap()
+                .load_run(&id(1))
+                .unwrap();
+            let committed = stored
+                .events
+                .iter()
+                .any(|event| matches!(event.what, What::AttemptStarted { step: 0, .. }));
             assert!(committed, "submitted before its start was stored");
             report(spec)
         })),
     );
-    engine.start(id(1), chain(&["a"]), "ada", None, &mut |_| {}).unwrap();
+    engine
+        .start(id(1), chain(&["a"]), "ada", None, &mut |_| {})
+        .unwrap();
     engine.drive(&mut |_| {}, &quiet(), false).unwrap();
     assert_eq!(handle.submitted().len(), 1);
 }
@@ -174,13 +205,25 @@ fn after_a_crash_finished_steps_do_not_run_again() {
                 }
             }
         };
-        engine.start(id(1), chain(&["a", "b", "c"]), "ada", None, &mut observer).unwrap();
-        assert_eq!(engine.drive(&mut observer, &interrupts, false).unwrap(), Driven::Interrupted);
+        engine
+            .start(id(1), chain(&["a", "b", "c"]), "ada", None, &mut observer)
+            .unwrap();
+        assert_eq!(
+            engine.drive(&mut observer, &interrupts, false).unwrap(),
+            Driven::Interrupted
+        );
     }
     let (mut engine, handle) = engine(folder.path());
     engine.resume(&id(1), &mut |_| {}).unwrap();
-    assert_eq!(engine.drive(&mut |_| {}, &quiet(), false).unwrap(), Driven::AllEnded);
-    let again: Vec<(u32, u32)> = handle.submitted().iter().map(|key| (key.step, key.attempt)).collect();
+    assert_eq!(
+        engine.drive(&mut |_| {}, &quiet(), false).unwrap(),
+        Driven::AllEnded
+    );
+    let again: Vec<(u32, u32)> = handle
+        .submitted()
+        .iter()
+        .map(|key| (key.step, key.attempt))
+        .collect();
     assert_eq!(again, [(1, 2), (2, 1)]);
 }
 
@@ -189,7 +232,9 @@ fn two_engines_never_have_the_same_run() {
     let folder = tempfile::tempdir().unwrap();
     let (mut first, handle) = engine(folder.path());
     handle.script("a", FakeAnswer::Hold);
-    first.start(id(1), chain(&["a"]), "ada", None, &mut |_| {}).unwrap();
+    first
+        .start(id(1), chain(&["a"]), "ada", None, &mut |_| {})
+        .unwrap();
     let (mut second, other) = engine(folder.path());
     assert!(second.resume(&id(1), &mut |_| {}).is_err());
     assert!(other.submitted().is_empty());
@@ -222,7 +267,9 @@ fn a_model_is_registered_in_the_transaction_of_its_step() {
         output_schema: None,
         path: None,
     };
-    definition.instances[0].outputs.insert("version".to_owned(), declared);
+    definition.instances[0]
+        .outputs
+        .insert("version".to_owned(), declared);
     handle.script(
         "register",
         FakeAnswer::Report(Box::new(|_, spec| TaskReport {
@@ -252,8 +299,12 @@ fn a_model_is_registered_in_the_transaction_of_its_step() {
     engine.drive(&mut |_| {}, &quiet(), false).unwrap();
     let run = engine.run(&id(1)).unwrap();
     assert_eq!(run.status(), RunStatus::Ended(RunOutcome::Succeeded));
-    let StepState::Succeeded { outputs, .. } = run.step(0) else { panic!("{:?}", run.step(0)) };
-    let Some(OutputValue::Value(version)) = outputs.get("version") else { panic!("{outputs:?}") };
+    let StepState::Succeeded { outputs, .. } = run.step(0) else {
+        panic!("{:?}", run.step(0))
+    };
+    let Some(OutputValue::Value(version)) = outputs.get("version") else {
+        panic!("{outputs:?}")
+    };
     assert_eq!(version["version"], 1);
     let store = Home::open(folder.path()).unwrap().store().unwrap();
     assert_eq!(store.model_versions("m").unwrap().len(), 1);
@@ -266,14 +317,21 @@ fn a_step_of_the_same_key_is_reused_and_a_changed_one_is_not() {
         let mut definition = chain(&["a", "b"]);
         definition.instances[0].with = json!({ "value": value });
         for instance in &mut definition.instances {
-            instance.cache = CachePolicy::On { code: true, inputs: true, with: true, ttl: None };
+            instance.cache = CachePolicy::On {
+                code: true,
+                inputs: true,
+                with: true,
+                ttl: None,
+            };
         }
         definition
     };
     let mut ran = Vec::new();
     for (number, value) in [(1, 5), (2, 5), (3, 6)] {
         let (mut engine, handle) = engine(folder.path());
-        engine.start(id(number), cached(value), "ada", None, &mut |_| {}).unwrap();
+        engine
+            .start(id(number), cached(value), "ada", None, &mut |_| {})
+            .unwrap();
         engine.drive(&mut |_| {}, &quiet(), false).unwrap();
         ran.push(handle.submitted().iter().map(|key| key.step).collect::<Vec<_>>());
     }
@@ -285,11 +343,21 @@ fn a_request_of_another_process_cancels_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let (mut engine, handle) = engine(folder.path());
     handle.script("a", FakeAnswer::Hold);
-    engine.start(id(1), chain(&["a", "b"]), "ada", None, &mut |_| {}).unwrap();
+    engine
+        .start(id(1), chain(&["a", "b"]), "ada", None, &mut |_| {})
+        .unwrap();
     let mut other = Home::open(folder.path()).unwrap().store().unwrap();
-    other.post_request(&id(1), &Request::Cancel { by: "bob".to_owned() }, clock()).unwrap();
-    assert_eq!(engine.drive(&mut |_| {}, &quiet(), false).unwrap(), Driven::AllEnded);
-    assert_eq!(engine.run(&id(1)).unwrap().status(), RunStatus::Ended(RunOutcome::Cancelled));
+    other
+        .post_request(&id(1), &Request::Cancel { by: "bob".to_owned() }, clock())
+        .unwrap();
+    assert_eq!(
+        engine.drive(&mut |_| {}, &quiet(), false).unwrap(),
+        Driven::AllEnded
+    );
+    assert_eq!(
+        engine.run(&id(1)).unwrap().status(),
+        RunStatus::Ended(RunOutcome::Cancelled)
+    );
     assert_eq!(handle.cancelled().len(), 1);
 }
 
@@ -298,12 +366,19 @@ fn a_retry_waits_for_its_time_and_then_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let (mut engine, handle) = engine(folder.path());
     let mut definition = chain(&["a"]);
-    definition.instances[0].retry =
-        RetryPolicy { max_attempts: 2, delay: Millis(20), jitter: 0.0, ..RetryPolicy::default() };
+    definition.instances[0].retry = RetryPolicy {
+        max_attempts: 2,
+        delay: Millis(20),
+        jitter: 0.0,
+        ..RetryPolicy::default()
+    };
     handle.script("a", FakeAnswer::failure(FailureClass::IoError, "network"));
     engine.start(id(1), definition, "ada", None, &mut |_| {}).unwrap();
     engine.drive(&mut |_| {}, &quiet(), false).unwrap();
-    assert_eq!(engine.run(&id(1)).unwrap().status(), RunStatus::Ended(RunOutcome::Succeeded));
+    assert_eq!(
+        engine.run(&id(1)).unwrap().status(),
+        RunStatus::Ended(RunOutcome::Succeeded)
+    );
     assert_eq!(handle.submitted().len(), 2);
 }
 
@@ -323,9 +398,13 @@ fn an_input_that_cannot_be_had_fails_its_step_with_words() {
             content: None,
         },
     );
-    definition.instances[0].inputs.insert("rows".to_owned(), BoundInput::Dataset("rows".to_owned()));
+    definition.instances[0]
+        .inputs
+        .insert("rows".to_owned(), BoundInput::Dataset("rows".to_owned()));
     engine.start(id(1), definition, "ada", None, &mut |_| {}).unwrap();
     engine.drive(&mut |_| {}, &quiet(), false).unwrap();
-    let StepState::Failed { failure, .. } = engine.run(&id(1)).unwrap().step(0) else { panic!() };
+    let StepState::Failed { failure, .. } = engine.run(&id(1)).unwrap().step(0) else {
+        panic!()
+    };
     assert!(failure.message.contains("rows"), "{failure:?}");
 }

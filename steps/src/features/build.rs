@@ -159,11 +159,6 @@ impl<'a> Build<'a> {
         for (at, name) in self.params.entity.iter().enumerate() {
             self.has(name, with("entity").index(at));
         }
-        if self.params.entity.is_empty() {
-            let finding = Finding::error("D01", with("entity"), "no column identifies a row");
-            self.findings
-                .push(finding.help("name the columns that do, e.g. `entity: [id]`"));
-        }
         if let Some(name) = self.event_time.clone()
             && self.has(&name, with("event_time"))
         {
