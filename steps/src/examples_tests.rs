@@ -56,7 +56,9 @@ fn run(name: &str, contracts: &[&str], steps: &[&str]) -> IndexMap<String, TaskI
         let with = declared.get("with").cloned().unwrap_or(Value::Null);
         let answer = bed.infer(step_of.as_ref(), with.clone(), &outputs);
         assert_eq!(answer.findings, [], "{name}.{step}");
-        let ended = bed.run(step_of.as_ref(), with, &outputs).unwrap();
+        let ended = bed.run(step_of.as_ref(), with.clone(), &outputs).unwrap();
+        let again = bed.run(step_of.as_ref(), with, &outputs).unwrap();
+        assert_eq!(ended.report.outputs, again.report.outputs, "{name}.{step} twice");
         for (output, value) in &ended.report.outputs {
             if let (Some(Shape::Table(inferred)), OutputValue::Artifact(artifact)) =
                 (answer.outputs.get(output), value)

@@ -116,7 +116,7 @@ impl Step for ExploreProfile {
         };
         let mut answer = inference::unknown_tables(request);
         let Some(schema) = inference::table(request, "data") else {
-            return answer;
+            return inference::sifted(request, answer);
         };
         let mut look = |name: &str, path| {
             if schema.column(name).is_none() {
@@ -134,7 +134,7 @@ impl Step for ExploreProfile {
         // Looking at a column does not make it needed, so `uses` names only what was asked for.
         let asked = params.columns.iter().chain(&params.target).cloned();
         answer.uses.insert("data".to_owned(), asked.collect());
-        answer
+        inference::sifted(request, answer)
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {

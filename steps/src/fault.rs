@@ -1,8 +1,33 @@
 //! Errors of polars in our words.
 
-use polars::prelude::PolarsError;
+use polars::prelude::{PolarsError, PolarsResult};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use trainyard_contract::Finding;
 use trainyard_contract::finding::{Path, nearest};
+
+/// Carries out what may panic on input made to hurt, or that nobody thought of: damaged files, odd
+/// queries. A panic becomes an error.
+///
+/// # Errors
+/// Those of `work`, and `ComputeError` for a panic.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or(panic.downcast_ref::<&str>().copied());
+        let said = said
+            .and_then(|said| said.lines().next())
+            .unwrap_or("it makes no sense");
+        // What polars unwraps is an error with a sentence of its own.
+        let said = said
+            .split_once("ErrString(\"")
+            .map_or(said, |(_, rest)| rest.trim_end_matches("\"))"));
+        Err(PolarsError::ComputeError(
+            format!("polars cannot take this: {said}").into(),
+        ))
+    })
+}
 
 /// The first sentence of an error, in lower case and without the plan it was found in.
 pub(crate) fn sentence(error: &PolarsError) -> String {
@@ -27,6 +52,7 @@ pub(crate) fn missing_column(error: &PolarsError) -> Option<String> {
     }
     let after = [
         "unable to find column ",
+        "no column named ",
         "column not found: ",
         "unable to resolve column ",
     ]

@@ -262,7 +262,7 @@ impl Step for FeaturesBuild {
         let mut inputs = IndexMap::new();
         for (name, shape) in request.inputs {
             let Shape::Table(schema) = shape else {
-                return answer;
+                return inference::sifted(request, answer);
             };
             inputs.insert(
                 name.clone(),
@@ -273,7 +273,7 @@ impl Step for FeaturesBuild {
             );
         }
         if !answer.findings.is_empty() {
-            return answer;
+            return inference::sifted(request, answer);
         }
         let Built { table, findings } = Build::new(&params, request.step, &inputs).finish();
         answer.findings = findings;
@@ -286,7 +286,7 @@ impl Step for FeaturesBuild {
                     .insert(output.clone(), Shape::Table(schema.clone()));
             }
         }
-        answer
+        inference::sifted(request, answer)
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {

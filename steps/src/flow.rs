@@ -4,6 +4,7 @@
 //! for the facts, to frames without rows, so what a check says and what a run does cannot differ.
 
 use crate::facts::Facts;
+use crate::fault::guarded;
 use crate::lineage::{TracedInput, trace};
 use polars::prelude::{IntoLazy, LazyFrame, PolarsError, PolarsResult};
 use trainyard_contract::Schema;
@@ -11,7 +12,7 @@ use trainyard_contract::Schema;
 /// Carries a plan out over frames without values: some functions say only then that they cannot take
 /// a type. Errors of other kinds may come of the values missing, and are none.
 fn rehearse(plan: LazyFrame) -> PolarsResult<()> {
-    match plan.collect() {
+    match guarded(|| plan.collect()) {
         Err(
             error @ (PolarsError::InvalidOperation(_)
             | PolarsError::SchemaMismatch(_)
@@ -51,14 +52,7 @@ impl Flow {
     /// # Errors
     /// Whatever is wrong with the changed plan.
     pub(crate) fn then(&self, change: impl Fn(LazyFrame) -> PolarsResult<LazyFrame>) -> PolarsResult<Self> {
-        let blank = TracedInput::new(&self.facts);
-        let plan = change(blank.frame.clone())?;
-        let facts = trace(&plan, &[blank])?;
-        rehearse(plan)?;
-        Ok(Self {
-            plan: change(self.plan.clone())?,
-            facts,
-        })
+        Self::of_many(&[self], |mut frames| change(frames.swap_remove(0)))
     }
 
     /// What `change` makes of this table and another.
@@ -70,17 +64,13 @@ impl Flow {
         other: &Self,
         change: impl Fn(LazyFrame, LazyFrame) -> PolarsResult<LazyFrame>,
     ) -> PolarsResult<Self> {
-        let (left, right) = (TracedInput::new(&self.facts), TracedInput::new(&other.facts));
-        let plan = change(left.frame.clone(), right.frame.clone())?;
-        let facts = trace(&plan, &[left, right])?;
-        rehearse(plan)?;
-        Ok(Self {
-            plan: change(self.plan.clone(), other.plan.clone())?,
-            facts,
+        Self::of_many(&[self, other], |mut frames| {
+            let right = frames.swap_remove(1);
+            change(frames.swap_remove(0), right)
         })
     }
 
-    /// What `change` makes of several tables in order.
+    /// What `change` makes of several tables, which it gets in order.
     ///
     /// # Errors
     /// Whatever is wrong with the changed plan.
@@ -88,16 +78,18 @@ impl Flow {
         tables: &[&Self],
         change: impl Fn(Vec<LazyFrame>) -> PolarsResult<LazyFrame>,
     ) -> PolarsResult<Self> {
-        let blank: Vec<TracedInput<'_>> = tables
-            .iter()
-            .map(|table| TracedInput::new(&table.facts))
-            .collect();
-        let plan = change(blank.iter().map(|input| input.frame.clone()).collect())?;
-        let facts = trace(&plan, &blank)?;
-        rehearse(plan)?;
-        Ok(Self {
-            plan: change(tables.iter().map(|table| table.plan.clone()).collect())?,
-            facts,
+        guarded(|| {
+            let blank: Vec<TracedInput<'_>> = tables
+                .iter()
+                .map(|table| TracedInput::new(&table.facts))
+                .collect();
+            let plan = change(blank.iter().map(|input| input.frame.clone()).collect())?;
+            let facts = trace(&plan, &blank)?;
+            rehearse(plan)?;
+            Ok(Self {
+                plan: change(tables.iter().map(|table| table.plan.clone()).collect())?,
+                facts,
+            })
         })
     }
 }

@@ -29,6 +29,18 @@ pub(crate) fn parameters<P: DeserializeOwned>(request: &InferRequest<'_>) -> Res
     })
 }
 
+/// The answer without findings at parameters whose values are known only at run time.
+pub(crate) fn sifted(request: &InferRequest<'_>, mut answer: Inference) -> Inference {
+    let unknown = |path: &Path| {
+        request
+            .unknown
+            .iter()
+            .any(|unknown| path.0.starts_with(&unknown.0))
+    };
+    answer.findings.retain(|finding| !unknown(&finding.path));
+    answer
+}
+
 /// An answer that says nothing of the table outputs.
 pub(crate) fn unknown_tables(request: &InferRequest<'_>) -> Inference {
     let outputs = request

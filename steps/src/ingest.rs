@@ -162,7 +162,7 @@ impl Step for IngestFiles {
             answer.lineage.extend(identity(name, &schema));
             answer.outputs.insert((*name).to_owned(), Shape::Table(schema));
         }
-        answer
+        inference::sifted(request, answer)
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {

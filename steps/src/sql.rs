@@ -3,6 +3,7 @@
 //! polars' SQL can also read files and drop tables; a step must do neither, so texts are parsed here
 //! first with the same parser.
 
+use crate::fault::guarded;
 use polars::prelude::{Expr, LazyFrame, PolarsError, PolarsResult};
 use polars::sql::{SQLContext, sql_expr};
 use schemars::JsonSchema;
@@ -31,7 +32,7 @@ pub(crate) fn query<'a>(
     for (name, frame) in tables {
         context.register(name, frame);
     }
-    context.execute(text)
+    guarded(|| context.execute(text))
 }
 
 /// The tables a query reads that are not defined in itself.
@@ -71,7 +72,7 @@ pub(crate) fn expression(text: &str) -> PolarsResult<Expr> {
     if found.queries > 0 {
         return Err(refused("an expression cannot select from tables".to_owned()));
     }
-    sql_expr(text)
+    guarded(|| sql_expr(text))
 }
 
 fn parser(text: &str) -> Result<Parser<'_>, String> {
@@ -173,6 +174,7 @@ mod tests {
             "(SELECT 1)",
             "a IN (SELECT * FROM read_csv('x'))",
             "a; DROP TABLE b",
+            "INTERVAL '1 nonsense'",
             "a +",
         ] {
             assert!(expression(text).is_err(), "{text}");

@@ -1,6 +1,7 @@
 //! Tables at a step's edges: artifacts and datasets in, Parquet artifacts out.
 
 use crate::dataset::{self, Fault};
+use crate::fault::guarded;
 use crate::flow::Flow;
 use polars::io::HiveOptions;
 use polars::prelude::{
@@ -116,7 +117,7 @@ pub(crate) fn open_artifact(io: &StepIo, artifact: &ArtifactRef) -> Result<Table
 /// # Errors
 /// `Rejected` with polars' own words: values that cannot be computed.
 pub(crate) fn collect(doing: &str, plan: LazyFrame) -> Result<DataFrame, StepError> {
-    plan.collect().map_err(|error| {
+    guarded(|| plan.collect()).map_err(|error| {
         StepError::rejected(format!("could not {doing}: {}", crate::fault::sentence(&error)))
     })
 }

@@ -71,7 +71,7 @@ impl Step for TransformSql {
             Ok(tables) => tables,
             Err(refusal) => {
                 answer.findings.push(Finding::error("S03", path, refusal));
-                return answer;
+                return inference::sifted(request, answer);
             }
         };
         for table in tables.iter().filter(|table| !request.inputs.contains_key(*table)) {
@@ -84,13 +84,13 @@ impl Step for TransformSql {
             });
         }
         if !answer.findings.is_empty() {
-            return answer;
+            return inference::sifted(request, answer);
         }
         let mut inputs = IndexMap::new();
         let mut schemas = Vec::new();
         for (name, _) in request.inputs.iter().filter(|(name, _)| tables.contains(*name)) {
             let Some(schema) = inference::table(request, name) else {
-                return answer;
+                return inference::sifted(request, answer);
             };
             inputs.insert(name.clone(), Flow::unread(name, schema));
             schemas.push((name.as_str(), schema));
@@ -110,7 +110,7 @@ impl Step for TransformSql {
                 answer.findings.push(fault::finding(&error, path, columns));
             }
         }
-        answer
+        inference::sifted(request, answer)
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
@@ -142,3 +142,7 @@ impl Step for TransformSql {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "transform_tests.rs"]
+mod tests;

@@ -136,28 +136,22 @@ impl Step for ValidateContract {
         }
         for (name, schema) in &schemas {
             let used = answer.uses.entry((*name).to_owned()).or_default();
-            let contract = contract_name(&params, name, None)
-                .and_then(|contract| request.contracts.get(contract))
-                .map(|contract| contract.columns.keys().cloned().collect::<Vec<_>>());
-            used.extend(
-                contract
-                    .into_iter()
-                    .flatten()
-                    .filter(|column| schema.column(column).is_some()),
-            );
+            // Keeping a contract does not make a column needed; being checked by name does.
+            used.extend(schema.primary_key.iter().cloned());
             let checked = params
                 .checks
                 .iter()
                 .filter(|check| check.dataset.as_deref() == Some(*name));
             used.extend(checked.filter_map(|check| check.column.clone()));
         }
-        answer
+        inference::sifted(request, answer)
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
         let params: Params = io.params()?;
         let names: Vec<String> = io.spec().inputs.keys().cloned().collect();
         let mut outcomes = Vec::new();
+        let mut unheld: Vec<String> = Vec::new();
         let mut frames: IndexMap<String, DataFrame> = IndexMap::new();
         for name in &names {
             let (table, faults) = table::open_as_is(io, name)?;
@@ -173,7 +167,15 @@ impl Step for ValidateContract {
             };
             let wanted = contract_name(&params, name, dataset);
             match wanted.and_then(|contract| io.spec().contracts.get(contract)) {
-                Some(contract) => outcomes.extend(rules::hold(name, &frame, contract, params.sample)?),
+                Some(contract) => {
+                    outcomes.extend(rules::hold(name, &frame, contract, params.sample)?);
+                    unheld.extend(contract.freshness.as_ref().map(|freshness| {
+                        format!(
+                            "{name}: `freshness` ({}) is not held: a step has no clock",
+                            freshness.max_age
+                        )
+                    }));
+                }
                 None if params.contracts.contains_key(name) || dataset.is_some() => {
                     return Err(StepError::internal(format!(
                         "the contract of `{name}` did not come with the task"
@@ -185,6 +187,9 @@ impl Step for ValidateContract {
         }
         for check in &params.checks {
             outcomes.push(check.carry_out(&frames)?);
+        }
+        for line in unheld {
+            io.log(line);
         }
         let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed).collect();
         for outcome in &failed {

@@ -2,11 +2,10 @@
 
 use super::coerce::Gathering;
 use super::location::{DataFile, Format};
-use crate::fault;
-use polars::prelude::{DataFrame, IpcReader, ParquetReader, PolarsError, PolarsResult, SerReader};
+use crate::fault::{self, guarded};
+use polars::prelude::{DataFrame, IpcReader, ParquetReader, PolarsError, SerReader};
 use serde_json::Value;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use trainyard_contract::StepError;
 
 pub(super) fn read(
@@ -69,10 +68,4 @@ fn name(format: Format) -> &'static str {
         Format::Arrow => "Arrow",
         _ => "Parquet",
     }
-}
-
-/// The decoders are not written for files made to hurt: what makes them panic is an error here.
-fn guarded<T>(read: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(PolarsError::ComputeError("its content makes no sense".into())))
 }

@@ -82,7 +82,7 @@ impl Step for SplitGroup {
             .entry("table".to_owned())
             .or_default()
             .extend(params.group);
-        answer
+        inference::sifted(request, answer)
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {

@@ -76,7 +76,7 @@ impl Step for SplitRandom {
             .entry("table".to_owned())
             .or_default()
             .extend(params.stratify);
-        answer
+        inference::sifted(request, answer)
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {

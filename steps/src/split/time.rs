@@ -175,7 +175,7 @@ impl Step for SplitTime {
         }
         let mut answer = inferred(request, schema, findings);
         answer.uses.entry("table".to_owned()).or_default().extend(used);
-        answer
+        inference::sifted(request, answer)
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
