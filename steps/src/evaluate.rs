@@ -4,46 +4,41 @@
 //! Latencies differ from run to run. They are measured only if a gate asks for one and go to the
 //! log and the attempt's metrics, never into artifacts: the same rows give the same report.
 
+mod contenders;
 mod gates;
+mod infer;
 mod judged;
+mod judging;
 mod picture;
 mod report;
 
-use crate::fault::no_column;
-use crate::inference;
+pub(crate) use contenders::read_model;
+
 use crate::table::{self, grouped};
 use crate::train;
-use crate::train::columns::{Roles, is_text};
-use crate::train::data::{self, Examples};
+use crate::train::data;
 use crate::train::outcome::DEFAULT_THRESHOLD;
 use crate::train::rows::{self, refused};
-use crate::train::scores::{CALIBRATION_BINS, Metric};
-use gates::{CompareTo, Gate, LatencyMillis, Measure, Verdict};
-use judged::{Curves, Judged, Other};
+use crate::train::scores::Metric;
+use contenders::{Columns, baselines, champion, whole_frame};
+use gates::{Gate, LatencyMillis, Measure, Verdict};
+use infer::{wrong_columns, wrong_gates};
+use judged::Judged;
+use judging::Judging;
 use report::About;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use trainyard_contract::finding::{Finding, Path};
+use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
-use trainyard_contract::task::TaskInput;
 use trainyard_contract::{
-    ArtifactKind, ArtifactRef, InferRequest, Inference, OutputValue, Shape, Step, StepError, StepIo,
+    ArtifactKind, ArtifactRef, InferRequest, Inference, Shape, Step, StepError, StepIo,
 };
-use trainyard_models::importance::{Importance, permutation_importance};
 use trainyard_models::latency::measure_latency;
-use trainyard_models::metrics::{Confusion, calibration_curve, pr_curve, roc_auc, roc_curve};
 use trainyard_models::{Frame, Model, Predictor, Task};
 
-/// Points of a curve in the report.
-const CURVE_POINTS: usize = 200;
-/// Bins of predicted probabilities in the report.
-const SCORE_BINS: usize = 20;
 /// Single predictions timed for a latency gate.
 const TIMED_ROWS: usize = 2_000;
-/// Rows that permutation importance is taken on, at most.
-const EXPLAINED_ROWS: usize = 20_000;
 
 /// Parameters of `evaluate.classifier@v1`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -202,7 +197,7 @@ impl Step for EvaluateClassifier {
         }
         answer.findings = wrong_gates(&params, request);
         answer.findings.extend(wrong_columns(&params, request));
-        let mut used: std::collections::BTreeSet<String> = params.slices().into_iter().collect();
+        let mut used: BTreeSet<String> = params.slices().into_iter().collect();
         if let Some(Shape::Model { features, label }) = request.inputs.get("model") {
             used.extend(features.names().map(str::to_owned));
             used.extend(label.clone());
@@ -214,87 +209,6 @@ impl Step for EvaluateClassifier {
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
         run(io)
     }
-}
-
-fn wrong_gates(params: &Params, request: &InferRequest<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (place, gate) in params.gates.iter().enumerate() {
-        let path = inference::with("gates").index(place);
-        if let Some(fault) = gate.fault() {
-            findings.push(Finding::error(
-                "S01",
-                path.clone(),
-                format!("this gate says nothing that can be checked: {fault}"),
-            ));
-        }
-        let wanted = match gate.compare_to {
-            Some(CompareTo::Champion) => "champion",
-            Some(CompareTo::Baselines) => "baselines",
-            None => continue,
-        };
-        if !request.inputs.contains_key(wanted) {
-            let message = format!("this gate compares to `{wanted}`, and the step has no input of that name");
-            let help = match wanted {
-                "champion" => "add `champion: \"registry:NAME@production?\"` to `inputs`",
-                _ => "add `baselines: \"STEP[*].model\"` to `inputs`",
-            };
-            findings.push(
-                Finding::error("S02", path.key("compare_to"), message)
-                    .at_word(wanted)
-                    .help(help),
-            );
-        }
-    }
-    findings
-}
-
-fn wrong_columns(params: &Params, request: &InferRequest<'_>) -> Vec<Finding> {
-    let Some(test) = inference::table(request, "test") else {
-        return Vec::new();
-    };
-    let mut findings = Vec::new();
-    let at_test = Path::root().key("inputs").key("test");
-    for (place, column) in params.slices.iter().enumerate() {
-        if test.column(column).is_none() {
-            let path = inference::with("slices").index(place);
-            findings.push(no_column(column, path, test.names()).at_word(column));
-        }
-    }
-    for (place, gate) in params.gates.iter().enumerate() {
-        if let Some(column) = gate.slice.as_ref().filter(|column| test.column(column).is_none()) {
-            let path = inference::with("gates").index(place).key("slice");
-            findings.push(no_column(column, path, test.names()).at_word(column));
-        }
-    }
-    if let Some(Shape::Model { features, label }) = request.inputs.get("model") {
-        for wanted in &features.columns {
-            match test.column(&wanted.name) {
-                None => findings.push(
-                    no_column(&wanted.name, at_test.clone(), test.names())
-                        .note(format!("the model was trained on `{}`", wanted.name)),
-                ),
-                Some(found) if is_text(&found.data_type) != is_text(&wanted.data_type) => {
-                    let message = format!(
-                        "`{}` is {}, but the model was trained on {}",
-                        wanted.name, found.data_type, wanted.data_type
-                    );
-                    findings.push(Finding::error("D01", at_test.clone(), message));
-                }
-                Some(_) => {}
-            }
-        }
-        if let Some(label) = label.as_ref().filter(|label| test.column(label).is_none()) {
-            findings.push(no_column(label, at_test, test.names()).note(format!(
-                "the model predicts `{label}`, and without it nothing can be judged"
-            )));
-        }
-    }
-    findings
-}
-
-/// A model artifact, read and checked.
-pub(crate) fn read_model(io: &StepIo, artifact: &ArtifactRef) -> Result<Model, StepError> {
-    Model::from_bytes(&io.read(&artifact.hash)?).map_err(|error| refused(&error))
 }
 
 fn run(io: &mut StepIo) -> Result<(), StepError> {
@@ -378,216 +292,6 @@ fn run(io: &mut StepIo) -> Result<(), StepError> {
         io.log(format!("gate {word}: {}: {}", verdict.demand, verdict.found));
     }
     hand_on(io, &params, &model, &artifact, &found, &verdicts, passed)
-}
-
-/// The columns of the test table that some model or slice needs.
-struct Columns {
-    roles: Roles,
-    further: Vec<String>,
-}
-
-impl Columns {
-    fn of(model: &Model) -> Self {
-        let features = model
-            .features()
-            .iter()
-            .map(|feature| feature.name.clone())
-            .collect();
-        let roles = Roles {
-            label: Some(model.label().name.clone()),
-            features,
-            passed_over: Vec::new(),
-        };
-        Self {
-            roles,
-            further: Vec::new(),
-        }
-    }
-
-    fn also(&mut self, model: &Model) {
-        self.further
-            .extend(model.features().iter().map(|feature| feature.name.clone()));
-    }
-}
-
-/// The labelled rows with the features of every model, as far as the table has them.
-fn whole_frame(
-    rows: &polars::prelude::DataFrame,
-    columns: &Columns,
-    examples: &Examples,
-) -> Result<Frame, StepError> {
-    let mut names = columns.roles.features.clone();
-    for name in &columns.further {
-        if !names.contains(name)
-            && rows
-                .column(name)
-                .is_ok_and(|column| !column.dtype().is_temporal())
-        {
-            names.push(name.clone());
-        }
-    }
-    let frame = rows::features(rows, &names)?;
-    if examples.unlabelled == 0 {
-        Ok(frame)
-    } else {
-        frame.take(&examples.rows).map_err(|error| refused(&error))
-    }
-}
-
-fn champion(io: &StepIo) -> Result<Option<(String, Model)>, StepError> {
-    let name = match io.input("champion") {
-        Some(TaskInput::Registered { name, version, .. }) => format!("champion {name} version {version}"),
-        _ => "champion".to_owned(),
-    };
-    match io.artifact("champion")?.cloned() {
-        None => Ok(None),
-        Some(artifact) => Ok(Some((name, read_model(io, &artifact)?))),
-    }
-}
-
-fn baselines(io: &StepIo) -> Result<Vec<(String, Model)>, StepError> {
-    let mut models = Vec::new();
-    match io.input("baselines") {
-        None | Some(TaskInput::Absent) => {}
-        Some(TaskInput::Collected(cells)) => {
-            for (matrix, value) in cells.clone() {
-                let cell: Vec<String> = matrix
-                    .iter()
-                    .map(|(key, value)| {
-                        format!(
-                            "{key}={}",
-                            value.as_str().map_or(value.to_string(), str::to_owned)
-                        )
-                    })
-                    .collect();
-                let OutputValue::Artifact(artifact) = value else {
-                    return Err(StepError::rejected(
-                        "input `baselines` has something that is no model",
-                    ));
-                };
-                models.push((
-                    format!("baseline {}", cell.join(", ")),
-                    read_model(io, &artifact)?,
-                ));
-            }
-        }
-        Some(_) => {
-            if let Some(artifact) = io.artifact("baselines")?.cloned() {
-                models.push(("baseline".to_owned(), read_model(io, &artifact)?));
-            }
-        }
-    }
-    Ok(models)
-}
-
-/// What judging needs.
-struct Judging<'a> {
-    params: &'a Params,
-    model: &'a Model,
-    /// The labelled test rows.
-    frame: &'a Frame,
-    examples: &'a Examples,
-}
-
-impl Judging<'_> {
-    fn judge(
-        &self,
-        champion: Option<(String, Model)>,
-        baselines: Vec<(String, Model)>,
-        slice_values: &BTreeMap<String, Vec<Option<String>>>,
-    ) -> Result<Judged, StepError> {
-        let (metrics, threshold) = (self.params.metrics(), self.params.threshold);
-        let target = &self.examples.target;
-        let predictions = self.model.predict(self.frame).map_err(|error| refused(&error))?;
-        let other = |(name, model): (String, Model)| -> Other {
-            let theirs = self.others_predictions(&model);
-            judged::other(
-                name,
-                model.algorithm().name().to_owned(),
-                theirs,
-                &predictions,
-                target,
-                &metrics,
-                threshold,
-            )
-        };
-        let curves = Curves {
-            roc: roc_curve(&predictions, target, CURVE_POINTS).unwrap_or_default(),
-            precision_recall: pr_curve(&predictions, target, CURVE_POINTS).unwrap_or_default(),
-            calibration: calibration_curve(&predictions, target, CALIBRATION_BINS).unwrap_or_default(),
-            scores: judged::score_shares(&predictions, target, SCORE_BINS),
-        };
-        let slices = slice_values
-            .iter()
-            .map(|(column, values)| {
-                (
-                    column.clone(),
-                    judged::slices(values, &predictions, target, &metrics, threshold),
-                )
-            })
-            .collect();
-        Ok(Judged {
-            rows: target.len(),
-            positives: target.iter().filter(|label| **label == 1.0).count(),
-            unlabelled: self.examples.unlabelled,
-            threshold,
-            metrics: judged::measured(&metrics, &predictions, target, threshold, self.params.seed),
-            confusion: Confusion::at(threshold, &predictions, target).map_err(|error| refused(&error))?,
-            curves,
-            champion: champion.map(other),
-            baselines: baselines.into_iter().map(other).collect(),
-            slices,
-            importance: Vec::new(),
-        })
-    }
-
-    /// Another model's predictions, as chances of this model's positive class.
-    fn others_predictions(&self, model: &Model) -> Result<Vec<f64>, String> {
-        let predictions = model.predict(self.frame).map_err(|error| error.to_string())?;
-        match (&model.label().task, &self.model.label().task) {
-            (theirs, own) if theirs == own => Ok(predictions),
-            (
-                Task::Binary { negative, positive },
-                Task::Binary {
-                    negative: own_negative,
-                    positive: own_positive,
-                },
-            ) if negative == own_positive && positive == own_negative => {
-                Ok(predictions.into_iter().map(|p| 1.0 - p).collect())
-            }
-            _ => Err("it predicts something else".to_owned()),
-        }
-    }
-
-    fn explain(&self) -> Result<Vec<Importance>, StepError> {
-        let Some(explain) = &self.params.explain else {
-            return Ok(Vec::new());
-        };
-        let ExplainMethod::Permutation = explain.method;
-        let rows = self.frame.rows();
-        let mut importance = if rows > EXPLAINED_ROWS {
-            let chosen = trainyard_models::random::Random::new(self.params.seed).choose(rows, EXPLAINED_ROWS);
-            let frame = self.frame.take(&chosen).map_err(|error| refused(&error))?;
-            let target: Vec<f64> = chosen.iter().map(|&row| self.examples.target[row]).collect();
-            self.importance(&frame, &target, explain.repeats)
-        } else {
-            self.importance(self.frame, &self.examples.target, explain.repeats)
-        }?;
-        importance.truncate(explain.top as usize);
-        Ok(importance)
-    }
-
-    fn importance(&self, frame: &Frame, target: &[f64], repeats: u32) -> Result<Vec<Importance>, StepError> {
-        permutation_importance(
-            self.model,
-            frame,
-            target,
-            repeats as usize,
-            self.params.seed,
-            roc_auc,
-        )
-        .map_err(|error| refused(&error))
-    }
 }
 
 fn latency(

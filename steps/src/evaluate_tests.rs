@@ -3,6 +3,8 @@ use crate::testbed::{Bed, Ended};
 use crate::train::TrainClassifier;
 use polars::df;
 use polars::prelude::DataFrame;
+use trainyard_contract::OutputValue;
+use trainyard_contract::task::TaskInput;
 
 const OUTPUTS: &[(&str, ArtifactKind)] = &[
     ("report", ArtifactKind::Report),
@@ -250,7 +252,7 @@ fn faults_are_found_before_the_run() {
     let inference = EvaluateClassifier.infer(&InferRequest {
         step: "evaluate",
         with: &with,
-        unknown: &std::collections::BTreeSet::new(),
+        unknown: &BTreeSet::new(),
         inputs: &inputs,
         outputs: &indexmap::IndexMap::new(),
         contracts: &BTreeMap::new(),

@@ -6,8 +6,8 @@
 mod compare;
 mod data_type;
 mod dataset;
-mod explore;
 mod evaluate;
+mod explore;
 mod facts;
 mod fault;
 mod features;
@@ -40,8 +40,8 @@ use trainyard_contract::Catalogue;
 /// All steps of this crate.
 pub fn catalogue() -> Catalogue {
     Catalogue::new()
-        .with(explore::ExploreProfile)
         .with(evaluate::EvaluateClassifier)
+        .with(explore::ExploreProfile)
         .with(features::FeaturesBuild)
         .with(ingest::IngestFiles)
         .with(register::RegistryRegister)

@@ -84,7 +84,6 @@ impl Step for RegistryRegister {
         for (name, declared) in request.outputs {
             answer.outputs.insert(name.clone(), Shape::Other(declared.kind));
         }
-        let unnamed = crate::train::is_unknown(request, "name");
         let with = request.with.as_object();
         for parameter in ["name", "alias"] {
             let given = with.and_then(|with| with.get(parameter)).and_then(Value::as_str);
@@ -105,10 +104,11 @@ impl Step for RegistryRegister {
                     .push(Finding::error("S01", crate::inference::with(parameter), message).help(help));
             }
         }
-        if !unnamed && answer.findings.is_empty() && request.unknown.is_empty() {
-            if let Err(wrong) = crate::inference::parameters::<Params>(request) {
-                answer.findings.extend(wrong.findings);
-            }
+        if answer.findings.is_empty()
+            && request.unknown.is_empty()
+            && let Err(wrong) = crate::inference::parameters::<Params>(request)
+        {
+            answer.findings.extend(wrong.findings);
         }
         answer
     }

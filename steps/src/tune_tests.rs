@@ -14,7 +14,9 @@ fn flights(rows: i32, shift: i32) -> DataFrame {
         .map(|row| ((row * 131 + shift * 17) % 997) as i16)
         .collect();
     let late: Vec<bool> = (0..rows as usize)
-        .map(|row| (hour[row] > 14) != (distance[row] > 600) || (row * 31 + shift as usize) % 11 == 0)
+        .map(|row| {
+            (hour[row] > 14) != (distance[row] > 600) || (row * 31 + shift as usize).is_multiple_of(11)
+        })
         .collect();
     df! {"hour" => hour, "distance" => distance, "late" => late}.unwrap()
 }

@@ -38,6 +38,15 @@ pub(crate) fn features(table: &DataFrame, features: &[String]) -> Result<Frame, 
     Frame::new(columns).map_err(|error| refused(&error))
 }
 
+/// Whether a column of that type can be a feature.
+pub(crate) fn can_be_learnt_from(data_type: &DataType) -> bool {
+    let is_text = matches!(
+        data_type,
+        DataType::String | DataType::Categorical(..) | DataType::Enum(..)
+    );
+    is_text || data_type.is_primitive_numeric() || matches!(data_type, DataType::Boolean | DataType::Null)
+}
+
 fn values(column: &Column) -> Result<Values, StepError> {
     match column.dtype() {
         DataType::String => Ok(categorical(column.str().map_err(|error| reading(&error))?.iter())),
@@ -45,9 +54,7 @@ fn values(column: &Column) -> Result<Values, StepError> {
             let texts = column.cast(&DataType::String).map_err(|error| reading(&error))?;
             Ok(categorical(texts.str().map_err(|error| reading(&error))?.iter()))
         }
-        kind if kind.is_primitive_numeric() || kind == &DataType::Boolean || kind == &DataType::Null => {
-            Ok(Values::Numeric(numbers(column)?))
-        }
+        kind if can_be_learnt_from(kind) => Ok(Values::Numeric(numbers(column)?)),
         other => Err(StepError::rejected(format!(
             "column `{}` is {other}, and a model takes numbers, booleans and texts",
             column.name()

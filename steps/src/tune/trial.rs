@@ -71,6 +71,9 @@ struct Seen {
     cut_at: Option<f64>,
 }
 
+/// A trial, its model if it has one, and what it saw on the way.
+type Ended = (Trial, Option<Model>, Seen);
+
 impl<'a> Batch<'a> {
     pub(super) fn new(
         params: &'a Params,
@@ -111,7 +114,7 @@ impl<'a> Batch<'a> {
         chosen: &[Map<String, Value>],
     ) -> Result<Vec<(Trial, Option<Model>)>, StepError> {
         let news = Mutex::new(io);
-        let ended: Vec<Mutex<Option<Result<(Trial, Option<Model>, Seen), StepError>>>> =
+        let ended: Vec<Mutex<Option<Result<Ended, StepError>>>> =
             chosen.iter().map(|_| Mutex::new(None)).collect();
         let done = Mutex::new(first);
         self.pool.scope(|scope| {
@@ -165,11 +168,7 @@ impl<'a> Batch<'a> {
         )
     }
 
-    fn one(
-        &self,
-        number: usize,
-        chosen: &Map<String, Value>,
-    ) -> Result<(Trial, Option<Model>, Seen), StepError> {
+    fn one(&self, number: usize, chosen: &Map<String, Value>) -> Result<Ended, StepError> {
         let mut settings = self.params.params.clone();
         settings.extend(chosen.clone());
         let algorithm = self
