@@ -1,6 +1,14 @@
 //! End to end: the real binary on real files. One program, because each further one that links the
 //! whole product costs half a gigabyte and a quarter of a minute.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test or bench fails by panicking and tells by printing"
+)]
+
 mod cli;
 mod faults;
 mod pipelines;

@@ -6,6 +6,7 @@ mod files;
 mod output;
 mod progress;
 mod project;
+mod reports;
 
 use clap::Parser;
 use output::Terminal;

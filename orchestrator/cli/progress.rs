@@ -137,14 +137,12 @@ impl Progress {
             }
             What::StepReused {
                 step, from, headline, ..
-            } => {
-                if !self.quiet {
-                    let what = headline
-                        .as_deref()
-                        .map_or_else(String::new, |line| format!("{line}, "));
-                    let text = format!("{:<28} {what}from run {}", self.name(*step), from.short());
-                    self.line(terminal, Tone::Good, "Reused", text);
-                }
+            } if !self.quiet => {
+                let what = headline
+                    .as_deref()
+                    .map_or_else(String::new, |line| format!("{line}, "));
+                let text = format!("{:<28} {what}from run {}", self.name(*step), from.short());
+                self.line(terminal, Tone::Good, "Reused", text);
             }
             What::AttemptFailed {
                 step,
@@ -180,11 +178,11 @@ impl Progress {
                 }
                 self.line(terminal, Tone::Bad, "Failed", text);
             }
-            What::StepSkipped { step, because } => {
-                if !self.quiet && !matches!(because, SkipReason::NotNeeded | SkipReason::NotSelected) {
-                    let text = format!("{:<28} {}", self.name(*step), self.why_skipped(*step, because));
-                    self.line(terminal, Tone::Quiet, "Skipped", text);
-                }
+            What::StepSkipped { step, because }
+                if !self.quiet && !matches!(because, SkipReason::NotNeeded | SkipReason::NotSelected) =>
+            {
+                let text = format!("{:<28} {}", self.name(*step), self.why_skipped(*step, because));
+                self.line(terminal, Tone::Quiet, "Skipped", text);
             }
             What::StepCancelled { step } => {
                 self.close(*step);
@@ -343,7 +341,6 @@ pub(crate) fn summary(
     let mut reused = 0;
     let mut skipped = 0;
     let mut failed = Vec::new();
-    let mut reports = Vec::new();
     let mut models = Vec::new();
     for (ix, instance) in definition.instances.iter().enumerate() {
         let Ok(ix) = InstanceIx::try_from(ix) else {
@@ -356,13 +353,8 @@ pub(crate) fn summary(
                 } else {
                     ran += 1
                 }
-                for (name, output) in outputs {
+                for output in outputs.values() {
                     match output {
-                        trainyard_contract::OutputValue::Artifact(artifact)
-                            if artifact.kind == trainyard_contract::ArtifactKind::Report =>
-                        {
-                            reports.push((format!("{}.{name}", instance.name), artifact.hash));
-                        }
                         trainyard_contract::OutputValue::Value(value) if value.get("version").is_some() => {
                             models.push(format!(
                                 "{} version {}",
@@ -422,13 +414,8 @@ pub(crate) fn summary(
     for model in models {
         terminal.status(Tone::Good, "Registered", model);
     }
-    let objects = trainyard_contract::Objects::new(home.join("objects"));
-    for (name, hash) in reports {
-        terminal.status(
-            Tone::Quiet,
-            "Report",
-            format!("{name:<24} {}", objects.path(&hash).display()),
-        );
+    for (name, path) in crate::reports::publish(run, home) {
+        terminal.status(Tone::Quiet, "Report", format!("{name:<24} {}", path.display()));
     }
     let id = run.id().short().to_owned();
     let next = if failed.is_empty() {

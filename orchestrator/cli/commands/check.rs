@@ -8,7 +8,7 @@ use crate::project::Project;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use trainyard_contract::{Catalogue, Severity};
+use trainyard_contract::Severity;
 use trainyard_domain::diagnostic::render;
 use trainyard_domain::pipeline::{self, BindRequest, CheckLevel, CheckRequest, Checked, Pipeline};
 use trainyard_domain::run::RunDefinition;
@@ -123,7 +123,6 @@ pub(crate) fn print_human(checked: &Checked, terminal: &mut Terminal) {
 /// A pipeline that passed its checks, bound and ready to plan or run.
 pub(crate) struct Bound {
     pub(crate) project: Project,
-    pub(crate) catalogue: Catalogue,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) definition: RunDefinition,
     pub(crate) checked: Checked,
@@ -185,7 +184,6 @@ pub(crate) fn bind(args: &BindArgs, home: Option<&Path>, terminal: &mut Terminal
     match pipeline.bind(&request) {
         Ok(definition) => Ok(Binding::Ready(Box::new(Bound {
             project,
-            catalogue,
             pipeline,
             definition,
             checked,

@@ -438,10 +438,7 @@ impl Engine {
         let mut room = capacity.saturating_sub(held);
         let ids: Vec<RunId> = self.runs.keys().cloned().collect();
         for id in ids {
-            loop {
-                let Some(active) = self.runs.get_mut(&id) else {
-                    break;
-                };
+            while let Some(active) = self.runs.get_mut(&id) {
                 let ready: Vec<InstanceIx> = active.run.ready().take(room.max(1)).collect();
                 if ready.is_empty() || room == 0 {
                     break;

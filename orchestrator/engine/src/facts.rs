@@ -149,10 +149,8 @@ pub(crate) fn surroundings_of(
     let mut files = BTreeMap::new();
     for instance in &definition.instances {
         for location in crate::prepare::code_files(instance) {
-            if !files.contains_key(&location) {
-                if let Some(hash) = content(&location)? {
-                    files.insert(location, hash);
-                }
+            if let Some(hash) = content(&location)? {
+                files.insert(location, hash);
             }
         }
     }

@@ -99,13 +99,13 @@ impl Workshop<'_> {
             Ok(key) => key,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
-        if let (Some(key), true, CachePolicy::On { ttl, .. }) = (key, self.reuse, &instance.cache) {
-            if let Some(found) = self.look_up(&key, *ttl)? {
-                return Ok(Prepared::Reuse {
-                    key,
-                    found: Box::new(found),
-                });
-            }
+        if let (Some(key), true, CachePolicy::On { ttl, .. }) = (key, self.reuse, &instance.cache)
+            && let Some(found) = self.look_up(&key, *ttl)?
+        {
+            return Ok(Prepared::Reuse {
+                key,
+                found: Box::new(found),
+            });
         }
         let spec = TaskSpec {
             version: TASK_VERSION,

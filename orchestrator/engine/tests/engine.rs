@@ -1,5 +1,13 @@
 //! The engine over a real store and a scripted executor.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test or bench fails by panicking and tells by printing"
+)]
+
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -199,10 +207,10 @@ fn after_a_crash_finished_steps_do_not_run_again() {
         let interrupts = quiet();
         let raise = interrupts.clone();
         let mut observer = move |observation: Observation<'_>| {
-            if let Observation::Event { event, .. } = observation {
-                if matches!(event.what, What::AttemptStarted { step: 1, .. }) {
-                    raise.store(1, Ordering::Relaxed);
-                }
+            if let Observation::Event { event, .. } = observation
+                && matches!(event.what, What::AttemptStarted { step: 1, .. })
+            {
+                raise.store(1, Ordering::Relaxed);
             }
         };
         engine

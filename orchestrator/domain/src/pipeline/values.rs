@@ -226,8 +226,10 @@ fn each_column_expression(
         schema = next;
     }
     if let Value::String(text) = value {
-        if schema.get("x-kind").and_then(Value::as_str) == Some("expression")
-            && ROOTS.iter().any(|root| text.contains(root))
+        if matches!(
+            schema.get("x-kind").and_then(Value::as_str),
+            Some("expression" | "sql")
+        ) && ROOTS.iter().any(|root| text.contains(root))
         {
             visit(at, text);
             return;
