@@ -31,7 +31,7 @@ pub use rules::{Rule, rules};
 pub use schemas::{contract_json_schema, library_json_schema, pipeline_json_schema, project_json_schema};
 pub use spec::{CheckLevel, PipelineSpec, TestCase};
 
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::{Diagnostic, Ignored, Sources};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use trainyard_contract::{Catalogue, ContentHash, DataContract, PipelineName, Shape};
@@ -59,6 +59,8 @@ pub struct Checked {
     pub sources: Sources,
     /// All faults of all files, by file and position.
     pub diagnostics: Vec<Diagnostic>,
+    /// Findings that comments accept, with their reasons.
+    pub ignored: Vec<Ignored>,
     /// Those without errors, in the order of the entries.
     pub pipelines: Vec<Arc<Pipeline>>,
     pub files_read: usize,

@@ -46,7 +46,7 @@ impl Watch {
             return Some(Finding::warning("M01", with("predict_at"), message).help(help));
         }
         let finding = Finding::error(
-            "M01",
+            "S02/unknown-moment",
             with("predict_at"),
             format!("`{at}` is no moment of the contract of `{input}`"),
         );

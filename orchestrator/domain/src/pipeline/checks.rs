@@ -162,7 +162,7 @@ pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
         diagnostics.extend(found);
         results.push((draft, pipeline));
     }
-    ignores::apply(&loader, &mut diagnostics);
+    let ignored = ignores::apply(&loader, &mut diagnostics);
     diagnostics.sort_by(|one, other| {
         let place = |found: &Diagnostic| {
             (
@@ -203,6 +203,7 @@ pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
     Checked {
         sources: loader.sources,
         diagnostics,
+        ignored,
         pipelines,
         files_read,
         steps,

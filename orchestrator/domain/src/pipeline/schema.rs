@@ -383,7 +383,10 @@ fn number_fits(
     limits.extend(above.map(|above| format!("more than {above}")));
     limits.extend(most.map(|most| format!("at most {most}")));
     limits.extend(below.map(|below| format!("less than {below}")));
-    let limits = limits.join(" and ");
+    let limits = match (least, most) {
+        (Some(least), Some(most)) if least == most => format!("exactly {least}"),
+        _ => limits.join(" and "),
+    };
     walk.report(
         "S01/out-of-range",
         node.span,

@@ -13,7 +13,7 @@ mod types;
 
 use super::{Finding, Scene, found};
 use crate::diagnostic::{Fix, Span};
-use crate::expression::{ErrorKind, ExpressionError, Mention, Template, Type};
+use crate::expression::{ErrorKind, ExpressionError, Mention, Template, Type, parse};
 use crate::pipeline::locate;
 use crate::pipeline::reader::Node;
 use crate::pipeline::spec::MatrixValues;
@@ -199,6 +199,15 @@ fn axes(scene: &mut Scene<'_>, types: &Types, index: usize, node: &Node) {
     }
 }
 
+/// Whether a text is an expression that only lacks its `${{ }}`.
+fn is_bare_expression(text: &str) -> bool {
+    const ROOTS: [&str; 6] = ["params", "vars", "environment", "trigger", "steps", "matrix"];
+    parse(text).is_ok_and(|expression| {
+        let references = expression.references();
+        !references.mentions.is_empty() && references.roots().iter().all(|root| ROOTS.contains(root))
+    })
+}
+
 fn condition(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: usize, node: &Node) {
     let Some(text) = node.text() else { return };
     if !Template::is_in(text) {
@@ -208,16 +217,20 @@ fn condition(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: u
             format!("`if` is the text {text:?}, not a boolean expression"),
         )
         .label("a text");
-        let mut finding = match text.trim() {
-            "true" | "false" => finding.help(format!("remove the quotes: {}", text.trim())),
-            _ => finding.help(format!("write \"${{{{ {} }}}}\"", text.trim())),
+        let word = text.trim();
+        let instead = match word {
+            "true" | "false" => Some(word.to_owned()),
+            _ if is_bare_expression(word) => Some(format!("{:?}", format!("${{{{ {word} }}}}"))),
+            _ => None,
         };
-        finding.0.fix = Some(Fix {
+        let mut finding = match (&instead, word) {
+            (Some(_), "true" | "false") => finding.help(format!("remove the quotes: {word}")),
+            (Some(instead), _) => finding.help(format!("write {instead}")),
+            (None, _) => finding.help("compare with it, as in \"${{ environment.name == 'prod' }}\""),
+        };
+        finding.0.fix = instead.map(|replacement| Fix {
             span: node.span,
-            replacement: match text.trim() {
-                word @ ("true" | "false") => word.to_owned(),
-                text => format!("{:?}", format!("${{{{ {text} }}}}")),
-            },
+            replacement,
         });
         scene.add(finding);
         return;

@@ -9,12 +9,15 @@
 //! ```
 
 use super::found;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Ignored, Severity};
 use crate::pipeline::load::Loader;
 use crate::pipeline::rules::{covers, named};
 
-pub(super) fn apply(loader: &Loader<'_>, diagnostics: &mut Vec<Diagnostic>) {
+/// Takes the accepted findings out of `diagnostics` and returns them with their reasons.
+pub(super) fn apply(loader: &Loader<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Ignored> {
     let mut more = Vec::new();
+    let mut idle = Vec::new();
+    let mut ignored = Vec::new();
     for file in loader.all() {
         for ignore in &file.ignores {
             if ignore.codes.is_empty() || ignore.reason.is_empty() {
@@ -36,29 +39,38 @@ pub(super) fn apply(loader: &Loader<'_>, diagnostics: &mut Vec<Diagnostic>) {
                     .file(file.file)
                     .map_or(0, |source| source.line_column(found.primary.span.start).0)
             };
-            let before = diagnostics.len();
-            diagnostics.retain(|found| {
-                let here = found.primary.span.file == file.file && line(found) == ignore.line + 1;
-                let accepted = ignore.codes.iter().any(|code| covers(code, &found.code));
-                let may = !(found.code.starts_with('S') && found.severity == Severity::Error);
-                !(here && accepted && may)
-            });
-            if diagnostics.len() == before {
-                let unknown = ignore.codes.iter().find(|code| named(code).is_empty());
-                let message = match unknown {
-                    Some(code) => format!("there is no rule `{code}`"),
-                    None => format!(
-                        "nothing is found here that `{}` could ignore",
-                        ignore.codes.join(",")
-                    ),
-                };
-                more.push(
-                    found("S01/ignores-nothing", ignore.span, message)
-                        .help("remove the comment")
-                        .done(),
-                );
+            let accepted: Vec<Diagnostic> = diagnostics
+                .extract_if(.., |found| {
+                    let here = found.primary.span.file == file.file && line(found) == ignore.line + 1;
+                    let named = ignore.codes.iter().any(|code| covers(code, &found.code));
+                    let may = !(found.code.starts_with('S') && found.severity == Severity::Error);
+                    here && named && may
+                })
+                .collect();
+            if accepted.is_empty() {
+                idle.push(ignore);
             }
+            ignored.extend(accepted.into_iter().map(|diagnostic| Ignored {
+                diagnostic,
+                reason: ignore.reason.clone(),
+            }));
         }
     }
+    // Some checks run only where nothing is wrong, so while there are errors a comment may be idle
+    // because its finding was not looked for.
+    let complete = !diagnostics.iter().any(|found| found.severity == Severity::Error);
+    for ignore in idle {
+        let message = match ignore.codes.iter().find(|code| named(code).is_empty()) {
+            Some(code) => format!("there is no rule `{code}`"),
+            None if complete => format!(
+                "nothing is found here that `{}` could ignore",
+                ignore.codes.join(",")
+            ),
+            None => continue,
+        };
+        let finding = found("S01/ignores-nothing", ignore.span, message);
+        more.push(finding.help("remove the comment").done());
+    }
     diagnostics.extend(more);
+    ignored
 }
