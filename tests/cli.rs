@@ -60,3 +60,98 @@ fn completions_exist_for_the_usual_shells() {
         );
     }
 }
+
+const GATED: &str = r#"
+version: 1
+name: gated
+steps:
+  a: {uses: debug.noop@v1, cache: false}
+  ok: {uses: gate.approval@v1, needs: [a], with: {roles: [risk], not_author: true}}
+  b: {run: 'echo deployed', needs: [ok]}
+"#;
+
+#[test]
+fn a_run_waits_for_somebody_else_in_the_right_role() {
+    let yard = Yard::with(GATED);
+    yard.trainyard(&["run", "pipeline.yaml", "--no-wait"]).expect(0);
+    assert_eq!(yard.json(&["approvals", "list"])[0]["step"], "ok");
+    let author = yard
+        .trainyard(&["approvals", "approve", "latest", "ok", "--role", "risk"])
+        .expect(2);
+    assert!(author.err.contains("author"), "{author}");
+    let other = |args: &[&str]| {
+        yard.command(args)
+            .env("TRAINYARD_USER", "bob")
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!(other(&["approvals", "approve", "latest", "ok"]), Some(2));
+    assert_eq!(
+        other(&["approvals", "approve", "latest", "ok", "--role", "risk"]),
+        Some(0)
+    );
+    yard.trainyard(&["runs", "resume"]).expect(0);
+    assert_eq!(yard.json(&["runs", "show"])["steps"]["b"]["state"], "succeeded");
+}
+
+#[test]
+fn a_rejection_blocks_what_needs_the_gate() {
+    let yard = Yard::with(GATED);
+    yard.trainyard(&["run", "pipeline.yaml", "--no-wait"]).expect(0);
+    let answer = yard
+        .command(&[
+            "approvals",
+            "reject",
+            "latest",
+            "ok",
+            "--role",
+            "risk",
+            "-m",
+            "not yet",
+        ])
+        .env("TRAINYARD_USER", "bob")
+        .output()
+        .unwrap();
+    assert!(answer.status.success());
+    yard.trainyard(&["runs", "resume"]).expect(1);
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["status"], "failed");
+    assert_eq!(run["steps"]["b"]["state"], "skipped");
+}
+
+#[test]
+fn two_runs_are_compared_by_what_they_were_given_and_what_they_made() {
+    let yard = Yard::with(
+        "version: 1\nname: diff\nparams: {n: {type: integer, default: 1}}\nsteps:\n  a: {run: 'echo $N > \"$OUT_f\"', env: {N: \"${{ params.n }}\"}, outputs: {f: {type: file}}}\n  b: {run: 'cat \"$IN_f\"', inputs: {f: a.f}}\n",
+    );
+    yard.trainyard(&["run", "pipeline.yaml"]).expect(0);
+    let first = yard.json(&["runs", "show"])["run"].as_str().unwrap().to_owned();
+    yard.trainyard(&["run", "pipeline.yaml", "-p", "n=2"]).expect(0);
+    let diff = yard.json(&["runs", "diff", &first, "latest"]);
+    let paths: Vec<&str> = diff["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["path"].as_str().unwrap())
+        .collect();
+    assert!(paths.contains(&"params.n"), "{diff}");
+    assert!(paths.contains(&"steps.a.outputs.f.hash"), "{diff}");
+}
+
+#[test]
+fn wrong_params_and_environments_are_refused_before_the_run() {
+    let yard = Yard::examples();
+    for args in [
+        ["run", "flight_delay.yaml", "-p", "late_minutes=zero"],
+        ["run", "flight_delay.yaml", "-p", "late_minutes=999"],
+        ["run", "flight_delay.yaml", "-p", "lateminutes=10"],
+        ["run", "flight_delay.yaml", "--env", "staging"],
+    ] {
+        let answer = yard.trainyard(&args);
+        assert!(matches!(answer.code, Some(1 | 2)), "{args:?}: {answer}");
+        assert!(answer.err.contains("error"), "{args:?}: {answer}");
+        assert!(!yard.home().join("state.db").exists(), "{args:?}");
+    }
+}

@@ -215,3 +215,36 @@ fn a_read_only_home_is_a_clear_error() {
     let answer = yard.trainyard(&["run", "pipeline.yaml"]).expect(2);
     assert!(answer.err.contains(".trainyard"), "{answer}");
 }
+
+#[test]
+fn a_killed_worker_costs_its_attempt_and_is_replaced() {
+    let yard = Yard::with(
+        "version: 1\nname: worker\nsteps:\n  a:\n    uses: debug.noop@v1\n    with: {sleep: 2s}\n    retry: {delay: 1s, jitter: 0}\n    cache: false\n  b: {uses: debug.noop@v1, needs: [a], cache: false}\n",
+    );
+    let mut child = yard.start(&["run", "pipeline.yaml", "--format", "json"]);
+    wait_for(&mut child, |event| ended(event, "attempt_began", "a"));
+    let worker = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok()?.parse::<u32>().ok())
+        .find(|pid| {
+            let read =
+                |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let parent = read("stat")
+                .rsplit(") ")
+                .next()
+                .and_then(|rest| rest.split(' ').nth(1)?.parse::<u32>().ok());
+            parent == Some(child.id()) && read("cmdline").contains("--worker")
+        })
+        .unwrap();
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &worker.to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    // Its output is read to the end, so that it never waits for a reader.
+    std::io::copy(child.stdout.as_mut().unwrap(), &mut std::io::sink()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["steps"]["a"]["attempts"], 2);
+    assert_eq!(run["status"], "succeeded");
+}

@@ -103,3 +103,19 @@ fn a_new_project_runs_at_once() {
     yard.trainyard(&["run"]).expect(0);
     assert_eq!(yard.json(&["models", "list"])[0]["name"], "credit_risk");
 }
+
+#[test]
+fn the_flights_pipeline_passes_its_own_tests() {
+    let yard = Yard::examples();
+    let answer = yard.trainyard(&["test", "flight_delay.yaml"]).expect(0);
+    assert!(answer.err.contains("1 passed, 0 failed"), "{answer}");
+    // A test that cannot fail is none.
+    yard.edit("tests/features_3rows.csv", "UA,1545,40.0", "UA,1545,41.0");
+    let answer = yard.trainyard(&["test", "flight_delay.yaml"]).expect(1);
+    assert!(
+        answer
+            .err
+            .contains("column `temp`: 41.0 is expected, 40.0 is there"),
+        "{answer}"
+    );
+}

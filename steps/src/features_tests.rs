@@ -379,7 +379,9 @@ fn a_misspelt_table_or_moment_is_found() {
     );
     assert_eq!(
         found(base(json!({"predict_at": "plann", "keep": ["km"]}))),
-        ["S02/unknown-moment with.predict_at: `plann` is no moment of the contract of `trips` (did you mean `plan`?)"]
+        [
+            "S02/unknown-moment with.predict_at: `plann` is no moment of the contract of `trips` (did you mean `plan`?)"
+        ]
     );
 }
 

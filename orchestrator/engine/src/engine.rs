@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use trainyard_contract::task::{EffectRequest, TaskReport, TaskSpec};
 use trainyard_contract::{Millis, Objects, OutputValue, RunId, Timestamp};
 use trainyard_domain::run::{
-    Event, Input, InstanceIx, InvalidDefinition, Run, RunDefinition, RunStatus, What,
+    Event, Input, InstanceIx, InvalidDefinition, Run, RunDefinition, RunStatus, StepState, What,
 };
 use trainyard_executors::{AttemptKey, Executor, ExecutorError, ExecutorNews};
 use trainyard_store::{Home, NewRun, Owner, Request, Store, StoreError};
@@ -633,13 +633,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether nothing but people's decisions is left to wait for; says so once a run.
     fn tell_of_waiting(&mut self, observer: &mut dyn FnMut(Observation<'_>)) -> bool {
         let mut all = true;
         for (id, active) in &mut self.runs {
             match active.run.status() {
-                RunStatus::Waiting => {
-                    if !active.waiting_reported {
-                        active.waiting_reported = true;
+                RunStatus::Waiting if waits_for_people(&active.run) => {
+                    if !std::mem::replace(&mut active.waiting_reported, true) {
                         observer(Observation::Waiting { run: id });
                     }
                 }
@@ -698,6 +698,14 @@ impl Turned {
     fn is_empty(&self) -> bool {
         self.events.is_empty() && self.effects.is_empty() && self.inbox.is_empty()
     }
+}
+
+/// Whether a run that waits does so for approvals and for no retry.
+fn waits_for_people(run: &Run) -> bool {
+    run.awaiting_approval().next().is_some()
+        && !run
+            .steps()
+            .any(|(_, state)| matches!(state, StepState::Retrying { .. }))
 }
 
 /// What another process asks, as an input of the run.

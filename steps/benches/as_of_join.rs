@@ -1,0 +1,152 @@
+//! The as-of join of `features.build@v1` beside bare polars on the same files: flights and the weather
+//! a day earlier at their airport.
+//!
+//! `cargo bench -p trainyard-steps`; prints times and their ratio, asserts nothing. Ours also checks the
+//! hash of what it reads, drops rows without a label, and keeps the result durably under its hash.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench fails by panicking and tells by printing"
+)]
+
+use indexmap::IndexMap;
+use polars::prelude::*;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use trainyard_contract::task::{DatasetRef, Limits, OutputDeclaration, TASK_VERSION, TaskInput, TaskSpec};
+use trainyard_contract::{ArtifactKind, StepIo};
+
+const REPEATS: usize = 5;
+const COLUMNS: [&str; 4] = ["temp", "wind_speed", "precip", "visib"];
+
+fn main() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/data/flights");
+    let folder = tempfile::tempdir().unwrap();
+    let ours = best(|| features(&data, folder.path()));
+    let bare = best(|| bare(&data, folder.path()));
+    println!(
+        "as-of join of 336,776 flights with the weather   ours {:.0} ms   bare polars {:.0} ms   ratio {:.2}",
+        ours.as_secs_f64() * 1000.0,
+        bare.as_secs_f64() * 1000.0,
+        ours.as_secs_f64() / bare.as_secs_f64()
+    );
+}
+
+fn best(mut work: impl FnMut()) -> Duration {
+    let once = |work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    (0..REPEATS).map(|_| once(&mut work)).min().unwrap()
+}
+
+fn dataset(name: &str, data: &Path) -> TaskInput {
+    TaskInput::Dataset(DatasetRef {
+        name: name.to_owned(),
+        location: data
+            .join(format!("{name}.parquet"))
+            .to_string_lossy()
+            .into_owned(),
+        format: None,
+        options: serde_json::Value::Null,
+        contract: None,
+        content: None,
+    })
+}
+
+fn features(data: &Path, folder: &Path) {
+    let output = OutputDeclaration {
+        kind: ArtifactKind::Table,
+        contract: None,
+        input_schema: None,
+        output_schema: None,
+        path: None,
+    };
+    let inputs = [
+        ("flights".to_owned(), dataset("flights", data)),
+        ("weather".to_owned(), dataset("weather", data)),
+    ];
+    let spec = TaskSpec {
+        version: TASK_VERSION,
+        run: "bench".to_owned(),
+        pipeline: "bench".to_owned(),
+        instance: "features".to_owned(),
+        step: "features".to_owned(),
+        attempt: 1,
+        epoch: 1,
+        uses: "features.build@v1".to_owned(),
+        with: json!({
+            "entity": ["carrier", "flight"],
+            "event_time": "time_hour",
+            "as_of_join": [{"table": "weather", "by": ["origin"], "on": "time_hour", "lag": "24h", "columns": COLUMNS}],
+            "keep": ["month", "distance"],
+            "label": {"name": "is_late", "expr": "arr_delay > 15"},
+        }),
+        inputs: IndexMap::from(inputs),
+        outputs: IndexMap::from([("table".to_owned(), output)]),
+        contracts: Default::default(),
+        matrix: Default::default(),
+        process: None,
+        limits: Limits::default(),
+        project: PathBuf::from("."),
+        objects: folder.join("objects"),
+        scratch: folder.join("scratch"),
+        log: folder.join("log"),
+    };
+    let mut io = StepIo::new(spec, Box::new(|_| {}));
+    trainyard_steps::catalogue()
+        .get("features.build@v1")
+        .unwrap()
+        .run(&mut io)
+        .unwrap();
+    assert_eq!(io.into_report().resources.rows_out, 327_346);
+}
+
+fn bare(data: &Path, folder: &Path) {
+    let scan = |name: &str| {
+        let path = data.join(format!("{name}.parquet"));
+        LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), ScanArgsParquet::default()).unwrap()
+    };
+    let day = lit(86_400_000_000_i64).cast(DataType::Duration(TimeUnit::Microseconds));
+    let flights = scan("flights")
+        .with_column((col("time_hour") - day).alias("before"))
+        .sort(["before"], SortMultipleOptions::default());
+    let columns: Vec<Expr> = ["origin", "time_hour"]
+        .iter()
+        .chain(&COLUMNS)
+        .map(|name| col(*name))
+        .collect();
+    let weather = scan("weather")
+        .select(columns)
+        .sort(["time_hour"], SortMultipleOptions::default());
+    let options = AsOfOptions {
+        left_by: Some(vec!["origin".into()]),
+        right_by: Some(vec!["origin".into()]),
+        ..AsOfOptions::default()
+    };
+    let joined = flights
+        .join_builder()
+        .with(weather)
+        .left_on([col("before")])
+        .right_on([col("time_hour")])
+        .how(JoinType::AsOf(Box::new(options)))
+        .finish()
+        .filter(col("arr_delay").is_not_null())
+        .with_column(col("arr_delay").gt(lit(15)).alias("is_late"));
+    let kept = ["carrier", "flight", "time_hour", "month", "distance", "is_late"]
+        .iter()
+        .chain(&COLUMNS);
+    let mut frame = joined
+        .select(kept.map(|name| col(*name)).collect::<Vec<_>>())
+        .collect()
+        .unwrap();
+    assert_eq!(frame.height(), 327_346);
+    let file = std::fs::File::create(folder.join("bare.parquet")).unwrap();
+    ParquetWriter::new(&file)
+        .with_compression(ParquetCompression::Snappy)
+        .finish(&mut frame)
+        .unwrap();
+    file.sync_all().unwrap();
+}
