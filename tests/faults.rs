@@ -243,8 +243,9 @@ fn a_killed_worker_costs_its_attempt_and_is_replaced() {
     assert!(killed.success());
     // Its output is read to the end, so that it never waits for a reader.
     std::io::copy(child.stdout.as_mut().unwrap(), &mut std::io::sink()).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let code = child.wait().unwrap().code();
     let run = yard.json(&["runs", "show"]);
+    assert_eq!(code, Some(0), "{run:#}");
     assert_eq!(run["steps"]["a"]["attempts"], 2);
     assert_eq!(run["status"], "succeeded");
 }

@@ -14,7 +14,7 @@ pub(super) fn worker_failure(end: &End, was_ready: bool) -> Failure {
         log_tail: tail.clone(),
         ..Failure::new(class, message)
     };
-    if !was_ready {
+    if !was_ready && !was_killed(end) {
         let help = Some("a worker is this program itself: is it still there, and the same?");
         return with_tail(
             FailureClass::Internal,
@@ -58,7 +58,7 @@ pub(super) fn worker_failure(end: &End, was_ready: bool) -> Failure {
 /// The failure of attempts whose supervisor ended.
 pub(super) fn supervisor_failure(end: &End, was_ready: bool) -> Failure {
     let how = how(end);
-    let (class, message) = if was_ready {
+    let (class, message) = if was_ready || was_killed(end) {
         (
             FailureClass::WorkerLost,
             format!("the supervisor of its processes {how}; they were killed"),
@@ -73,6 +73,12 @@ pub(super) fn supervisor_failure(end: &End, was_ready: bool) -> Failure {
         log_tail: end.tail.clone(),
         ..Failure::new(class, message)
     }
+}
+
+/// Whether somebody else ended it: that says nothing of the program, and the next one may start.
+fn was_killed(end: &End) -> bool {
+    let signal = end.status.and_then(|status| status.signal());
+    matches!(signal, Some(1 | 2 | 3 | 9 | 15))
 }
 
 /// As the end of a sentence about it.
