@@ -50,18 +50,16 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
         return Ok(Exit::Refused);
     }
     if terminal.format() == Format::Human {
-        let warnings = checked.diagnostics.len();
-        let note = if warnings == 0 {
-            String::new()
-        } else {
-            format!(", {warnings} warnings")
-        };
-        let line = format!(
-            "{} pipelines, {} steps, {} files{note}",
-            entries.len(),
-            checked.steps,
-            checked.files_read
-        );
+        let mut line = [
+            counted(entries.len(), "pipeline"),
+            counted(checked.steps, "step"),
+            counted(checked.files_read, "file"),
+        ]
+        .join(", ");
+        if !checked.diagnostics.is_empty() {
+            line.push_str(", ");
+            line.push_str(&counted(checked.diagnostics.len(), "warning"));
+        }
         terminal.status(Tone::Good, "Checked", line);
     }
     Ok(Exit::Done)
@@ -81,7 +79,7 @@ pub(crate) fn print(checked: &Checked, terminal: &mut Terminal) -> usize {
             terminal.out_json(&serde_json::Value::Array(list));
         }
         Format::Sarif => {
-            let document = render::sarif(diagnostics, sources);
+            let document = render::sarif_with_ignored(diagnostics, &checked.ignored, sources);
             terminal.out_json(&document);
         }
         Format::Github => terminal.out(render::github(diagnostics, sources).trim_end()),
@@ -109,15 +107,21 @@ pub(crate) fn print_human(checked: &Checked, terminal: &mut Terminal) {
     if errors > 0 {
         let head = terminal.paint_err(Tone::Bad, "error");
         let rest = if others > 0 {
-            format!(" and {others} warnings")
+            format!(" and {}", counted(others, "warning"))
         } else {
             String::new()
         };
-        let faults = if errors == 1 { "fault" } else { "faults" };
+        let faults = counted(errors, "fault");
         terminal.note(format!(
-            "\n{head}: {errors} {faults}{rest}; `trainyard explain CODE` says more"
+            "\n{head}: {faults}{rest}; `trainyard explain CODE` says more"
         ));
     }
+}
+
+/// `1 file`, `2 files`.
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// A pipeline that passed its checks, bound and ready to plan or run.

@@ -133,45 +133,79 @@ impl Finding {
 }
 
 /// The candidate nearest to `word`, if it is near enough to be what was meant
-/// (Damerau–Levenshtein distance at most a third of the longer word, at least 1).
+/// (Damerau–Levenshtein distance at most a third of the longer word, at least 1). The first of
+/// equally near ones.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word: Vec<char> = word.chars().collect();
+    if word.len() > 256 {
+        return None;
+    }
+    let mut distances = Distances::default();
+    let mut letters = Vec::new();
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
-        let limit = (word.chars().count().max(candidate.chars().count()) / 3).max(1);
-        let distance = edit_distance(word, candidate);
-        if distance <= limit && best.is_none_or(|(least, _)| distance < least) {
+        letters.clear();
+        letters.extend(candidate.chars().take(word.len() + 129));
+        let limit = (word.len().max(letters.len()) / 3).max(1);
+        let limit = match best {
+            Some((0, _)) => break,
+            Some((least, _)) => limit.min(least - 1),
+            None => limit,
+        };
+        // A file of 10,000 misspelt names compares them with 10,000 others, so most have to be told
+        // apart without counting edits.
+        if word.len().abs_diff(letters.len()) > limit || differing(&word, &letters) > limit {
+            continue;
+        }
+        let distance = distances.between(&word, &letters);
+        if distance <= limit {
             best = Some((distance, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
 }
 
-/// Optimal string alignment distance: insertions, deletions, substitutions, adjacent swaps.
-fn edit_distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    if left.len().abs_diff(right.len()) > 32 || left.len() > 256 {
-        return usize::MAX;
-    }
-    let mut rows = vec![vec![0usize; right.len() + 1]; left.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    for (j, cell) in rows[0].iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=left.len() {
-        for j in 1..=right.len() {
-            let cost = usize::from(left[i - 1] != right[j - 1]);
-            let mut least = (rows[i - 1][j] + 1)
-                .min(rows[i][j - 1] + 1)
-                .min(rows[i - 1][j - 1] + cost);
-            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
+/// A lower bound of the distance: letters of one word that the other has not at all.
+fn differing(left: &[char], right: &[char]) -> usize {
+    let set = |word: &[char]| {
+        word.iter()
+            .fold(0u64, |set, letter| set | 1 << (u32::from(*letter) % 64))
+    };
+    let (left, right) = (set(left), set(right));
+    (left & !right).count_ones().max((right & !left).count_ones()) as usize
+}
+
+/// Rows of the table of distances, kept from one pair of words to the next.
+#[derive(Default)]
+struct Distances {
+    before: Vec<usize>,
+    above: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Distances {
+    /// Optimal string alignment distance: insertions, deletions, substitutions, adjacent swaps.
+    fn between(&mut self, left: &[char], right: &[char]) -> usize {
+        let Self { before, above, row } = self;
+        above.clear();
+        above.extend(0..=right.len());
+        for (i, a) in left.iter().enumerate() {
+            row.clear();
+            row.push(i + 1);
+            for (j, b) in right.iter().enumerate() {
+                let mut least = (above[j + 1] + 1)
+                    .min(row[j] + 1)
+                    .min(above[j] + usize::from(a != b));
+                if i > 0 && j > 0 && *a == right[j - 1] && left[i - 1] == *b {
+                    least = least.min(before[j - 1] + 1);
+                }
+                row.push(least);
             }
-            rows[i][j] = least;
+            std::mem::swap(before, above);
+            std::mem::swap(above, row);
         }
+        above[right.len()]
     }
-    rows[left.len()][right.len()]
 }
 
 #[cfg(test)]
@@ -183,6 +217,12 @@ mod tests {
         assert_eq!(nearest("featurs", ["ingest", "features"]), Some("features"));
         assert_eq!(nearest("laod", ["load", "lead"]), Some("load"));
         assert_eq!(nearest("zebra", ["ingest", "features"]), None);
+        assert_eq!(nearest("tset", ["best", "test", "rest"]), Some("test"));
+        assert_eq!(nearest("ab", ["ba", "ab", "cb"]), Some("ab"));
+        assert_eq!(nearest("", ["a"]), Some("a"));
+        assert_eq!(nearest("a", [""]), Some(""));
+        assert_eq!(nearest(&"x".repeat(10_000), ["x"]), None);
+        assert_eq!(nearest("x", [&*"x".repeat(10_000)]), None);
     }
 
     #[test]

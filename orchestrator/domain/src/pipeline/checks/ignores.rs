@@ -56,9 +56,11 @@ pub(super) fn apply(loader: &Loader<'_>, diagnostics: &mut Vec<Diagnostic>) -> V
             }));
         }
     }
-    // Some checks run only where nothing is wrong, so while there are errors a comment may be idle
-    // because its finding was not looked for.
-    let complete = !diagnostics.iter().any(|found| found.severity == Severity::Error);
+    // Some checks run only where nothing is wrong, so while there are errors, or a join whose columns
+    // are not known, a comment may be idle because its finding was not looked for.
+    let complete = !diagnostics
+        .iter()
+        .any(|found| found.severity == Severity::Error || covers("D03", &found.code));
     for ignore in idle {
         let message = match ignore.codes.iter().find(|code| named(code).is_empty()) {
             Some(code) => format!("there is no rule `{code}`"),

@@ -98,18 +98,25 @@ impl<'s> Validator<'s> {
             .map(|(key, _)| key.as_str())
             .collect();
         let mut meant = Vec::new();
+        let free: Vec<&str> = match unknown.is_empty() {
+            true => Vec::new(),
+            false => known
+                .iter()
+                .copied()
+                .filter(|key| node.get(key).is_none())
+                .collect(),
+        };
         for entry in unknown {
-            let has = |key: &str| node.get(key).is_some();
             // A required key that is absent is what a misspelt one most likely stands for.
             let near = nearest(
                 &entry.key,
                 missing.iter().copied().filter(|key| !meant.contains(key)),
             )
-            .or_else(|| nearest(&entry.key, known.iter().copied().filter(|key| !has(key))))
+            .or_else(|| nearest(&entry.key, free.iter().copied()))
             .or_else(|| {
                 FOREIGN
                     .iter()
-                    .find(|(word, ours)| *word == &*entry.key && known.contains(ours) && !has(ours))
+                    .find(|(word, ours)| *word == &*entry.key && free.contains(ours))
                     .map(|(_, ours)| *ours)
             });
             let help = match near {
