@@ -11,5 +11,6 @@
 
 mod cli;
 mod faults;
+mod invalid;
 mod pipelines;
 mod yard;

@@ -1,0 +1,1 @@
+wc -l "$IN_customers"
