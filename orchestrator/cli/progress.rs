@@ -414,7 +414,9 @@ pub(crate) fn summary(
     for model in models {
         terminal.status(Tone::Good, "Registered", model);
     }
+    let here = std::env::current_dir().unwrap_or_default();
     for (name, path) in crate::reports::publish(run, home) {
+        let path = path.strip_prefix(&here).unwrap_or(&path);
         terminal.status(Tone::Quiet, "Report", format!("{name:<24} {}", path.display()));
     }
     let id = run.id().short().to_owned();
