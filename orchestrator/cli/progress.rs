@@ -420,10 +420,17 @@ pub(crate) fn summary(
         terminal.status(Tone::Quiet, "Report", format!("{name:<24} {}", path.display()));
     }
     let id = run.id().short().to_owned();
-    let next = if failed.is_empty() {
-        format!("trainyard runs show {id} · trainyard models list · trainyard lineage show {id}")
+    // Where one stands may be another project, or none.
+    let elsewhere = crate::project::Project::here(None).map_or(true, |project| project.home != home);
+    let at = if elsewhere {
+        format!(" --home {}", home.strip_prefix(&here).unwrap_or(home).display())
     } else {
-        format!("trainyard runs logs {id} · mend it, then trainyard runs retry {id}")
+        String::new()
+    };
+    let next = if failed.is_empty() {
+        format!("trainyard runs show {id}{at} · trainyard models list{at} · trainyard lineage show {id}{at}")
+    } else {
+        format!("trainyard runs logs {id}{at} · mend it, then trainyard runs retry {id}{at}")
     };
     terminal.status(Tone::Quiet, "Look at", next);
 }

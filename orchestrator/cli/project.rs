@@ -41,9 +41,15 @@ impl Project {
         Ok(Self { root, file, home })
     }
 
-    /// The project of the current folder.
+    /// The project of the current folder; from outside any project, that which the home lies in.
     pub(crate) fn here(home: Option<&Path>) -> Result<Self, Fault> {
-        Self::of(Path::new("."), home)
+        let here = Self::of(Path::new("."), home)?;
+        match here.home.parent() {
+            Some(folder) if here.file.is_none() && folder.join(PROJECT_FILE).is_file() => {
+                Self::of(folder, home)
+            }
+            _ => Ok(here),
+        }
     }
 
     /// A path of the project as its files name it: relative to the root, with `/`.
