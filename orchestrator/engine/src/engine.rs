@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use trainyard_contract::task::{EffectRequest, TaskReport, TaskSpec};
-use trainyard_contract::{Millis, Objects, OutputValue, RunId, Timestamp};
+use trainyard_contract::task::{EffectRequest, Failure, TaskReport, TaskSpec};
+use trainyard_contract::{FailureClass, Millis, Objects, OutputValue, RunId, Timestamp};
 use trainyard_domain::run::{
     Event, Input, InstanceIx, InvalidDefinition, Run, RunDefinition, RunStatus, StepState, What,
 };
@@ -334,12 +334,15 @@ impl Engine {
             }
             ExecutorNews::Log { .. } => {}
             ExecutorNews::Fault { message } => observer(Observation::Trouble { message: &message }),
-            ExecutorNews::Ended { key, report } => {
+            ExecutorNews::Ended { key, mut report } => {
                 let Some(active) = self.runs.get(&key.run) else {
                     return;
                 };
                 if report.epoch != active.epoch {
                     return;
+                }
+                if report.failure.is_none() {
+                    report.failure = refused_effect(&report.effects);
                 }
                 if report.failure.is_none() && !report.effects.is_empty() {
                     turned.effects.push((key, *report));
@@ -706,6 +709,16 @@ fn waits_for_people(run: &Run) -> bool {
         && !run
             .steps()
             .any(|(_, state)| matches!(state, StepState::Retrying { .. }))
+}
+
+/// Why an effect cannot be had. Asked before the transaction, which it would fail for every run in it,
+/// and again after each resume.
+fn refused_effect(effects: &[EffectRequest]) -> Option<Failure> {
+    effects.iter().find_map(|effect| {
+        let EffectRequest::RegisterModel(draft) = effect;
+        let error = trainyard_store::check_alias(draft.alias.as_deref()?).err()?;
+        Some(Failure::new(FailureClass::Rejected, error.to_string()))
+    })
 }
 
 /// What another process asks, as an input of the run.

@@ -319,6 +319,56 @@ fn a_model_is_registered_in_the_transaction_of_its_step() {
 }
 
 #[test]
+fn an_alias_that_cannot_be_fails_its_step_and_not_the_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut engine, handle) = engine(folder.path());
+    let mut definition = chain(&["register", "after"]);
+    let declared = OutputDeclaration {
+        kind: ArtifactKind::ModelVersion,
+        contract: None,
+        input_schema: None,
+        output_schema: None,
+        path: None,
+    };
+    definition.instances[0]
+        .outputs
+        .insert("version".to_owned(), declared);
+    handle.script(
+        "register",
+        FakeAnswer::Report(Box::new(|_, spec| TaskReport {
+            effects: vec![EffectRequest::RegisterModel(Box::new(ModelDraft {
+                output: "version".to_owned(),
+                name: "m".to_owned(),
+                alias: Some("latest".to_owned()),
+                model: ArtifactRef {
+                    kind: ArtifactKind::Model,
+                    hash: ContentHash::of(b"model"),
+                    size: 5,
+                    media_type: "application/octet-stream".to_owned(),
+                    rows: None,
+                    schema: None,
+                    summary: Value::Null,
+                },
+                signature: Value::Null,
+                attachments: BTreeMap::new(),
+                metrics: IndexMap::new(),
+                description: None,
+                tags: BTreeMap::new(),
+            }))],
+            ..report(spec)
+        })),
+    );
+    engine.start(id(1), definition, "ada", None, &mut |_| {}).unwrap();
+    engine.drive(&mut |_| {}, &quiet(), false).unwrap();
+    let run = engine.run(&id(1)).unwrap();
+    assert_eq!(run.status(), RunStatus::Ended(RunOutcome::Failed));
+    let StepState::Failed { failure, .. } = run.step(0) else {
+        panic!("{:?}", run.step(0))
+    };
+    assert!(failure.message.contains("latest"), "{failure:?}");
+}
+
+#[test]
 fn a_step_of_the_same_key_is_reused_and_a_changed_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let cached = |value: u32| {
