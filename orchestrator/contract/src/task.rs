@@ -53,7 +53,7 @@ pub struct TaskSpec {
 }
 
 /// A command in place of a built-in step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessSpec {
     /// Program and arguments; parameters are never spliced into a shell text.
     pub argv: Vec<String>,

@@ -1,30 +1,30 @@
 //! The loop: news from executors and people in, decisions of the domain committed, actions carried
 //! out. It reads the clock once a turn and never changes a run's state itself.
 
+mod news;
+mod post;
+mod turn;
+
 use crate::facts::surroundings_of;
-use crate::lineage;
 use crate::observe::Observation;
-use crate::prepare::{Prepared, Surroundings, Workshop, number};
+use crate::prepare::Surroundings;
+use news::Pace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
-use trainyard_contract::task::{EffectRequest, Failure, TaskReport, TaskSpec};
-use trainyard_contract::{FailureClass, Millis, Objects, OutputValue, RunId, Timestamp};
-use trainyard_domain::run::{
-    Event, Input, InstanceIx, InvalidDefinition, Run, RunDefinition, RunStatus, StepState, What,
-};
-use trainyard_executors::{AttemptKey, Executor, ExecutorError, ExecutorNews};
-use trainyard_store::{Home, NewRun, Owner, Request, Store, StoreError};
+use trainyard_contract::{Millis, Objects, RunId, Timestamp};
+use trainyard_domain::run::{Input, InstanceIx, InvalidDefinition, Run, RunDefinition, RunStatus, StepState};
+use trainyard_executors::{Executor, ExecutorError, ExecutorNews};
+use trainyard_store::{Home, NewRun, Owner, Store, StoreError};
+use turn::Turned;
 
 /// How long a lease lasts without being renewed.
 const LEASE: Millis = Millis(30_000);
 /// How often requests of other processes are looked for.
 const INBOX_EVERY: Duration = Duration::from_millis(150);
-/// News taken into one turn at most, so that a commit never grows without bound.
-const NEWS_A_TURN: usize = 4096;
 /// Time that running steps get to finish when their run is cancelled or the engine stops.
 const GRACE: Millis = Millis(5_000);
 
@@ -76,6 +76,7 @@ pub struct Engine {
     objects: Objects,
     executor: Option<Box<dyn Executor>>,
     news: Receiver<ExecutorNews>,
+    pace: Pace,
     project: PathBuf,
     owner: Owner,
     reuse: bool,
@@ -96,18 +97,6 @@ struct Active {
     waiting_reported: bool,
 }
 
-/// What a turn has decided and not yet committed.
-#[derive(Default)]
-struct Turned {
-    events: BTreeMap<RunId, Vec<Event>>,
-    launches: Vec<(AttemptKey, TaskSpec)>,
-    /// Reports whose effects must be carried out in the transaction, before they are decided.
-    effects: Vec<(AttemptKey, TaskReport)>,
-    lineage: Vec<lineage::Finished>,
-    /// Runs with requests of other processes, taken in the transaction that acts on them.
-    inbox: Vec<RunId>,
-}
-
 impl Engine {
     /// An engine without runs.
     ///
@@ -120,6 +109,7 @@ impl Engine {
             home: setup.home,
             executor: Some(setup.executor),
             news: setup.news,
+            pace: Pace::new(),
             project: setup.project,
             owner: setup.owner,
             reuse: setup.reuse,
@@ -277,365 +267,6 @@ impl Engine {
         }
     }
 
-    /// The next news, and all that have come with it.
-    fn wait(&mut self) -> Result<Vec<ExecutorNews>, EngineError> {
-        let now = (self.clock)();
-        let wake = self
-            .runs
-            .values()
-            .filter_map(|active| active.run.next_wake())
-            .min();
-        let until_wake = wake.map_or(INBOX_EVERY, |at| Duration::from_millis(at.since(now).0 + 1));
-        let mut batch = Vec::new();
-        match self.news.recv_timeout(until_wake.min(INBOX_EVERY)) {
-            Ok(first) => batch.push(first),
-            Err(RecvTimeoutError::Timeout) => return Ok(batch),
-            Err(RecvTimeoutError::Disconnected) => return Err(EngineError::NoExecutor),
-        }
-        while batch.len() < NEWS_A_TURN {
-            match self.news.try_recv() {
-                Ok(next) => batch.push(next),
-                Err(_) => break,
-            }
-        }
-        Ok(batch)
-    }
-
-    fn take(
-        &mut self,
-        news: ExecutorNews,
-        now: Timestamp,
-        turned: &mut Turned,
-        observer: &mut dyn FnMut(Observation<'_>),
-    ) {
-        match news {
-            ExecutorNews::Began { key, at_unix_micros } => {
-                let at = Timestamp(at_unix_micros);
-                observer(Observation::Began {
-                    run: &key.run,
-                    step: key.step,
-                    attempt: key.attempt,
-                    at,
-                });
-            }
-            ExecutorNews::Progress {
-                key,
-                done,
-                total,
-                unit,
-            } => {
-                observer(Observation::Progress {
-                    run: &key.run,
-                    step: key.step,
-                    done,
-                    total,
-                    unit: &unit,
-                });
-            }
-            ExecutorNews::Log { .. } => {}
-            ExecutorNews::Fault { message } => observer(Observation::Trouble { message: &message }),
-            ExecutorNews::Ended { key, mut report } => {
-                let Some(active) = self.runs.get(&key.run) else {
-                    return;
-                };
-                if report.epoch != active.epoch {
-                    return;
-                }
-                if report.failure.is_none() {
-                    report.failure = refused_effect(&report.effects);
-                }
-                if report.failure.is_none() && !report.effects.is_empty() {
-                    turned.effects.push((key, *report));
-                } else {
-                    self.ended(&key, *report, now, turned);
-                }
-            }
-        }
-    }
-
-    fn ended(&mut self, key: &AttemptKey, report: TaskReport, now: Timestamp, turned: &mut Turned) {
-        let (step, attempt) = (key.step, key.attempt);
-        let input = match report.failure {
-            Some(failure) => Input::Failed {
-                step,
-                attempt,
-                failure,
-                resources: report.resources,
-            },
-            None => {
-                let datasets = self
-                    .runs
-                    .get(&key.run)
-                    .map(|active| active.surroundings.dataset_contents());
-                let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
-                turned
-                    .lineage
-                    .push(finished.reading(datasets.unwrap_or_default()));
-                Input::Succeeded {
-                    step,
-                    attempt,
-                    outputs: report.outputs,
-                    metrics: report.metrics,
-                    headline: report.headline,
-                    resources: report.resources,
-                }
-            }
-        };
-        self.decide(&key.run, now, input, turned);
-    }
-
-    /// Timers that have come due, and requests of other processes.
-    fn tick(&mut self, now: Timestamp, turned: &mut Turned) {
-        let due: Vec<RunId> = self
-            .runs
-            .iter()
-            .filter(|(_, active)| active.run.next_wake().is_some_and(|at| at <= now))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in due {
-            self.decide(&id, now, Input::Tick, turned);
-        }
-    }
-
-    fn decide(&mut self, id: &RunId, now: Timestamp, input: Input, turned: &mut Turned) {
-        if let Some(active) = self.runs.get_mut(id) {
-            let events = active.run.decide(now, input);
-            if !events.is_empty() {
-                active.waiting_reported = false;
-                turned.events.entry(id.clone()).or_default().extend(events);
-            }
-        }
-    }
-
-    /// Launches what may start, commits everything, then acts.
-    fn finish_turn(
-        &mut self,
-        now: Timestamp,
-        mut turned: Turned,
-        observer: &mut dyn FnMut(Observation<'_>),
-    ) -> Result<(), EngineError> {
-        self.look_into_inbox(&mut turned)?;
-        self.launch_ready(now, &mut turned)?;
-        if turned.is_empty() {
-            return Ok(());
-        }
-        self.commit(now, &mut turned)?;
-        self.act(turned, observer)?;
-        // A step with effects was decided inside the transaction; what waits for it starts now.
-        let mut next = Turned::default();
-        self.launch_ready(now, &mut next)?;
-        if next.events.is_empty() {
-            return Ok(());
-        }
-        self.commit(now, &mut next)?;
-        self.act(next, observer)
-    }
-
-    fn launch_ready(&mut self, now: Timestamp, turned: &mut Turned) -> Result<(), EngineError> {
-        let held: usize = self
-            .runs
-            .values()
-            .map(|active| active.run.running().count())
-            .sum();
-        let capacity = self.executor.as_ref().map_or(0, |executor| executor.capacity());
-        let mut room = capacity.saturating_sub(held);
-        let ids: Vec<RunId> = self.runs.keys().cloned().collect();
-        for id in ids {
-            while let Some(active) = self.runs.get_mut(&id) {
-                let ready: Vec<InstanceIx> = active.run.ready().take(room.max(1)).collect();
-                if ready.is_empty() || room == 0 {
-                    break;
-                }
-                let mut workshop = Workshop {
-                    store: &mut self.store,
-                    objects: &self.objects,
-                    project: &self.project,
-                    epoch: active.epoch,
-                    reuse: self.reuse,
-                    now,
-                };
-                for step in ready {
-                    if room == 0 {
-                        break;
-                    }
-                    // What is below a step that ran runs as well, as the plan has said.
-                    workshop.reuse = self.reuse && !active.run.takes_new_results(step);
-                    let prepared = workshop.prepare(&active.run, &mut active.surroundings, step)?;
-                    let (input, spec) = match prepared {
-                        Prepared::Launch { key, spec } => (Input::Launch { step, key }, Some(spec)),
-                        Prepared::Reuse { key, found } => {
-                            let found = *found;
-                            let reuse = Input::Reuse {
-                                step,
-                                key,
-                                from: found.run,
-                                outputs: found.outputs,
-                                metrics: found.metrics,
-                                headline: found.headline,
-                            };
-                            (reuse, None)
-                        }
-                        Prepared::Reject(failure) => (
-                            Input::Reject {
-                                step,
-                                failure: *failure,
-                            },
-                            None,
-                        ),
-                    };
-                    let events = active.run.decide(now, input);
-                    if let Some(mut spec) = spec {
-                        let attempt = events.iter().find_map(|event| match &event.what {
-                            What::AttemptStarted { attempt, .. } => Some(*attempt),
-                            _ => None,
-                        });
-                        if let Some(attempt) = attempt {
-                            number(&mut spec, &self.home, &active.run, attempt);
-                            turned.launches.push((
-                                AttemptKey {
-                                    run: id.clone(),
-                                    step,
-                                    attempt,
-                                },
-                                *spec,
-                            ));
-                            room -= 1;
-                        }
-                    }
-                    turned.events.entry(id.clone()).or_default().extend(events);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// One transaction: effects, their decisions, all events, lineage.
-    fn commit(&mut self, now: Timestamp, turned: &mut Turned) -> Result<(), EngineError> {
-        let effects = std::mem::take(&mut turned.effects);
-        let mut turn = self.store.begin()?;
-        for id in std::mem::take(&mut turned.inbox) {
-            let Some(active) = self.runs.get_mut(&id) else {
-                continue;
-            };
-            for posted in turn.take_requests(&id)? {
-                if let Some(input) = requested(&active.run, posted.request) {
-                    let events = active.run.decide(now, input);
-                    turned.events.entry(id.clone()).or_default().extend(events);
-                }
-            }
-        }
-        for (key, mut report) in effects {
-            let Some(active) = self.runs.get_mut(&key.run) else {
-                continue;
-            };
-            if !active
-                .run
-                .running()
-                .any(|running| running == (key.step, key.attempt))
-            {
-                continue;
-            }
-            for effect in std::mem::take(&mut report.effects) {
-                match effect {
-                    EffectRequest::RegisterModel(draft) => {
-                        let version = turn.register_model(&key.run, &report.instance, &draft, now)?;
-                        let value = serde_json::json!({
-                            "name": version.name, "version": version.version, "new": version.new,
-                        });
-                        report.headline = Some(format!(
-                            "{} version {}{}",
-                            version.name,
-                            version.version,
-                            if version.new { "" } else { " (unchanged)" }
-                        ));
-                        report
-                            .outputs
-                            .insert(draft.output.clone(), OutputValue::Value(value));
-                    }
-                }
-            }
-            turned
-                .lineage
-                .push(lineage::Finished::new(&key, &report.outputs, report.lineage));
-            let input = Input::Succeeded {
-                step: key.step,
-                attempt: key.attempt,
-                outputs: report.outputs,
-                metrics: report.metrics,
-                headline: report.headline,
-                resources: report.resources,
-            };
-            let events = active.run.decide(now, input);
-            turned.events.entry(key.run.clone()).or_default().extend(events);
-        }
-        for (id, events) in turned.events.iter().filter(|(_, events)| !events.is_empty()) {
-            let Some(active) = self.runs.get_mut(id) else {
-                continue;
-            };
-            turn.append(id, active.epoch, active.stored, events)?;
-            active.stored += events.len() as u64;
-        }
-        for finished in turned.lineage.drain(..) {
-            if let Some(active) = self.runs.get(&finished.key.run) {
-                turn.write_lineage(&finished.key.run, &finished.edges(&active.run))?;
-            }
-        }
-        turn.commit()?;
-        Ok(())
-    }
-
-    /// What follows from committed events.
-    fn act(&mut self, turned: Turned, observer: &mut dyn FnMut(Observation<'_>)) -> Result<(), EngineError> {
-        if !turned.launches.is_empty() {
-            let executor = self.executor.as_mut().ok_or(EngineError::NoExecutor)?;
-            executor.submit_many(turned.launches)?;
-        }
-        for (id, events) in &turned.events {
-            let Some(active) = self.runs.get_mut(id) else {
-                continue;
-            };
-            for event in events {
-                observer(Observation::Event { run: id, event });
-            }
-            for (step, attempt) in active.run.to_kill() {
-                let executor = self.executor.as_mut();
-                if let (true, Some(executor)) = (active.killed.insert((step, attempt)), executor) {
-                    executor.cancel(
-                        &AttemptKey {
-                            run: id.clone(),
-                            step,
-                            attempt,
-                        },
-                        GRACE,
-                    );
-                }
-            }
-            if let RunStatus::Ended(outcome) = active.run.status() {
-                observer(Observation::Ended { run: id, outcome });
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks for requests of other processes when the database has changed.
-    fn look_into_inbox(&mut self, turned: &mut Turned) -> Result<(), EngineError> {
-        if self.inbox_read.elapsed() < INBOX_EVERY {
-            return Ok(());
-        }
-        self.inbox_read = Instant::now();
-        let version = self.store.data_version()?;
-        if self.data_version == Some(version) {
-            return Ok(());
-        }
-        self.data_version = Some(version);
-        let waiting = self.store.runs_with_requests()?;
-        turned.inbox = waiting
-            .into_iter()
-            .filter(|id| self.runs.contains_key(id))
-            .collect();
-        Ok(())
-    }
-
     /// Whether nothing but people's decisions is left to wait for; says so once a run.
     fn tell_of_waiting(&mut self, observer: &mut dyn FnMut(Observation<'_>)) -> bool {
         let mut all = true;
@@ -673,34 +304,6 @@ impl Engine {
         self.release_leases();
         Ok(())
     }
-
-    fn renew_leases(&mut self, now: Timestamp) -> Result<(), EngineError> {
-        if self.lease_renewed.elapsed() < Duration::from_millis(LEASE.0 / 3) {
-            return Ok(());
-        }
-        self.lease_renewed = Instant::now();
-        let held: Vec<(RunId, u64)> = self
-            .runs
-            .iter()
-            .filter(|(_, active)| !matches!(active.run.status(), RunStatus::Ended(_)))
-            .map(|(id, active)| (id.clone(), active.epoch))
-            .collect();
-        self.store.renew_leases(&held, now, LEASE)?;
-        Ok(())
-    }
-
-    fn release_leases(&mut self) {
-        for (id, active) in &self.runs {
-            // A lease that cannot be given back ends by itself.
-            let _ = self.store.release_lease(id, active.epoch);
-        }
-    }
-}
-
-impl Turned {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.effects.is_empty() && self.inbox.is_empty()
-    }
 }
 
 /// Whether a run that waits does so for approvals and for no retry.
@@ -709,41 +312,6 @@ fn waits_for_people(run: &Run) -> bool {
         && !run
             .steps()
             .any(|(_, state)| matches!(state, StepState::Retrying { .. }))
-}
-
-/// Why an effect cannot be had. Asked before the transaction, which it would fail for every run in it,
-/// and again after each resume.
-fn refused_effect(effects: &[EffectRequest]) -> Option<Failure> {
-    effects.iter().find_map(|effect| {
-        let EffectRequest::RegisterModel(draft) = effect;
-        let error = trainyard_store::check_alias(draft.alias.as_deref()?).err()?;
-        Some(Failure::new(FailureClass::Rejected, error.to_string()))
-    })
-}
-
-/// What another process asks, as an input of the run.
-fn requested(run: &Run, request: Request) -> Option<Input> {
-    match request {
-        Request::Cancel { by } => Some(Input::Cancel { by }),
-        Request::Answer {
-            instance,
-            by,
-            role,
-            approve,
-            comment,
-        } => {
-            let step = instance_ix(run.definition(), &instance)?;
-            let is_author = run.started_by() == Some(by.as_str());
-            Some(Input::Answer {
-                step,
-                by,
-                role,
-                approve,
-                comment,
-                is_author,
-            })
-        }
-    }
 }
 
 impl Active {

@@ -20,8 +20,8 @@ use trainyard_contract::{
     ArtifactKind, ArtifactRef, ContentHash, FailureClass, Millis, OutputValue, RunId, Timestamp,
 };
 use trainyard_domain::run::{
-    BoundInput, CachePolicy, Condition, DEFINITION_VERSION, Instance, RetryPolicy, RunDefinition, RunOutcome,
-    RunStatus, RunnerKind, StepState, Upstream, What,
+    BoundInput, BoundProcess, CachePolicy, Condition, DEFINITION_VERSION, Event, Instance, RetryPolicy,
+    RunDefinition, RunOutcome, RunStatus, RunnerKind, StepState, Upstream, What,
 };
 use trainyard_engine::{Driven, Engine, Interrupts, Observation, Setup};
 use trainyard_executors::{FakeAnswer, FakeExecutor, FakeHandle};
@@ -152,33 +152,64 @@ fn a_chain_runs_in_order_to_its_end() {
     assert_eq!(stored.events, shown, "what is shown is what is stored");
 }
 
+/// What another process would find of the run at this moment.
+fn stored_events(home: &Path) -> Vec<Event> {
+    let store = Home::open(home).unwrap().store();
+    store.unwrap().load_run(&id(1)).unwrap().events
+}
+
 #[test]
-fn nothing_is_submitted_or_shown_before_it_is_stored() {
+fn nothing_is_shown_before_it_is_stored() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut engine, handle) = engine(folder.path());
-    let home = folder.path().to_owned();
-    handle.script(
-        "a",
-        FakeAnswer::Report(Box::new(move |_, spec| {
-            let stored = Home::open(&home)
-                .unwrap()
-                .store()
-                .unwrap()
-                .load_run(&id(1))
-                .unwrap();
-            let committed = stored
-                .events
-                .iter()
-                .any(|event| matches!(event.what, What::AttemptStarted { step: 0, .. }));
-            assert!(committed, "submitted before its start was stored");
-            report(spec)
-        })),
-    );
+    let (mut engine, _handle) = engine(folder.path());
+    let mut seen = 0;
+    let mut observer = |observation: Observation<'_>| {
+        if let Observation::Event { event, .. } = observation {
+            assert!(
+                stored_events(folder.path()).contains(event),
+                "shown before it was stored"
+            );
+            seen += 1;
+        }
+    };
     engine
-        .start(id(1), chain(&["a"]), "ada", None, &mut |_| {})
+        .start(id(1), chain(&["a", "b"]), "ada", None, &mut observer)
         .unwrap();
-    engine.drive(&mut |_| {}, &quiet(), false).unwrap();
-    assert_eq!(handle.submitted().len(), 1);
+    engine.drive(&mut observer, &quiet(), false).unwrap();
+    assert!(seen > 4);
+}
+
+#[test]
+fn what_could_change_something_begins_only_when_its_start_is_stored() {
+    let command = BoundProcess {
+        argv: vec!["true".to_owned()],
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        image: None,
+        code: Vec::new(),
+    };
+    for (effect, process) in [(Some("registry".to_owned()), None), (None, Some(command))] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut engine, handle) = engine(folder.path());
+        let home = folder.path().to_owned();
+        handle.script(
+            "a",
+            FakeAnswer::Report(Box::new(move |_, spec| {
+                let is_start = |event: &Event| matches!(event.what, What::AttemptStarted { step: 0, .. });
+                assert!(
+                    stored_events(&home).iter().any(is_start),
+                    "submitted before its start was stored"
+                );
+                report(spec)
+            })),
+        );
+        let mut definition = chain(&["a"]);
+        definition.instances[0].effect = effect;
+        definition.instances[0].process = process;
+        engine.start(id(1), definition, "ada", None, &mut |_| {}).unwrap();
+        engine.drive(&mut |_| {}, &quiet(), false).unwrap();
+        assert_eq!(handle.submitted().len(), 1);
+    }
 }
 
 fn report(spec: &trainyard_contract::TaskSpec) -> TaskReport {

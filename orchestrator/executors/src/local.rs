@@ -1,15 +1,17 @@
 //! Attempts on this machine: built-in steps in warm worker processes, commands under a supervisor.
 
 mod child;
+mod desk;
 mod dispatch;
 mod ended;
 
 use crate::executor::{AttemptKey, Executor, ExecutorError, ExecutorNews};
 use crate::secrets::{LocalSecrets, Secrets};
-use dispatch::{Dispatcher, Message};
+use desk::Desk;
+use dispatch::Message;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use trainyard_contract::{ByteSize, Millis, TaskSpec};
 
@@ -61,7 +63,8 @@ impl LocalConfig {
 
 /// Runs attempts on this machine. Ending it, also by dropping it, kills what it runs.
 pub struct LocalExecutor {
-    messages: Sender<Message>,
+    desk: Arc<Desk>,
+    /// Looks at the clock for it, and ends with it.
     thread: Option<JoinHandle<()>>,
 }
 
@@ -71,22 +74,24 @@ impl LocalExecutor {
     /// # Errors
     /// `Thread` if there can be no thread.
     pub fn new(config: LocalConfig, news: Sender<ExecutorNews>) -> Result<Self, ExecutorError> {
-        let (messages, inbox) = channel();
-        let dispatcher = Dispatcher::new(config, news, messages.clone());
+        let desk = Desk::new(config, news);
         let thread = std::thread::Builder::new()
             .name("executor".to_owned())
-            .spawn(move || dispatcher.run(&inbox))
+            .spawn({
+                let desk = Arc::clone(&desk);
+                move || desk.keep_time()
+            })
             .map_err(ExecutorError::Thread)?;
         Ok(Self {
-            messages,
+            desk,
             thread: Some(thread),
         })
     }
 
     fn end(&mut self, grace: Millis) {
         if let Some(thread) = self.thread.take() {
+            self.desk.hear(Message::Shutdown(grace));
             // A thread that is gone has nothing left to end.
-            let _ = self.messages.send(Message::Shutdown(grace));
             let _ = thread.join();
         }
     }
@@ -94,14 +99,15 @@ impl LocalExecutor {
 
 impl Executor for LocalExecutor {
     fn submit_many(&mut self, attempts: Vec<(AttemptKey, TaskSpec)>) -> Result<(), ExecutorError> {
-        self.messages
-            .send(Message::Submit(attempts))
-            .map_err(|_| ExecutorError::Ended)
+        if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            return Err(ExecutorError::Ended);
+        }
+        self.desk.hear(Message::Submit(attempts));
+        Ok(())
     }
 
     fn cancel(&mut self, key: &AttemptKey, grace: Millis) {
-        // A thread that is gone has nothing left to cancel.
-        let _ = self.messages.send(Message::Cancel(key.clone(), grace));
+        self.desk.hear(Message::Cancel(key.clone(), grace));
     }
 
     fn capacity(&self) -> usize {

@@ -11,6 +11,7 @@ mod files;
 pub(crate) mod folder;
 mod lines;
 mod outputs;
+mod plain;
 pub(crate) mod watch;
 
 use crate::protocol::{Answer, Answers, EndedAnswer, Lines, Order, PROTOCOL_VERSION, RunOrder};

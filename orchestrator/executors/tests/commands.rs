@@ -13,6 +13,10 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ),
     ("no_output_makes_no_log_file", no_output_makes_no_log_file),
     (
+        "a_plain_command_does_what_a_shell_makes_of_it",
+        a_plain_command_does_what_a_shell_makes_of_it,
+    ),
+    (
         "every_command_finds_its_temporary_folder_empty",
         every_command_finds_its_temporary_folder_empty,
     ),
@@ -108,6 +112,34 @@ fn a_command_runs_in_the_project_and_logs_line_by_line() {
         format!("{}\nto stderr\nno end\n", project.display())
     );
     assert!(!place.path().join("scratch/1").exists());
+}
+
+fn a_plain_command_does_what_a_shell_makes_of_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut place = Place::new();
+    for (name, text) in [
+        ("with_line.sh", "#!/bin/sh\necho \"$0 $1 $PWD\"\n"),
+        ("without_line.sh", "echo \"$1 $PWD\"\n"),
+    ] {
+        let file = place.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    // The second of each pair has a shell between; they are to be the same in all that can be seen.
+    for (at, (plain, shell)) in (0..).zip([
+        ("env -u X pwd", "env -u X pwd;"),
+        ("./with_line.sh a", "./with_line.sh 'a'"),
+        ("./without_line.sh a", "./without_line.sh 'a'"),
+        ("no-such-program a", "no-such-program 'a'"),
+        ("./missing.sh", "./missing.sh;"),
+        ("false", "false;"),
+    ]) {
+        let first = place.run_shell(plain);
+        let second = place.run_shell(shell);
+        let shown = |report: &TaskReport| report.failure.as_ref().map(|failure| failure.message.clone());
+        assert_eq!(shown(&first), shown(&second), "{plain}");
+        assert_eq!(place.log(at * 2 + 1), place.log(at * 2 + 2), "{plain}");
+    }
 }
 
 fn no_output_makes_no_log_file() {

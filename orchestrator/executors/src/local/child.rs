@@ -1,10 +1,12 @@
 //! A worker or supervisor process, seen from the executor: orders go in, answers come out, and its
 //! end is told once.
 
+use super::desk::Desk;
 use super::dispatch::Message;
 use crate::log::clipped;
 use crate::proc;
 use crate::protocol::{Answer, Lines};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,8 +14,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -24,7 +27,11 @@ const TAIL: usize = 20;
 pub(super) struct OurProcess {
     pub(super) pid: i32,
     handle: Arc<Option<OwnedFd>>,
+    stdin: Arc<ChildStdin>,
+    /// For what the pipe does not take at once.
     orders: Sender<Vec<u8>>,
+    /// Orders that are still with the thread that waits for the pipe.
+    behind: Arc<AtomicUsize>,
     /// Orders of this turn.
     pub(super) outbox: Vec<u8>,
     tail: Arc<Mutex<VecDeque<String>>>,
@@ -40,13 +47,13 @@ pub(super) struct End {
 }
 
 impl OurProcess {
-    /// Starts `program` with those arguments; its messages come under `id`.
+    /// Starts `program` with those arguments; its messages come to `desk` under `id`.
     pub(super) fn start(
         program: &Path,
         arguments: &[String],
         threads: Option<u32>,
         id: u64,
-        messages: Sender<Message>,
+        desk: Weak<Desk>,
     ) -> io::Result<Self> {
         let mut command = Command::new(program);
         command
@@ -73,27 +80,32 @@ impl OurProcess {
             return Err(io::Error::other("the process has no pipes"));
         };
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+        rustix::io::ioctl_fionbio(&stdin, true)?;
+        let (stdin, behind) = (Arc::new(stdin), Arc::new(AtomicUsize::new(0)));
         let handle = Arc::new(proc::open(child.id()));
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         let (orders, inbox) = channel();
         let (said_all, all_said) = channel();
         let threads = [
-            Builder::new()
-                .name("orders".to_owned())
-                .spawn(move || write_orders(stdin, &inbox)),
+            Builder::new().name("orders".to_owned()).spawn({
+                let (stdin, behind) = (Arc::clone(&stdin), Arc::clone(&behind));
+                move || write_orders(&stdin, &inbox, &behind)
+            }),
             Builder::new().name("stderr".to_owned()).spawn({
                 let tail = Arc::clone(&tail);
                 move || keep_tail(stderr, &tail, said_all)
             }),
             Builder::new().name("answers".to_owned()).spawn({
                 let (handle, tail) = (Arc::clone(&handle), Arc::clone(&tail));
-                move || read_answers(child, stdout, id, &messages, &handle, &tail, &all_said)
+                move || read_answers(child, stdout, id, &desk, &handle, &tail, &all_said)
             }),
         ];
         let process = Self {
             pid,
             handle,
+            stdin,
             orders,
+            behind,
             outbox: Vec::new(),
             tail,
         };
@@ -111,11 +123,29 @@ impl OurProcess {
         kill(&self.handle);
     }
 
-    /// Hands over the orders of this turn.
+    /// Hands over the orders of this turn, without waiting for a process that is slow to read them.
     pub(super) fn flush(&mut self) {
-        if !self.outbox.is_empty() {
-            // Its end is told by the thread that reads its answers.
-            let _ = self.orders.send(std::mem::take(&mut self.outbox));
+        if self.outbox.is_empty() {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.outbox);
+        if self.behind.load(Ordering::Acquire) == 0 {
+            match (&*self.stdin).write(&bytes) {
+                Ok(written) => {
+                    bytes.drain(..written);
+                }
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                    ) => {}
+                // Its end is told by the thread that reads its answers.
+                Err(_) => return,
+            }
+        }
+        if !bytes.is_empty() {
+            self.behind.fetch_add(1, Ordering::AcqRel);
+            let _ = self.orders.send(bytes);
         }
     }
 
@@ -132,14 +162,22 @@ fn kill(handle: &Option<OwnedFd>) {
     }
 }
 
-fn write_orders(mut stdin: ChildStdin, inbox: &Receiver<Vec<u8>>) {
-    while let Ok(mut bytes) = inbox.recv() {
-        while let Ok(more) = inbox.try_recv() {
-            bytes.extend_from_slice(&more);
+fn write_orders(stdin: &ChildStdin, inbox: &Receiver<Vec<u8>>, behind: &AtomicUsize) {
+    while let Ok(bytes) = inbox.recv() {
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let mut pipe: &ChildStdin = stdin;
+            match pipe.write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // An interrupted wait is as good as a short one.
+                    let _ = poll(&mut [PollFd::new(stdin, PollFlags::OUT)], None);
+                }
+                Err(_) => return,
+            }
         }
-        if stdin.write_all(&bytes).is_err() {
-            return;
-        }
+        behind.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -167,7 +205,7 @@ fn read_answers(
     mut child: Child,
     stdout: ChildStdout,
     id: u64,
-    messages: &Sender<Message>,
+    desk: &Weak<Desk>,
     handle: &Option<OwnedFd>,
     tail: &Mutex<VecDeque<String>>,
     all_said: &Receiver<()>,
@@ -176,11 +214,10 @@ fn read_answers(
     let broken = loop {
         match lines.next_batch::<Answer>() {
             Ok(batch) if batch.is_empty() => break None,
-            Ok(batch) => {
-                if messages.send(Message::Answers { child: id, batch }).is_err() {
-                    break None;
-                }
-            }
+            Ok(batch) => match desk.upgrade() {
+                Some(desk) => desk.hear(Message::Answers { child: id, batch }),
+                None => break None,
+            },
             Err(error) => break Some(error.to_string()),
         }
     };
@@ -202,8 +239,8 @@ fn read_answers(
         .cloned()
         .collect();
     // Without an executor nobody needs to know.
-    let _ = messages.send(Message::Gone {
-        child: id,
-        end: End { status, broken, tail },
-    });
+    if let Some(desk) = desk.upgrade() {
+        let end = End { status, broken, tail };
+        desk.hear(Message::Gone { child: id, end });
+    }
 }

@@ -1,4 +1,4 @@
-//! The executor's thread: takes attempts, knows what every process of ours is doing, and sees that
+//! The executor's state: takes attempts, knows what every process of ours is doing, and sees that
 //! none of them waits for work while there is some.
 
 mod ending;
@@ -6,17 +6,16 @@ mod placing;
 
 use super::LocalConfig;
 use super::child::{End, OurProcess};
+use super::desk::Desk;
 use crate::executor::{AttemptKey, ExecutorNews};
 use crate::proc;
 use crate::protocol::{Answer, PROTOCOL_VERSION, SentOrder, push_line};
 use crate::steps::NOOP;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::Weak;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 use trainyard_contract::{ByteSize, Failure, FailureClass, Millis, TaskReport, TaskSpec};
-
-/// How often to look at what workers use.
-const LOOK: Duration = Duration::from_millis(25);
 
 /// A kind of step that was quick so often in a row is expected to stay so.
 const QUICK_STREAK: u32 = 8;
@@ -24,7 +23,7 @@ const QUICK_STREAK: u32 = 8;
 /// A worker that has been at one attempt for so long gives back what waits behind it.
 const STUCK: Duration = Duration::from_millis(50);
 
-/// What the executor's thread hears.
+/// What the executor hears.
 pub(super) enum Message {
     Submit(Vec<(AttemptKey, TaskSpec)>),
     Cancel(AttemptKey, Millis),
@@ -91,11 +90,14 @@ struct Supervisor {
     next: VecDeque<u64>,
 }
 
-/// The state of the executor's thread.
+/// All that the executor knows.
 pub(super) struct Dispatcher {
     config: LocalConfig,
     news: Sender<ExecutorNews>,
-    messages: Sender<Message>,
+    /// Where processes bring their answers.
+    desk: Weak<Desk>,
+    /// Processes that were started and whose end was not heard yet.
+    children: usize,
     attempts: HashMap<u64, Attempt>,
     by_key: HashMap<AttemptKey, u64>,
     /// The last keys that ended, to know them again.
@@ -114,11 +116,12 @@ pub(super) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(super) fn new(config: LocalConfig, news: Sender<ExecutorNews>, messages: Sender<Message>) -> Self {
+    pub(super) fn new(config: LocalConfig, news: Sender<ExecutorNews>, desk: Weak<Desk>) -> Self {
         Self {
             config,
             news,
-            messages,
+            desk,
+            children: 0,
             attempts: HashMap::new(),
             by_key: HashMap::new(),
             ended: HashSet::new(),
@@ -135,68 +138,42 @@ impl Dispatcher {
         }
     }
 
-    /// Works until it is told to end, and nothing is left.
-    pub(super) fn run(mut self, inbox: &Receiver<Message>) {
-        let mut looked = Instant::now();
-        loop {
-            match self.wait(inbox) {
-                Ok(message) => {
-                    self.hear(message);
-                    while let Ok(message) = inbox.try_recv() {
-                        self.hear(message);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            if looked.elapsed() >= LOOK {
-                looked = Instant::now();
-                self.look_at_workers();
-            }
-            if let Some(end) = self.shutdown
-                && (self.attempts.is_empty() || Instant::now() >= end)
-            {
-                return self.finish(inbox);
-            }
-            self.dispatch();
-            self.flush();
-        }
+    /// Whether a worker is at something, so that its use of time and memory is to be looked at.
+    pub(super) fn is_busy(&self) -> bool {
+        self.workers.values().any(|worker| !worker.in_flight.is_empty())
     }
 
-    fn wait(&self, inbox: &Receiver<Message>) -> Result<Message, RecvTimeoutError> {
-        let is_busy = self.workers.values().any(|worker| !worker.in_flight.is_empty());
-        if is_busy || self.shutdown.is_some() {
-            inbox.recv_timeout(LOOK)
-        } else {
-            inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        }
+    /// When it is to end, if it was told to and something is left that may still end by itself.
+    pub(super) fn ends_at(&self) -> Option<Instant> {
+        self.shutdown
     }
 
-    /// Closes every process's standard input, which ends it, and waits for their ends.
-    fn finish(mut self, inbox: &Receiver<Message>) {
-        let mut open: BTreeSet<u64> = self.workers.keys().copied().collect();
+    pub(super) fn has_attempts(&self) -> bool {
+        !self.attempts.is_empty()
+    }
+
+    pub(super) fn has_children(&self) -> bool {
+        self.children > 0
+    }
+
+    /// Lets go of every process, which ends it.
+    pub(super) fn let_go(&mut self) {
         for worker in self.workers.values() {
             worker.process.kill();
         }
         self.workers.clear();
-        open.extend(self.supervisor.take().map(|supervisor| supervisor.id));
-        let end = Instant::now() + Duration::from_secs(10);
-        while !open.is_empty() {
-            match inbox.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(Message::Gone { child, .. }) => {
-                    open.remove(&child);
-                }
-                Ok(_) => {}
-                Err(_) => break,
-            }
-        }
+        self.supervisor = None;
+    }
+
+    /// Reports what is left as cancelled.
+    pub(super) fn give_up(&mut self) {
         let ids: BTreeSet<u64> = self.attempts.keys().copied().collect();
         for id in ids {
             self.fail(id, Failure::new(FailureClass::Signal, "cancelled"));
         }
     }
 
-    fn hear(&mut self, message: Message) {
+    pub(super) fn hear(&mut self, message: Message) {
         match message {
             Message::Submit(attempts) => {
                 for (key, spec) in attempts {
@@ -222,12 +199,15 @@ impl Dispatcher {
                     self.take_answer(child, answer);
                 }
             }
-            Message::Gone { child, end } => self.take_end(child, end),
+            Message::Gone { child, end } => {
+                self.children = self.children.saturating_sub(1);
+                self.take_end(child, end);
+            }
         }
     }
 
     fn tell(&self, news: ExecutorNews) {
-        // An engine that is gone ends this thread by dropping the executor.
+        // An engine that is gone has dropped the executor, or is about to.
         let _ = self.news.send(news);
     }
 
@@ -407,7 +387,7 @@ impl Dispatcher {
         }
     }
 
-    fn look_at_workers(&mut self) {
+    pub(super) fn look_at_workers(&mut self) {
         for worker in self.workers.values_mut() {
             let Some(attempt) = worker.in_flight.front().and_then(|id| self.attempts.get(id)) else {
                 continue;
@@ -446,7 +426,7 @@ impl Dispatcher {
         }
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         for worker in self.workers.values_mut() {
             worker.process.flush();
         }

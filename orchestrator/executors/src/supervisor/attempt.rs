@@ -1,6 +1,6 @@
 //! One command from task to report.
 
-use super::files::{self, Prepared};
+use super::files::{self, Prepared, Program};
 use super::folder::{KeptFolder, WorkFolder};
 use super::lines::LineBuffer;
 use super::watch::{MOST_PROCESSES, Seen, Verdict, Watch};
@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_millis(10);
 
 /// A command that ran this long, or has outputs, ends only after a search for what it left running.
 const THOROUGH: Duration = Duration::from_millis(20);
+
+/// The kernel counts processor time in ticks; of what ran shorter there is nothing to read.
+const TICK: Duration = Duration::from_millis(10);
 
 /// What whoever ordered the attempt hears while it runs.
 pub(crate) enum Told {
@@ -236,7 +239,7 @@ fn run(
     };
     watching.until_it_ends(&mut child, control, watch, lines, &mut log, tell);
     // Until it is waited for, the main process keeps its number, so the group is still its own.
-    let last = proc::read(main);
+    let last = (began.elapsed() >= TICK).then(|| proc::read(main)).flatten();
     proc::signal_group(main, Signal::KILL);
     let status = child
         .wait()
@@ -272,21 +275,15 @@ fn run(
 }
 
 fn spawn(prepared: &Prepared, spec: &TaskSpec, output: io::PipeWriter) -> Result<Child, Failure> {
-    let io_failure = |error: &io::Error| StepError::io("could not make a pipe", error).failure;
-    let errors = output.try_clone().map_err(|error| io_failure(&error))?;
-    // No `pre_exec`, and the program by its path: both keep the start a `posix_spawn`.
-    let mut command = Command::new(&prepared.program);
-    command
-        .args(&prepared.arguments)
-        .env_clear()
-        .envs(&prepared.environment)
-        .current_dir(&spec.project)
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors);
-    command.spawn().map_err(|error| {
-        let program = prepared.program.display();
+    let (mut program, mut started) = (
+        &prepared.command,
+        start(&prepared.command, prepared, spec, &output),
+    );
+    if let (Err(_), Some(otherwise)) = (&started, &prepared.otherwise) {
+        (program, started) = (otherwise, start(otherwise, prepared, spec, &output));
+    }
+    started.map_err(|error| {
+        let program = program.path.display();
         let message = match error.kind() {
             _ if !spec.project.is_dir() => {
                 format!("the project folder {} is missing", spec.project.display())
@@ -300,6 +297,27 @@ fn spawn(prepared: &Prepared, spec: &TaskSpec, output: io::PipeWriter) -> Result
             ..Failure::new(FailureClass::Rejected, message)
         }
     })
+}
+
+fn start(
+    program: &Program,
+    prepared: &Prepared,
+    spec: &TaskSpec,
+    output: &io::PipeWriter,
+) -> io::Result<Child> {
+    // No `pre_exec`, and the program by its path: both keep the start a `posix_spawn`.
+    let mut command = Command::new(&program.path);
+    command
+        .arg0(&program.name)
+        .args(&program.arguments)
+        .env_clear()
+        .envs(&prepared.environment)
+        .current_dir(&spec.project)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output.try_clone()?);
+    command.spawn()
 }
 
 /// The loop around a running command.

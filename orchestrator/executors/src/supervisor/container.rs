@@ -1,6 +1,6 @@
 //! Commands inside containers, by whichever of docker and podman answers.
 
-use super::files::Prepared;
+use super::files::{Prepared, Program};
 use super::watch::{MOST_PROCESSES, Watch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -97,7 +97,7 @@ pub(super) fn wrap(
     for variable in prepared
         .environment
         .keys()
-        .filter(|name| *name != "PATH" && *name != "HOME")
+        .filter(|name| !["PATH", "HOME", "PWD"].contains(&name.to_str().unwrap_or_default()))
     {
         arguments.extend(["--env".into(), variable.clone()]);
     }
@@ -108,9 +108,12 @@ pub(super) fn wrap(
     if let Some(program) = spec.process.as_ref().and_then(|process| process.argv.first()) {
         arguments.push(program.into());
     }
-    arguments.append(&mut prepared.arguments);
-    prepared.program.clone_from(&engine);
-    prepared.arguments = arguments;
+    arguments.append(&mut prepared.command.arguments);
+    prepared.command = Program {
+        path: engine.clone(),
+        name: engine.clone().into(),
+        arguments,
+    };
     for name in [
         "DOCKER_HOST",
         "DOCKER_CONFIG",

@@ -1,8 +1,9 @@
 //! What a command finds when it starts: its program, its environment, its inputs as files.
 
 use super::folder::make;
+use super::plain::plain_command;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
@@ -13,8 +14,10 @@ use trainyard_contract::{ArtifactRef, Objects, OutputValue, StepError, TaskSpec}
 
 /// A command ready to start.
 pub(super) struct Prepared {
-    pub(super) program: PathBuf,
-    pub(super) arguments: Vec<OsString>,
+    pub(super) command: Program,
+    /// What to start if the first cannot be: a shell knows more kinds of programs, and says best
+    /// what is wrong.
+    pub(super) otherwise: Option<Program>,
     pub(super) environment: BTreeMap<OsString, OsString>,
     /// Output → where the command is to write it.
     pub(super) outputs: BTreeMap<String, PathBuf>,
@@ -22,6 +25,14 @@ pub(super) struct Prepared {
     pub(super) metrics: PathBuf,
     /// Input, its object, and what the file looked like.
     pub(super) inputs: Vec<(String, PathBuf, Stamp)>,
+}
+
+/// A program with its arguments.
+pub(super) struct Program {
+    pub(super) path: PathBuf,
+    /// What it is told to be called.
+    pub(super) name: OsString,
+    pub(super) arguments: Vec<OsString>,
 }
 
 /// What changes when somebody writes to a file.
@@ -66,6 +77,8 @@ pub(super) fn prepare(
         .or_insert_with(|| "/usr/local/bin:/usr/bin:/bin".into())
         .clone();
     environment.insert("TMPDIR".into(), folder.into());
+    // As a shell would say.
+    environment.insert("PWD".into(), spec.project.clone().into());
     environment.extend(
         process
             .env
@@ -105,17 +118,36 @@ pub(super) fn prepare(
     ];
     environment.extend(ours.into_iter().map(|(name, value)| (name.into(), value)));
     environment.extend(secrets.iter().map(|(name, value)| (name.into(), value.into())));
-    let mut words = process.argv.iter();
-    let program = match words.next() {
-        Some(program) => find_program(program, &path, &spec.project)?,
-        // A container may run what its image says.
-        None if process.image.is_some() => PathBuf::new(),
-        None => return Err(StepError::rejected("the command is empty")),
+    let find = |mut words: std::vec::IntoIter<OsString>| match words.next() {
+        // What is in an image is not for us to find, and it may be left to the image what to run.
+        name if process.image.is_some() => Ok(Program {
+            path: PathBuf::new(),
+            name: name.unwrap_or_default(),
+            arguments: words.collect(),
+        }),
+        Some(name) => Ok(Program {
+            path: find_program(&name, &path, &spec.project)?,
+            name,
+            arguments: words.collect(),
+        }),
+        None => Err(StepError::rejected("the command is empty")),
     };
-    let arguments = words.map(OsString::from).collect();
+    let words: Vec<OsString> = process.argv.iter().map(OsString::from).collect();
+    let as_given = find(words.into_iter())?;
+    let plain = plain_command(process).filter(|_| process.image.is_none());
+    let (command, otherwise) = match plain.and_then(|words| find(words.into_iter()).ok()) {
+        Some(mut plain) => {
+            if plain.name.as_encoded_bytes().contains(&b'/') {
+                // A script is told the path it was called by.
+                plain.path = PathBuf::from(&plain.name);
+            }
+            (plain, Some(as_given))
+        }
+        None => (as_given, None),
+    };
     Ok(Prepared {
-        program,
-        arguments,
+        command,
+        otherwise,
         environment,
         outputs,
         metrics,
@@ -161,8 +193,8 @@ fn relative(path: &str) -> Result<PathBuf, StepError> {
     .help("give a path without `..` that does not start with `/`"))
 }
 
-fn find_program(program: &str, path: &OsString, project: &Path) -> Result<PathBuf, StepError> {
-    if program.contains('/') {
+fn find_program(program: &OsStr, path: &OsStr, project: &Path) -> Result<PathBuf, StepError> {
+    if program.as_encoded_bytes().contains(&b'/') {
         return Ok(project.join(program));
     }
     let found = std::env::split_paths(path)
@@ -171,7 +203,7 @@ fn find_program(program: &str, path: &OsString, project: &Path) -> Result<PathBu
             fs::metadata(candidate).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
         });
     found.ok_or_else(|| {
-        StepError::rejected(format!("the program `{program}` is not installed"))
+        StepError::rejected(format!("the program `{}` is not installed", program.display()))
             .help("install it, or give its path; `PATH` was searched")
     })
 }
@@ -289,14 +321,14 @@ mod tests {
     fn a_program_is_found_by_path_or_refused_by_name() {
         let path = OsString::from("/nonexistent:/bin");
         assert_eq!(
-            find_program("sh", &path, Path::new("/p")).unwrap(),
+            find_program(OsStr::new("sh"), &path, Path::new("/p")).unwrap(),
             Path::new("/bin/sh")
         );
         assert_eq!(
-            find_program("./x.sh", &path, Path::new("/p")).unwrap(),
+            find_program(OsStr::new("./x.sh"), &path, Path::new("/p")).unwrap(),
             Path::new("/p/./x.sh")
         );
-        let error = find_program("no-such-program", &path, Path::new("/p")).unwrap_err();
+        let error = find_program(OsStr::new("no-such-program"), &path, Path::new("/p")).unwrap_err();
         assert!(error.to_string().contains("`no-such-program` is not installed"));
     }
 }

@@ -18,7 +18,7 @@ const AHEAD: usize = 256;
 const BLOATED: ByteSize = ByteSize(1 << 30);
 
 impl Dispatcher {
-    pub(super) fn dispatch(&mut self) {
+    pub(in crate::local) fn dispatch(&mut self) {
         self.dispatch_heavy();
         self.dispatch_quick();
         self.dispatch_commands();
@@ -156,8 +156,9 @@ impl Dispatcher {
     pub(super) fn start_worker(&mut self, threads: u32, attempt: u64) -> Option<u64> {
         let id = self.next_id();
         let (program, arguments) = (&self.config.program, &self.config.worker_args);
-        match OurProcess::start(program, arguments, Some(threads), id, self.messages.clone()) {
+        match OurProcess::start(program, arguments, Some(threads), id, self.desk.clone()) {
             Ok(process) => {
+                self.children += 1;
                 let worker = Worker {
                     process,
                     threads,
@@ -268,8 +269,9 @@ impl Dispatcher {
     pub(super) fn start_supervisor(&mut self, attempt: u64) -> bool {
         let id = self.next_id();
         let (program, arguments) = (&self.config.program, &self.config.supervisor_args);
-        match OurProcess::start(program, arguments, None, id, self.messages.clone()) {
+        match OurProcess::start(program, arguments, None, id, self.desk.clone()) {
             Ok(process) => {
+                self.children += 1;
                 let (running, next) = (BTreeSet::new(), VecDeque::new());
                 self.supervisor = Some(Supervisor {
                     id,

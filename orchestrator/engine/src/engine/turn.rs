@@ -1,0 +1,390 @@
+//! One turn: what news and requests have changed is decided, committed in one transaction, and acted on.
+
+use super::post::requested;
+use super::{Engine, EngineError, GRACE};
+use crate::lineage;
+use crate::observe::Observation;
+use crate::prepare::{Prepared, Workshop, number};
+use std::collections::BTreeMap;
+use trainyard_contract::task::{EffectRequest, Failure, TaskReport, TaskSpec};
+use trainyard_contract::{FailureClass, OutputValue, RunId, Timestamp};
+use trainyard_domain::run::{Event, Input, InstanceIx, Run, RunStatus, What};
+use trainyard_executors::{AttemptKey, ExecutorNews};
+
+/// What a turn has decided and not yet committed.
+#[derive(Default)]
+pub(super) struct Turned {
+    events: BTreeMap<RunId, Vec<Event>>,
+    /// Attempts that touch nothing but their own outputs: they may begin while their start is being
+    /// written. Lost with the commit, such an attempt has never been and has changed nothing.
+    ahead: Vec<(AttemptKey, TaskSpec)>,
+    /// Attempts that must not begin before their start is durable.
+    launches: Vec<(AttemptKey, TaskSpec)>,
+    /// Reports whose effects must be carried out in the transaction, before they are decided.
+    effects: Vec<(AttemptKey, TaskReport)>,
+    lineage: Vec<lineage::Finished>,
+    /// Runs with requests of other processes, taken in the transaction that acts on them.
+    pub(super) inbox: Vec<RunId>,
+}
+
+impl Engine {
+    pub(super) fn take(
+        &mut self,
+        news: ExecutorNews,
+        now: Timestamp,
+        turned: &mut Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) {
+        match news {
+            ExecutorNews::Began { key, at_unix_micros } => {
+                let at = Timestamp(at_unix_micros);
+                observer(Observation::Began {
+                    run: &key.run,
+                    step: key.step,
+                    attempt: key.attempt,
+                    at,
+                });
+            }
+            ExecutorNews::Progress {
+                key,
+                done,
+                total,
+                unit,
+            } => {
+                observer(Observation::Progress {
+                    run: &key.run,
+                    step: key.step,
+                    done,
+                    total,
+                    unit: &unit,
+                });
+            }
+            ExecutorNews::Log { .. } => {}
+            ExecutorNews::Fault { message } => observer(Observation::Trouble { message: &message }),
+            ExecutorNews::Ended { key, mut report } => {
+                let Some(active) = self.runs.get(&key.run) else {
+                    return;
+                };
+                if report.epoch != active.epoch {
+                    return;
+                }
+                if report.failure.is_none() {
+                    report.failure = refused_effect(&report.effects);
+                }
+                if report.failure.is_none() && !report.effects.is_empty() {
+                    turned.effects.push((key, *report));
+                } else {
+                    self.ended(&key, *report, now, turned);
+                }
+            }
+        }
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        key: &AttemptKey,
+        report: TaskReport,
+        now: Timestamp,
+        turned: &mut Turned,
+    ) {
+        let (step, attempt) = (key.step, key.attempt);
+        let input = match report.failure {
+            Some(failure) => Input::Failed {
+                step,
+                attempt,
+                failure,
+                resources: report.resources,
+            },
+            None => {
+                let datasets = self
+                    .runs
+                    .get(&key.run)
+                    .map(|active| active.surroundings.dataset_contents());
+                let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
+                turned
+                    .lineage
+                    .push(finished.reading(datasets.unwrap_or_default()));
+                Input::Succeeded {
+                    step,
+                    attempt,
+                    outputs: report.outputs,
+                    metrics: report.metrics,
+                    headline: report.headline,
+                    resources: report.resources,
+                }
+            }
+        };
+        self.decide(&key.run, now, input, turned);
+    }
+
+    /// Timers that have come due, and requests of other processes.
+    pub(super) fn tick(&mut self, now: Timestamp, turned: &mut Turned) {
+        let due: Vec<RunId> = self
+            .runs
+            .iter()
+            .filter(|(_, active)| active.run.next_wake().is_some_and(|at| at <= now))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in due {
+            self.decide(&id, now, Input::Tick, turned);
+        }
+    }
+
+    pub(super) fn decide(&mut self, id: &RunId, now: Timestamp, input: Input, turned: &mut Turned) {
+        if let Some(active) = self.runs.get_mut(id) {
+            let events = active.run.decide(now, input);
+            if !events.is_empty() {
+                active.waiting_reported = false;
+                turned.events.entry(id.clone()).or_default().extend(events);
+            }
+        }
+    }
+
+    /// Launches what may start, commits everything, then acts.
+    pub(super) fn finish_turn(
+        &mut self,
+        now: Timestamp,
+        mut turned: Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<(), EngineError> {
+        self.look_into_inbox(&mut turned)?;
+        self.launch_ready(now, &mut turned)?;
+        if turned.is_empty() {
+            return Ok(());
+        }
+        self.submit(std::mem::take(&mut turned.ahead))?;
+        self.commit(now, &mut turned)?;
+        self.act(turned, observer)?;
+        // A step with effects was decided inside the transaction; what waits for it starts now.
+        let mut next = Turned::default();
+        self.launch_ready(now, &mut next)?;
+        if next.events.is_empty() {
+            return Ok(());
+        }
+        self.submit(std::mem::take(&mut next.ahead))?;
+        self.commit(now, &mut next)?;
+        self.act(next, observer)
+    }
+
+    pub(super) fn launch_ready(&mut self, now: Timestamp, turned: &mut Turned) -> Result<(), EngineError> {
+        let held: usize = self
+            .runs
+            .values()
+            .map(|active| active.run.running().count())
+            .sum();
+        let capacity = self.executor.as_ref().map_or(0, |executor| executor.capacity());
+        let mut room = capacity.saturating_sub(held);
+        let ids: Vec<RunId> = self.runs.keys().cloned().collect();
+        for id in ids {
+            while let Some(active) = self.runs.get_mut(&id) {
+                let ready: Vec<InstanceIx> = active.run.ready().take(room.max(1)).collect();
+                if ready.is_empty() || room == 0 {
+                    break;
+                }
+                let mut workshop = Workshop {
+                    store: &mut self.store,
+                    objects: &self.objects,
+                    project: &self.project,
+                    epoch: active.epoch,
+                    reuse: self.reuse,
+                    now,
+                };
+                for step in ready {
+                    if room == 0 {
+                        break;
+                    }
+                    // What is below a step that ran runs as well, as the plan has said.
+                    workshop.reuse = self.reuse && !active.run.takes_new_results(step);
+                    let prepared = workshop.prepare(&active.run, &mut active.surroundings, step)?;
+                    let (input, spec) = match prepared {
+                        Prepared::Launch { key, spec } => (Input::Launch { step, key }, Some(spec)),
+                        Prepared::Reuse { key, found } => {
+                            let found = *found;
+                            let reuse = Input::Reuse {
+                                step,
+                                key,
+                                from: found.run,
+                                outputs: found.outputs,
+                                metrics: found.metrics,
+                                headline: found.headline,
+                            };
+                            (reuse, None)
+                        }
+                        Prepared::Reject(failure) => (
+                            Input::Reject {
+                                step,
+                                failure: *failure,
+                            },
+                            None,
+                        ),
+                    };
+                    let events = active.run.decide(now, input);
+                    if let Some(mut spec) = spec {
+                        let attempt = events.iter().find_map(|event| match &event.what {
+                            What::AttemptStarted { attempt, .. } => Some(*attempt),
+                            _ => None,
+                        });
+                        if let Some(attempt) = attempt {
+                            number(&mut spec, &self.home, &active.run, attempt);
+                            let launches = if may_go_ahead(&active.run, step, &spec) {
+                                &mut turned.ahead
+                            } else {
+                                &mut turned.launches
+                            };
+                            launches.push((
+                                AttemptKey {
+                                    run: id.clone(),
+                                    step,
+                                    attempt,
+                                },
+                                *spec,
+                            ));
+                            room -= 1;
+                        }
+                    }
+                    turned.events.entry(id.clone()).or_default().extend(events);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One transaction: effects, their decisions, all events, lineage.
+    pub(super) fn commit(&mut self, now: Timestamp, turned: &mut Turned) -> Result<(), EngineError> {
+        let effects = std::mem::take(&mut turned.effects);
+        let mut turn = self.store.begin()?;
+        for id in std::mem::take(&mut turned.inbox) {
+            let Some(active) = self.runs.get_mut(&id) else {
+                continue;
+            };
+            for posted in turn.take_requests(&id)? {
+                if let Some(input) = requested(&active.run, posted.request) {
+                    let events = active.run.decide(now, input);
+                    turned.events.entry(id.clone()).or_default().extend(events);
+                }
+            }
+        }
+        for (key, mut report) in effects {
+            let Some(active) = self.runs.get_mut(&key.run) else {
+                continue;
+            };
+            if !active
+                .run
+                .running()
+                .any(|running| running == (key.step, key.attempt))
+            {
+                continue;
+            }
+            for effect in std::mem::take(&mut report.effects) {
+                match effect {
+                    EffectRequest::RegisterModel(draft) => {
+                        let version = turn.register_model(&key.run, &report.instance, &draft, now)?;
+                        let value = serde_json::json!({
+                            "name": version.name, "version": version.version, "new": version.new,
+                        });
+                        report.headline = Some(format!(
+                            "{} version {}{}",
+                            version.name,
+                            version.version,
+                            if version.new { "" } else { " (unchanged)" }
+                        ));
+                        report
+                            .outputs
+                            .insert(draft.output.clone(), OutputValue::Value(value));
+                    }
+                }
+            }
+            turned
+                .lineage
+                .push(lineage::Finished::new(&key, &report.outputs, report.lineage));
+            let input = Input::Succeeded {
+                step: key.step,
+                attempt: key.attempt,
+                outputs: report.outputs,
+                metrics: report.metrics,
+                headline: report.headline,
+                resources: report.resources,
+            };
+            let events = active.run.decide(now, input);
+            turned.events.entry(key.run.clone()).or_default().extend(events);
+        }
+        for (id, events) in turned.events.iter().filter(|(_, events)| !events.is_empty()) {
+            let Some(active) = self.runs.get_mut(id) else {
+                continue;
+            };
+            turn.append(id, active.epoch, active.stored, events)?;
+            active.stored += events.len() as u64;
+        }
+        for finished in turned.lineage.drain(..) {
+            if let Some(active) = self.runs.get(&finished.key.run) {
+                turn.write_lineage(&finished.key.run, &finished.edges(&active.run))?;
+            }
+        }
+        turn.commit()?;
+        Ok(())
+    }
+
+    pub(super) fn submit(&mut self, attempts: Vec<(AttemptKey, TaskSpec)>) -> Result<(), EngineError> {
+        if !attempts.is_empty() {
+            let executor = self.executor.as_mut().ok_or(EngineError::NoExecutor)?;
+            executor.submit_many(attempts)?;
+        }
+        Ok(())
+    }
+
+    /// What follows from committed events.
+    pub(super) fn act(
+        &mut self,
+        turned: Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<(), EngineError> {
+        self.submit(turned.launches)?;
+        for (id, events) in &turned.events {
+            let Some(active) = self.runs.get_mut(id) else {
+                continue;
+            };
+            for event in events {
+                observer(Observation::Event { run: id, event });
+            }
+            for (step, attempt) in active.run.to_kill() {
+                let executor = self.executor.as_mut();
+                if let (true, Some(executor)) = (active.killed.insert((step, attempt)), executor) {
+                    executor.cancel(
+                        &AttemptKey {
+                            run: id.clone(),
+                            step,
+                            attempt,
+                        },
+                        GRACE,
+                    );
+                }
+            }
+            if let RunStatus::Ended(outcome) = active.run.status() {
+                observer(Observation::Ended { run: id, outcome });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Turned {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.effects.is_empty() && self.inbox.is_empty()
+    }
+}
+
+/// Whether an attempt leaves no trace if it turns out never to have been: a built-in step without effects.
+fn may_go_ahead(run: &Run, step: InstanceIx, spec: &TaskSpec) -> bool {
+    let instance = run.definition().instances.get(step as usize);
+    spec.process.is_none() && instance.is_some_and(|instance| instance.effect.is_none())
+}
+
+/// Why an effect cannot be had. Asked before the transaction, which it would fail for every run in it,
+/// and again after each resume.
+fn refused_effect(effects: &[EffectRequest]) -> Option<Failure> {
+    effects.iter().find_map(|effect| {
+        let EffectRequest::RegisterModel(draft) = effect;
+        let error = trainyard_store::check_alias(draft.alias.as_deref()?).err()?;
+        Some(Failure::new(FailureClass::Rejected, error.to_string()))
+    })
+}
