@@ -225,7 +225,7 @@ fn run(io: &mut StepIo) -> Result<(), StepError> {
     let model = read_model(io, &artifact)?;
     let Task::Binary { .. } = &model.label().task else {
         return Err(StepError::rejected(
-            "the model predicts a number, and this step judges classifiers",
+            "the model does not tell two classes apart, and this step judges those that do",
         ));
     };
     let pool = rayon::ThreadPoolBuilder::new()

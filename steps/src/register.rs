@@ -306,6 +306,24 @@ fn json_output(label: &Label) -> Value {
             }),
             json!(["probability", "class"]),
         ),
+        Task::Multiclass { classes } => (
+            json!({
+                "probabilities": {
+                    "type": "object",
+                    "description": format!("of each {}", label.name),
+                    "properties": classes.iter()
+                        .map(|class| (class.clone(), json!({"type": "number", "minimum": 0, "maximum": 1})))
+                        .collect::<Map<String, Value>>(),
+                    "required": classes,
+                },
+                "class": {"enum": classes},
+            }),
+            json!(["probabilities", "class"]),
+        ),
+        Task::Cluster => (
+            json!({"cluster": {"type": ["integer", "null"], "minimum": 0, "description": "null for a row that belongs to none"}}),
+            json!(["cluster"]),
+        ),
         Task::Regression => (
             json!({"prediction": {"type": "number", "description": label.name}}),
             json!(["prediction"]),

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use settings::{AlgorithmName, all_parameters, without_effect};
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
 use trainyard_contract::{ArtifactKind, InferRequest, Inference, Step, StepError, StepIo};
-use trainyard_models::{Algorithm, Flow, Label, Model, Task, Training, train};
+use trainyard_models::{Algorithm, Flow, Label, Model, Preprocessing, Task, Training, train};
 
 /// Parameters of `train.classifier@v1` (`train.regressor@v1` has them without `positive` and
 /// `class_weight`). Which of the lower ones matter depends on the algorithm; the others are logged
@@ -166,23 +166,11 @@ pub(crate) fn default_seed() -> u64 {
     42
 }
 
-impl ClassWeight {
-    /// Weights of rows with these targets; `None` for all 1.
-    pub(crate) fn weights(self, target: &[f64]) -> Option<Vec<f64>> {
-        let positives = target.iter().sum::<f64>();
-        let rows = target.len() as f64;
-        match self {
-            Self::None => None,
-            Self::Balanced if positives == 0.0 || positives == rows => None,
-            Self::Balanced => {
-                let (of_positive, of_negative) = (rows / 2.0 / positives, rows / 2.0 / (rows - positives));
-                Some(
-                    target
-                        .iter()
-                        .map(|label| if *label == 1.0 { of_positive } else { of_negative })
-                        .collect(),
-                )
-            }
+impl From<ClassWeight> for trainyard_models::ClassWeight {
+    fn from(weight: ClassWeight) -> Self {
+        match weight {
+            ClassWeight::None => Self::None,
+            ClassWeight::Balanced => Self::Balanced,
         }
     }
 }
@@ -317,7 +305,7 @@ pub(crate) fn read_valid(io: &mut StepIo, roles: &Roles, task: &Task) -> Result<
 pub(crate) fn known_classes(task: &Task) -> Option<Classes<'_>> {
     match task {
         Task::Binary { negative, positive } => Some(Classes::Known { negative, positive }),
-        Task::Regression => None,
+        Task::Multiclass { .. } | Task::Regression | Task::Cluster => None,
     }
 }
 
@@ -348,17 +336,18 @@ fn fit(
     examples: &Examples,
     valid: Option<&Examples>,
 ) -> Result<Model, StepError> {
-    let weights = params.class_weight.weights(&examples.target);
     let training = Training {
         algorithm,
+        preprocessing: Preprocessing::default(),
         label: Label {
             name: roles.label.clone().unwrap_or_default(),
             task: examples.task.clone(),
         },
         frame: &examples.frame,
         target: &examples.target,
-        weights: weights.as_deref(),
-        valid: valid.map(|valid| (&valid.frame, valid.target.as_slice())),
+        weights: None,
+        class_weight: params.class_weight.into(),
+        valid: valid.map(Examples::as_valid),
         seed: params.seed,
         threads: data::threads(io),
     };

@@ -295,13 +295,6 @@ fn every_setting_of_an_algorithm_is_a_parameter_of_the_step() {
 }
 
 #[test]
-fn balanced_weights_give_both_classes_the_same_total() {
-    let weights = ClassWeight::Balanced.weights(&[1.0, 0.0, 0.0, 0.0]).unwrap();
-    assert_eq!(weights[0], 2.0);
-    assert!((weights[1..].iter().sum::<f64>() - 2.0).abs() < 1e-12);
-}
-
-#[test]
 fn early_stopping_needs_rows_to_stop_by() {
     let bed = Bed::new().table_of("train", flights(100, 0), schema());
     let error = bed

@@ -285,7 +285,6 @@ fn run(io: &mut StepIo) -> Result<(), StepError> {
     train::note_unlabelled(io, "train", &examples);
     let valid = train::read_valid(io, &roles, &examples.task)?
         .ok_or_else(|| StepError::rejected("input `valid` is missing: trials are judged by it"))?;
-    let weights = params.class_weight.weights(&examples.target);
 
     let seed = params.seed;
     let search = Search::new(
@@ -304,14 +303,7 @@ fn run(io: &mut StepIo) -> Result<(), StepError> {
         params.metric.name(),
         grouped(valid.count() as u64)
     ));
-    let mut batch = Batch::new(
-        &params,
-        &roles,
-        &examples,
-        &valid,
-        weights.as_deref(),
-        data::threads(io),
-    )?;
+    let mut batch = Batch::new(&params, &roles, &examples, &valid, data::threads(io))?;
     let mut tried: Vec<Tried> = Vec::new();
     let mut finished: Vec<Trial> = Vec::new();
     let mut best: Option<(f64, usize, Model)> = None;

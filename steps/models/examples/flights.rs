@@ -11,8 +11,8 @@
 use std::error::Error;
 use std::time::Instant;
 use trainyard_models::{
-    Algorithm, BoostingParams, Flow, ForestParams, Frame, FrameColumn, Label, LinearParams, Model, Predictor,
-    Task, Training, TreeParams, Values, train,
+    Algorithm, BoostingParams, ClassWeight, Flow, ForestParams, Frame, FrameColumn, Label, LinearParams,
+    Model, Predictor, Preprocessing, Task, Training, TreeParams, Values, train,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let training = Training {
         algorithm,
+        preprocessing: Preprocessing::default(),
         label: Label {
             name: "late".into(),
             task,
@@ -43,6 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         frame: &frame,
         target: &target,
         weights: None,
+        class_weight: ClassWeight::None,
         valid: None,
         seed: 42,
         threads,
@@ -51,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = train(&training, &mut |_| Flow::GoOn)?;
     let fitted = started.elapsed();
     let started = Instant::now();
-    let predictions = model.predict(&test)?;
+    let predictions = model.predict(&test)?.into_numbers()?;
     let predicted = started.elapsed();
     let bytes = model.to_bytes()?;
     let same = Model::from_bytes(&bytes)? == model;

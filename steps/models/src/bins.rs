@@ -4,7 +4,6 @@
 //! average bin gets a bin of its own, the rest shares what is left in equal parts.
 
 use crate::features::Aligned;
-use crate::frame::MISSING_CODE;
 use crate::random::Random;
 use rayon::prelude::*;
 
@@ -53,8 +52,10 @@ impl Cuts {
             }
             Aligned::Codes { codes, categories } => {
                 let mut counts = vec![0usize; *categories];
-                for &code in codes.iter().filter(|&&code| code != MISSING_CODE) {
-                    counts[code as usize] += 1;
+                for &code in codes.iter() {
+                    if let Some(count) = counts.get_mut(code as usize) {
+                        *count += 1;
+                    }
                 }
                 let mut order: Vec<u32> = (0..*categories as u32)
                     .filter(|&code| counts[code as usize] > 0)

@@ -9,10 +9,13 @@ pub(crate) use objective::{Objective, log1p_exp, sigmoid};
 
 use crate::bins::Binned;
 use crate::error::ModelError;
-use crate::features::Aligned;
-use crate::fit::{Flow, Progress};
+use crate::fit::{Fit, Flow, Progress, Rows, SoFar};
+use crate::model::{ArrayReader, ArrayWriter, Batch, Body, Learned, Shape, wrong};
+use crate::predictions::Predictions;
+use crate::preprocessing::Encoding;
 use crate::random::Random;
-use crate::tree::Tree;
+use crate::task::Task;
+use crate::tree::{self, Tree};
 use grow::{Grower, Grown, GrowthLimits};
 use histogram::Blocks;
 use rayon::prelude::*;
@@ -105,37 +108,90 @@ impl BoostingParams {
     }
 }
 
-/// Rows to learn from, laid out for the algorithms.
-pub(crate) struct Rows<'a> {
-    pub(crate) values: &'a [Aligned<'a>],
-    pub(crate) target: &'a [f64],
-    pub(crate) weights: &'a [f64],
-}
-
-/// A sum of trees.
+/// Sums of trees, one for each output: a score by class for a label of several classes, else one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Boosted {
-    pub(crate) base_score: f64,
+    pub(crate) objective: Objective,
+    /// What the score of each output starts from.
+    pub(crate) base_scores: Vec<f64>,
+    /// Round by round, in each round one an output.
     pub(crate) trees: Vec<Tree>,
 }
 
-/// What came of training.
-pub(crate) struct BoostedFit {
-    pub(crate) boosted: Boosted,
-    /// Metric on the validation rows after the last tree kept.
-    pub(crate) valid_metric: Option<f64>,
+impl Boosted {
+    pub(crate) fn read(
+        _params: &BoostingParams,
+        shape: &Shape<'_>,
+        arrays: &mut ArrayReader<'_>,
+    ) -> Result<Self, ModelError> {
+        let base_scores = arrays.finite_f64s("base_score")?;
+        if base_scores.len() != shape.task.outputs() {
+            return Err(wrong("its base scores are not as many as its outputs"));
+        }
+        let trees = tree::read(1, shape, arrays)?;
+        if !trees.len().is_multiple_of(base_scores.len()) {
+            return Err(wrong("its trees do not fill whole rounds"));
+        }
+        Ok(Self {
+            objective: Objective::of(shape.task),
+            base_scores,
+            trees,
+        })
+    }
+}
+
+impl Learned for Boosted {
+    fn predict(&self, batch: &Batch<'_>, into: &mut [f64]) {
+        let outputs = self.base_scores.len();
+        for scores in into.chunks_exact_mut(outputs) {
+            scores.copy_from_slice(&self.base_scores);
+        }
+        // Trees outside, rows inside: a tree stays in the cache while many rows walk through it.
+        for (nth, tree) in self.trees.iter().enumerate() {
+            let output = nth % outputs;
+            for row in 0..batch.len() {
+                into[row * outputs + output] += tree.value(|feature| batch.cell(row, feature));
+            }
+        }
+        self.objective.outputs(outputs, into);
+    }
+
+    fn importance(&self, _: Option<&Encoding>, sums: &mut [f64]) {
+        tree::add_gains(&self.trees, sums);
+    }
+
+    fn write(&self, arrays: &mut ArrayWriter) {
+        arrays.f64s("base_score", &self.base_scores);
+        tree::write(&self.trees, arrays);
+    }
+}
+
+/// Scores of the validation rows after some rounds.
+struct ValidScores<'a> {
+    objective: Objective,
+    task: &'a Task,
+    outputs: usize,
+    scores: &'a [f64],
+}
+
+impl SoFar for ValidScores<'_> {
+    fn predictions(&self) -> Predictions {
+        let mut numbers = self.scores.to_vec();
+        self.objective.outputs(self.outputs, &mut numbers);
+        crate::model::predictions(self.task, numbers).unwrap_or(Predictions::Numbers(Vec::new()))
+    }
 }
 
 /// Fits trees; `observe` hears of every round and may end the training there.
 pub(crate) fn fit(
     params: &BoostingParams,
-    objective: Objective,
     train: &Rows<'_>,
     valid: Option<&Rows<'_>>,
     seed: u64,
-    observe: &mut dyn FnMut(Progress) -> Flow,
-) -> Result<BoostedFit, ModelError> {
+    observe: &mut dyn FnMut(Progress<'_>) -> Flow,
+) -> Result<Fit, ModelError> {
     params.check()?;
+    let objective = Objective::of(train.task);
     let rows = train.target.len();
     let binned = Binned::fit(train.values, rows, seed);
     let blocks = Blocks::new(&binned);
@@ -144,6 +200,7 @@ pub(crate) fn fit(
     let grower = Grower {
         binned: &binned,
         blocks: &blocks,
+        weights: train.weights,
         limits: GrowthLimits {
             leaves: params.num_leaves,
             depth: params.max_depth.unwrap_or(usize::MAX),
@@ -192,12 +249,18 @@ pub(crate) fn fit(
             }
         }
         trees.push(grown.tree);
+        let so_far = valid_scores.as_deref().map(|scores| ValidScores {
+            objective,
+            task: train.task,
+            outputs: 1,
+            scores,
+        });
         let flow = observe(Progress {
             done: round + 1,
             total: params.n_rounds,
             unit: "rounds",
             valid_metric: metric,
-            valid_scores: valid_scores.as_deref(),
+            valid: so_far.as_ref().map(|so_far| so_far as &dyn SoFar),
         });
         if flow == Flow::Stop {
             return Err(ModelError::Stopped);
@@ -213,9 +276,16 @@ pub(crate) fn fit(
         trees.truncate(best_round);
         valid_metric = Some(metric);
     }
-    Ok(BoostedFit {
-        boosted: Boosted { base_score, trees },
+    Ok(Fit {
+        rounds: trees.len(),
+        converged: true,
         valid_metric,
+        oob_score: None,
+        body: Body::Boosted(Boosted {
+            objective,
+            base_scores: vec![base_score],
+            trees,
+        }),
     })
 }
 

@@ -31,6 +31,15 @@ pub enum ModelError {
     OneClass,
     #[error("the label of row {row} is {value}, which is not 0 or 1")]
     NotBinary { row: usize, value: f64 },
+    #[error("the label of row {row} is {value}, which is not the place of one of {classes} classes")]
+    NotAClass { row: usize, value: f64, classes: usize },
+    #[error("column `{column}` has the category `{category}`, which did not occur in training")]
+    UnseenCategory { column: String, category: String },
+    #[error("the model predicts {found}, not {expected}")]
+    OtherPredictions {
+        expected: &'static str,
+        found: &'static str,
+    },
     #[error("the {what} of row {row} is not a finite number")]
     NotFinite { what: &'static str, row: usize },
     #[error("the weights must be at least 0 and not all 0")]

@@ -1,7 +1,7 @@
 //! The columns a model wants, and how a frame is laid out in their order.
 
 use crate::error::ModelError;
-use crate::frame::{Frame, MISSING_CODE, Values};
+use crate::frame::{Frame, MISSING_CODE, UNSEEN_CODE, Values};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ pub struct Feature {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FeatureKind {
     Numeric,
-    /// The categories among the training rows, sorted. Any other counts as missing.
+    /// The categories among the training rows, sorted.
     Categorical {
         categories: Vec<String>,
     },
@@ -64,6 +64,7 @@ impl Feature {
 #[derive(Clone, Debug)]
 pub enum Aligned<'a> {
     Numeric(&'a [f64]),
+    /// Places in the feature's list of categories, [`MISSING_CODE`] or [`UNSEEN_CODE`].
     Codes {
         codes: Cow<'a, [u32]>,
         categories: usize,
@@ -122,11 +123,38 @@ fn recode<'a>(codes: &'a [u32], dictionary: &[String], categories: &[String]) ->
     )
 }
 
-/// Code of a category, [`MISSING_CODE`] if it was not seen in training.
+/// Refuses categories that did not occur in training.
+///
+/// # Errors
+/// `UnseenCategory`, naming the first.
+pub fn refuse_unseen(frame: &Frame, features: &[Feature]) -> Result<(), ModelError> {
+    for feature in features {
+        let FeatureKind::Categorical { categories } = &feature.kind else {
+            continue;
+        };
+        let Some(Values::Categorical { codes, dictionary }) = frame.column(&feature.name) else {
+            continue;
+        };
+        let unseen: Vec<bool> = dictionary
+            .iter()
+            .map(|text| category_code(categories, text) == UNSEEN_CODE)
+            .collect();
+        let is_unseen = |code: &&u32| unseen.get(**code as usize).copied().unwrap_or(false);
+        if let Some(&code) = codes.iter().find(is_unseen) {
+            return Err(ModelError::UnseenCategory {
+                column: feature.name.clone(),
+                category: dictionary[code as usize].clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Code of a category, [`UNSEEN_CODE`] if it did not occur in training.
 pub fn category_code(categories: &[String], text: &str) -> u32 {
     categories
         .binary_search_by(|known| known.as_str().cmp(text))
-        .map_or(MISSING_CODE, |code| code as u32)
+        .map_or(UNSEEN_CODE, |code| code as u32)
 }
 
 #[cfg(test)]
@@ -144,14 +172,21 @@ mod tests {
     }
 
     #[test]
-    fn a_category_unseen_in_training_counts_as_missing() {
+    fn a_category_unseen_in_training_is_told_from_a_missing_one() {
         let features = Feature::of(&frame(&[Some("b"), Some("d")]));
         let later = frame(&[Some("a"), Some("b"), Some("c"), None, Some("d")]);
         let aligned = align(&later, &features).unwrap();
         let Aligned::Codes { codes, .. } = &aligned[0] else {
             panic!("codes")
         };
-        assert_eq!(codes.as_ref(), [MISSING_CODE, 0, MISSING_CODE, MISSING_CODE, 1]);
+        assert_eq!(codes.as_ref(), [UNSEEN_CODE, 0, UNSEEN_CODE, MISSING_CODE, 1]);
+        assert_eq!(
+            refuse_unseen(&later, &features),
+            Err(ModelError::UnseenCategory {
+                column: "c".into(),
+                category: "a".into()
+            })
+        );
     }
 
     #[test]

@@ -1,18 +1,81 @@
 //! How training is asked for and watched.
 
 use crate::error::ModelError;
+use crate::features::Aligned;
+use crate::model::Body;
+use crate::predictions::Predictions;
+use crate::preprocessing::Design;
+use crate::task::Task;
+
+/// Rows to learn from, laid out for the algorithms.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) task: &'a Task,
+    pub(crate) values: &'a [Aligned<'a>],
+    /// The rows as preprocessed columns, for algorithms that take those; `None` for validation rows.
+    pub(crate) design: Option<&'a Design>,
+    /// As the task says; empty for clusters.
+    pub(crate) target: &'a [f64],
+    /// One a row, class weights included.
+    pub(crate) weights: &'a [f64],
+    pub(crate) count: usize,
+}
+
+/// What came of training.
+pub(crate) struct Fit {
+    pub(crate) body: Body,
+    /// Trees kept, or iterations of the search.
+    pub(crate) rounds: usize,
+    pub(crate) converged: bool,
+    /// Metric on the validation rows of what is kept, where training looked at it.
+    pub(crate) valid_metric: Option<f64>,
+    /// Score on the rows that each tree was not grown on, where that was asked for.
+    pub(crate) oob_score: Option<f64>,
+}
+
+impl Fit {
+    /// A body that took no search.
+    pub(crate) fn direct(body: Body) -> Self {
+        Self {
+            body,
+            rounds: 1,
+            converged: true,
+            valid_metric: None,
+            oob_score: None,
+        }
+    }
+}
 
 /// News from training.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Progress<'a> {
     pub done: usize,
     pub total: usize,
     /// What is counted: `rounds`, `trees` or `iterations`.
     pub unit: &'static str,
-    /// Log loss, or root mean squared error, on the validation rows; lower is better.
+    /// The metric training watches on the validation rows; lower is better.
     pub valid_metric: Option<f64>,
-    /// Raw scores of the validation rows so far, for boosting: they rank as the predictions do.
-    pub valid_scores: Option<&'a [f64]>,
+    /// What the model so far would predict for the validation rows, where training knows it.
+    pub valid: Option<&'a dyn SoFar>,
+}
+
+/// Something half-trained.
+pub trait SoFar {
+    /// Its predictions for the validation rows. They are computed when asked for.
+    fn predictions(&self) -> Predictions;
+}
+
+impl Progress<'_> {
+    /// News without validation rows.
+    pub(crate) fn plain(done: usize, total: usize, unit: &'static str) -> Self {
+        Self {
+            done,
+            total,
+            unit,
+            valid_metric: None,
+            valid: None,
+        }
+    }
 }
 
 /// What an observer wants.

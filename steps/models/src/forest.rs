@@ -4,14 +4,15 @@
 //! Gini impurity; the forest's prediction is the mean over its trees of the leaves' means.
 
 use crate::bins::Binned;
-use crate::boosting::Rows;
 use crate::boosting::grow::{partition, question};
 use crate::boosting::histogram::Histogram;
 use crate::boosting::split::{Split, SplitRules, Sums, best_split};
 use crate::error::ModelError;
-use crate::fit::{Flow, Progress, share};
+use crate::fit::{Fit, Flow, Progress, Rows, share};
+use crate::model::{ArrayReader, ArrayWriter, Batch, Body, Learned, Shape, wrong};
+use crate::preprocessing::Encoding;
 use crate::random::Random;
-use crate::tree::{Child, Node, Tree};
+use crate::tree::{self, Child, Node, Tree};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -70,13 +71,55 @@ impl Default for TreeParams {
     }
 }
 
+/// Trees whose mean is the prediction.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Forest {
+    /// Numbers in a leaf: probabilities of all classes of several, else one.
+    pub(crate) outputs: usize,
+    pub(crate) trees: Vec<Tree>,
+}
+
+impl Forest {
+    pub(crate) fn read(shape: &Shape<'_>, arrays: &mut ArrayReader<'_>) -> Result<Self, ModelError> {
+        let outputs = shape.task.outputs();
+        let trees = tree::read(outputs, shape, arrays)?;
+        if trees.is_empty() {
+            return Err(wrong("it has no trees"));
+        }
+        Ok(Self { outputs, trees })
+    }
+}
+
+impl Learned for Forest {
+    fn predict(&self, batch: &Batch<'_>, into: &mut [f64]) {
+        into.fill(0.0);
+        for tree in &self.trees {
+            for (row, sums) in into.chunks_exact_mut(self.outputs).enumerate() {
+                let leaf = tree.leaf(|feature| batch.cell(row, feature));
+                for (sum, value) in sums.iter_mut().zip(tree.values(leaf)) {
+                    *sum += value;
+                }
+            }
+        }
+        into.iter_mut().for_each(|sum| *sum /= self.trees.len() as f64);
+    }
+
+    fn importance(&self, _: Option<&Encoding>, sums: &mut [f64]) {
+        tree::add_gains(&self.trees, sums);
+    }
+
+    fn write(&self, arrays: &mut ArrayWriter) {
+        tree::write(&self.trees, arrays);
+    }
+}
+
 /// Fits a forest.
 pub(crate) fn fit_forest(
     params: &ForestParams,
     train: &Rows<'_>,
     seed: u64,
-    observe: &mut dyn FnMut(Progress) -> Flow,
-) -> Result<Vec<Tree>, ModelError> {
+    observe: &mut dyn FnMut(Progress<'_>) -> Flow,
+) -> Result<Fit, ModelError> {
     if !(1..=100_000).contains(&params.n_trees) {
         return Err(ModelError::Parameter {
             name: "n_trees",
@@ -113,22 +156,18 @@ pub(crate) fn fit_forest(
             })
             .collect();
         trees.extend(batch);
-        let progress = Progress {
-            done: trees.len(),
-            total: params.n_trees,
-            unit: "trees",
-            valid_metric: None,
-            valid_scores: None,
-        };
-        if observe(progress) == Flow::Stop {
+        if observe(Progress::plain(trees.len(), params.n_trees, "trees")) == Flow::Stop {
             return Err(ModelError::Stopped);
         }
     }
-    Ok(trees)
+    Ok(Fit {
+        rounds: trees.len(),
+        ..Fit::direct(Body::Forest(Forest { outputs: 1, trees }))
+    })
 }
 
 /// Fits a single tree.
-pub(crate) fn fit_tree(params: &TreeParams, train: &Rows<'_>, seed: u64) -> Result<Tree, ModelError> {
+pub(crate) fn fit_tree(params: &TreeParams, train: &Rows<'_>, seed: u64) -> Result<Fit, ModelError> {
     let binned = Binned::fit(train.values, train.target.len(), seed);
     let grower = ForestGrower {
         binned: &binned,
@@ -137,7 +176,11 @@ pub(crate) fn fit_tree(params: &TreeParams, train: &Rows<'_>, seed: u64) -> Resu
         rules: rules(params.min_leaf),
         depth: params.max_depth.unwrap_or(usize::MAX),
     };
-    Ok(grower.grow(&vec![1; train.target.len()], &mut Random::new(seed)))
+    let tree = grower.grow(&vec![1; train.target.len()], &mut Random::new(seed));
+    Ok(Fit::direct(Body::Forest(Forest {
+        outputs: 1,
+        trees: vec![tree],
+    })))
 }
 
 fn rules(min_leaf: usize) -> SplitRules {
@@ -198,7 +241,7 @@ impl ForestGrower<'_> {
                 hessian: sums.hessian + f64::from(hessian),
             }
         });
-        let mut tree = Tree::default();
+        let mut tree = Tree::empty(1);
         let mut features: Vec<usize> = (0..self.binned.cuts.len()).collect();
         let mut open = vec![Open {
             start: 0,
@@ -213,7 +256,7 @@ impl ForestGrower<'_> {
             let child = match split {
                 None => {
                     tree.leaves.push(here.sums.step(0.0));
-                    tree.covers.push(here.sums.hessian as f32);
+                    tree.covers.push(here.sums.hessian);
                     Child::Leaf(tree.leaves.len() as u32 - 1)
                 }
                 Some(split) => {

@@ -3,8 +3,11 @@
 use crate::error::ModelError;
 use std::collections::BTreeSet;
 
-/// The code of a category that is missing, or that a model has never seen.
+/// The code of a category that is missing.
 pub const MISSING_CODE: u32 = u32::MAX;
+
+/// In a model's own codes: the code of a category that is there, but did not occur in training.
+pub const UNSEEN_CODE: u32 = u32::MAX - 1;
 
 /// Values of one column.
 #[derive(Clone, Debug, PartialEq)]

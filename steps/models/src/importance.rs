@@ -3,6 +3,7 @@
 use crate::error::ModelError;
 use crate::frame::{Frame, Values};
 use crate::model::Predictor;
+use crate::predictions::Predictions;
 use crate::random::Random;
 
 /// How much worse a metric gets without a feature.
@@ -27,7 +28,7 @@ pub fn permutation_importance(
     target: &[f64],
     repeats: usize,
     seed: u64,
-    metric: impl Fn(&[f64], &[f64]) -> Result<f64, ModelError>,
+    metric: impl Fn(&Predictions, &[f64]) -> Result<f64, ModelError>,
 ) -> Result<Vec<Importance>, ModelError> {
     let names: Vec<String> = model
         .features()

@@ -5,6 +5,7 @@
 //! same training gives the same bytes whatever the number of threads. This crate knows nothing of
 //! steps, runs or tables on disk.
 
+mod algorithm;
 mod bins;
 pub mod boosting;
 pub mod error;
@@ -17,14 +18,21 @@ pub mod latency;
 pub mod linear;
 pub mod metrics;
 pub mod model;
+pub mod predictions;
+pub mod preprocessing;
 pub mod random;
+pub mod task;
 mod tree;
 
+pub use algorithm::Algorithm;
 pub use boosting::BoostingParams;
 pub use error::ModelError;
 pub use features::{Feature, FeatureKind};
-pub use fit::{Flow, Progress};
+pub use fit::{Flow, Progress, SoFar};
 pub use forest::{ForestParams, TreeParams};
 pub use frame::{Frame, FrameColumn, Values};
 pub use linear::LinearParams;
-pub use model::{Algorithm, Label, Model, Predictor, Task, Training, TrainingSummary, Value, train};
+pub use model::{Model, Predictor, Training, TrainingSummary, ValidRows, Value, train};
+pub use predictions::{ClassProbabilities, Prediction, Predictions};
+pub use preprocessing::{Encode, Impute, Preprocessing, Scale, Unseen};
+pub use task::{ClassWeight, Label, Task};

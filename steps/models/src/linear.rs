@@ -1,14 +1,17 @@
 //! Linear models: logistic regression and (ridge) linear regression.
 
-pub(crate) mod encoding;
+mod arrays;
 mod minimise;
 mod newton;
 
-use crate::boosting::{Rows, log1p_exp, sigmoid};
+pub(crate) use newton::Symmetric;
+
+use crate::boosting::{log1p_exp, sigmoid};
 use crate::error::ModelError;
-use crate::features::Feature;
-use crate::fit::{Flow, Progress, at_least};
-use encoding::{Design, Encoding};
+use crate::fit::{Fit, Flow, Progress, Rows, at_least};
+use crate::model::{ArrayWriter, Batch, Body, Learned};
+use crate::preprocessing::{Design, Encoding};
+use crate::task::Task;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +30,7 @@ const NEWTON_BATCH: usize = 8;
 /// | `max_iterations` | 500 | 1 to 100,000 | iterations, at most |
 /// | `tolerance` | 1e-6 | above 0 | the search ends when no entry of the mean loss's gradient, in units of its curvature's root, exceeds it |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinearParams {
     pub l2: f64,
     pub max_iterations: usize,
@@ -59,29 +63,51 @@ pub(crate) enum Loss {
     Squared,
 }
 
-/// An intercept and a weight for every encoded column.
+/// An intercept and a weight for every preprocessed column.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Linear {
-    pub(crate) encoding: Encoding,
+    /// Whether the sum is log odds.
+    pub(crate) logistic: bool,
     pub(crate) intercept: f64,
     pub(crate) weights: Vec<f64>,
 }
 
-/// A fitted linear model and how the search went.
-pub(crate) struct LinearFit {
-    pub(crate) linear: Linear,
-    pub(crate) iterations: usize,
-    pub(crate) converged: bool,
+impl Learned for Linear {
+    fn predict(&self, batch: &Batch<'_>, into: &mut [f64]) {
+        for (row, into) in into.iter_mut().enumerate() {
+            let mut sum = 0.0;
+            batch.visit(row, |place, entry| sum += self.weights[place] * entry);
+            let sum = self.intercept + sum;
+            *into = if self.logistic { sigmoid(sum) } else { sum };
+        }
+    }
+
+    fn importance(&self, encoding: Option<&Encoding>, sums: &mut [f64]) {
+        let places = encoding.into_iter().flat_map(Encoding::places);
+        for (sum, places) in sums.iter_mut().zip(places) {
+            let weights = self.weights.get(places).unwrap_or(&[]);
+            *sum += weights
+                .iter()
+                .fold(0.0, |most: f64, weight| most.max(weight.abs()));
+        }
+    }
+
+    fn write(&self, arrays: &mut ArrayWriter) {
+        self.write_arrays(arrays);
+    }
 }
 
 /// Fits a linear model.
 pub(crate) fn fit(
     params: &LinearParams,
-    loss: Loss,
-    features: &[Feature],
+    design: &Design,
     train: &Rows<'_>,
-    observe: &mut dyn FnMut(Progress) -> Flow,
-) -> Result<LinearFit, ModelError> {
+    observe: &mut dyn FnMut(Progress<'_>) -> Flow,
+) -> Result<Fit, ModelError> {
+    let loss = match train.task {
+        Task::Binary { .. } => Loss::Logistic,
+        _ => Loss::Squared,
+    };
     at_least("l2", params.l2)?;
     if !(params.tolerance > 0.0 && params.tolerance.is_finite()) {
         return Err(ModelError::Parameter {
@@ -97,8 +123,6 @@ pub(crate) fn fit(
             rule: "1 to 100,000",
         });
     }
-    let encoding = Encoding::fit(features, train.values);
-    let design = Design::new(&encoding, train.values, train.target.len());
     let total: f64 = train.weights.iter().sum();
     let mean = train
         .target
@@ -160,7 +184,7 @@ pub(crate) fn fit(
     let function = |at: &[f64]| {
         let (value, gradient) = value_and_gradient(
             loss,
-            &design,
+            design,
             &target,
             train.weights,
             total,
@@ -169,19 +193,12 @@ pub(crate) fn fit(
         );
         (value, in_units(&gradient))
     };
-    let mut told = |iteration: usize| {
-        observe(Progress {
-            done: iteration,
-            total: params.max_iterations,
-            unit: "iterations",
-            valid_metric: None,
-            valid_scores: None,
-        })
-    };
+    let mut told =
+        |iteration: usize| observe(Progress::plain(iteration, params.max_iterations, "iterations"));
     let (tolerance, limit) = (params.tolerance, params.max_iterations);
     let found = if design.width <= MAX_NEWTON_WEIGHTS {
         let hessian = |at: &[f64]| {
-            let mut matrix = hessian(loss, &design, train.weights, total, penalty, &in_units(at));
+            let mut matrix = hessian(loss, design, train.weights, total, penalty, &in_units(at));
             for (line, unit) in matrix.entries.chunks_mut(units.len()).zip(&units) {
                 line.iter_mut()
                     .zip(&units)
@@ -203,14 +220,14 @@ pub(crate) fn fit(
             row: 0,
         });
     }
-    Ok(LinearFit {
-        linear: Linear {
-            encoding,
+    Ok(Fit {
+        rounds: found.iterations,
+        converged: found.converged,
+        ..Fit::direct(Body::Linear(Linear {
+            logistic: loss == Loss::Logistic,
             intercept,
             weights,
-        },
-        iterations: found.iterations,
-        converged: found.converged,
+        }))
     })
 }
 
@@ -277,13 +294,13 @@ fn hessian(
     total: f64,
     penalty: f64,
     at: &[f64],
-) -> newton::Symmetric {
+) -> Symmetric {
     let (weights, intercept) = at.split_at(design.width);
     let size = design.width + 1;
-    let mut sum = newton::Symmetric::zero(size);
+    let mut sum = Symmetric::zero(size);
     let chunks: Vec<usize> = (0..design.rows.div_ceil(CHUNK)).collect();
     for batch in chunks.chunks(NEWTON_BATCH) {
-        let parts: Vec<newton::Symmetric> = batch
+        let parts: Vec<Symmetric> = batch
             .par_iter()
             .map(|chunk| {
                 let start = chunk * CHUNK;
@@ -300,7 +317,7 @@ fn hessian(
                     };
                     *curvature = of_loss * weight / total;
                 }
-                let mut part = newton::Symmetric::zero(size);
+                let mut part = Symmetric::zero(size);
                 design.second_derivatives(&curvatures, start, &mut part);
                 part
             })

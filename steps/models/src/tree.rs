@@ -1,6 +1,8 @@
 //! Decision trees as models keep them, and the walk from root to leaf.
 
-use crate::frame::MISSING_CODE;
+mod arrays;
+
+pub(crate) use arrays::{read, write};
 
 /// A child: another node, or a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub(crate) enum Question {
     /// Is the number at most `threshold`?
     AtMost { threshold: f64, missing_left: bool },
     /// Is the category's bit set? Bits stand in [`Tree::category_bits`], 32 a word, `words` words
-    /// from `start`. A missing category goes right.
+    /// from `start`. A missing or unseen category goes right.
     OneOf { start: u32, words: u32 },
 }
 
@@ -32,13 +34,25 @@ pub(crate) struct Node {
 
 /// One tree. Node 0 is the root; children have higher numbers than their parents. A tree without
 /// nodes is its one leaf.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tree {
     pub(crate) nodes: Vec<Node>,
     pub(crate) category_bits: Vec<u32>,
+    /// Numbers in a leaf.
+    pub(crate) outputs: usize,
+    /// Those of all leaves, leaf by leaf.
     pub(crate) leaves: Vec<f64>,
     /// Weight of the training rows in each leaf.
-    pub(crate) covers: Vec<f32>,
+    pub(crate) covers: Vec<f64>,
+}
+
+/// Adds to `sums`, one a feature, what the splits by each have gained.
+pub(crate) fn add_gains(trees: &[Tree], sums: &mut [f64]) {
+    for node in trees.iter().flat_map(|tree| &tree.nodes) {
+        if let Some(sum) = sums.get_mut(node.feature as usize) {
+            *sum += f64::from(node.gain);
+        }
+    }
 }
 
 /// One feature's value of one row, in the model's codes.
@@ -49,9 +63,49 @@ pub(crate) enum Cell {
 }
 
 impl Tree {
-    /// The value of the leaf a row falls into; `cell` gives the row's value of a feature.
+    pub(crate) fn empty(outputs: usize) -> Self {
+        Self {
+            nodes: Vec::new(),
+            category_bits: Vec::new(),
+            outputs,
+            leaves: Vec::new(),
+            covers: Vec::new(),
+        }
+    }
+
+    /// The first number of the leaf a row falls into; `cell` gives the row's value of a feature.
     #[inline]
     pub(crate) fn value(&self, cell: impl Fn(usize) -> Cell) -> f64 {
+        let leaf = self.leaf(cell);
+        self.leaves.get(leaf * self.outputs).copied().unwrap_or(0.0)
+    }
+
+    /// The numbers of a leaf.
+    #[inline]
+    pub(crate) fn values(&self, leaf: usize) -> &[f64] {
+        self.leaves
+            .get(leaf * self.outputs..(leaf + 1) * self.outputs)
+            .unwrap_or(&[])
+    }
+
+    /// Weight of the training rows that came by each node: that of the leaves below it.
+    #[allow(dead_code, reason = "for SHAP values")]
+    pub(crate) fn node_covers(&self) -> Vec<f64> {
+        let mut covers = vec![0.0; self.nodes.len()];
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            let of = |child| match child {
+                Child::Node(node) => covers.get(node as usize).copied().unwrap_or(0.0),
+                Child::Leaf(leaf) => self.covers.get(leaf as usize).copied().unwrap_or(0.0),
+            };
+            let cover = of(node.left) + of(node.right);
+            covers[at] = cover;
+        }
+        covers
+    }
+
+    /// The leaf a row falls into.
+    #[inline]
+    pub(crate) fn leaf(&self, cell: impl Fn(usize) -> Cell) -> usize {
         let mut at = if self.nodes.is_empty() {
             Child::Leaf(0)
         } else {
@@ -59,10 +113,10 @@ impl Tree {
         };
         loop {
             match at {
-                Child::Leaf(leaf) => return self.leaves.get(leaf as usize).copied().unwrap_or(0.0),
+                Child::Leaf(leaf) => return leaf as usize,
                 Child::Node(index) => {
                     let Some(node) = self.nodes.get(index as usize) else {
-                        return 0.0;
+                        return 0;
                     };
                     let left = match (node.question, cell(node.feature as usize)) {
                         (
@@ -91,8 +145,8 @@ impl Tree {
 
     #[inline]
     pub(crate) fn has_bit(&self, start: u32, words: u32, code: u32) -> bool {
-        code != MISSING_CODE
-            && code / 32 < words
+        // Codes of missing and unseen categories lie beyond all words.
+        code / 32 < words
             && self
                 .category_bits
                 .get((start + code / 32) as usize)

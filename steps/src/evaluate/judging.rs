@@ -10,7 +10,7 @@ use trainyard_contract::StepError;
 use trainyard_models::importance::{Importance, permutation_importance};
 use trainyard_models::metrics::{Confusion, calibration_curve, pr_curve, roc_auc, roc_curve};
 use trainyard_models::random::Random;
-use trainyard_models::{Frame, Model, Predictor, Task};
+use trainyard_models::{Frame, Model, Predictions, Predictor, Task};
 
 /// Points of a curve in the report.
 const CURVE_POINTS: usize = 200;
@@ -38,7 +38,11 @@ impl Judging<'_> {
     ) -> Result<Judged, StepError> {
         let (metrics, threshold) = (self.params.metrics(), self.params.threshold);
         let target = &self.examples.target;
-        let predictions = self.model.predict(self.frame).map_err(|error| refused(&error))?;
+        let predictions = self
+            .model
+            .predict(self.frame)
+            .and_then(Predictions::into_numbers)
+            .map_err(|error| refused(&error))?;
         let other = |(name, model): (String, Model)| -> Other {
             let theirs = self.others_predictions(&model);
             judged::other(
@@ -83,7 +87,10 @@ impl Judging<'_> {
 
     /// Another model's predictions, as chances of this model's positive class.
     fn others_predictions(&self, model: &Model) -> Result<Vec<f64>, String> {
-        let predictions = model.predict(self.frame).map_err(|error| error.to_string())?;
+        let predictions = model
+            .predict(self.frame)
+            .and_then(Predictions::into_numbers)
+            .map_err(|error| error.to_string())?;
         match (&model.label().task, &self.model.label().task) {
             (theirs, own) if theirs == own => Ok(predictions),
             (
@@ -125,7 +132,7 @@ impl Judging<'_> {
             target,
             repeats as usize,
             self.params.seed,
-            roc_auc,
+            |predictions, target| roc_auc(predictions.numbers()?, target),
         )
         .map_err(|error| refused(&error))
     }

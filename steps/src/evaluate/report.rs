@@ -115,7 +115,7 @@ pub(crate) fn html(about: &About<'_>, judged: &Judged, verdicts: &[Verdict], pas
     let label = about.model.label();
     let positive = match &label.task {
         Task::Binary { positive, .. } => positive.as_str(),
-        Task::Regression => "",
+        Task::Multiclass { .. } | Task::Regression | Task::Cluster => "",
     };
     let title = format!("{}: {} of {}", about.pipeline, about.step, label.name);
     let mut page = format!(

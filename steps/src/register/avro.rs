@@ -90,20 +90,24 @@ impl Record {
     }
 
     /// Whether a record of this schema holds a prediction: a field `probability` (or `score`,
-    /// `prediction`) for classes, one of the label's name (or `prediction`) for a number.
+    /// `prediction`) for two classes, `class` (or `prediction`) for several, one of the label's name
+    /// (or `prediction`, `cluster`) for a number or a cluster.
     ///
     /// # Errors
     /// `Rejected` if there is none or it has the wrong type.
     pub(crate) fn takes_predictions(&self, label: &Label) -> Result<(), StepError> {
-        let fields: &[&str] = match label.task {
-            Task::Binary { .. } => &["probability", "score", "prediction"],
-            Task::Regression => &[&label.name, "prediction"],
+        let number = ["double", "float"].as_slice();
+        let (fields, types): (&[&str], _) = match label.task {
+            Task::Binary { .. } => (&["probability", "score", "prediction"], number),
+            Task::Multiclass { .. } => (&["class", "prediction"], ["string", "enum"].as_slice()),
+            Task::Regression => (&[&label.name, "prediction"], number),
+            Task::Cluster => (&[&label.name, "cluster"], ["int", "long"].as_slice()),
         };
         let found = fields
             .iter()
             .find(|name| self.fields.iter().any(|field| field.name == **name));
         let fault = match found {
-            Some(name) => self.fault(name, &["double", "float"]),
+            Some(name) => self.fault(name, types),
             None => Some(format!(
                 "it has none of the fields {}",
                 crate::fault::list(fields)
@@ -168,7 +172,15 @@ pub(crate) fn output_schema(name: &str, label: &Label) -> Value {
             json!({"name": "probability", "type": "double", "doc": format!("that {} is {positive}", label.name)}),
             json!({"name": "class", "type": "string", "doc": "the class decided on"}),
         ],
+        Task::Multiclass { classes } => vec![
+            json!({"name": "probabilities", "type": {"type": "array", "items": "double"},
+                "doc": format!("of {}", classes.join(", "))}),
+            json!({"name": "class", "type": "string", "doc": "the most probable class"}),
+        ],
         Task::Regression => vec![json!({"name": "prediction", "type": "double", "doc": label.name})],
+        Task::Cluster => vec![
+            json!({"name": "cluster", "type": ["null", "int"], "doc": "null for a row that belongs to none"}),
+        ],
     };
     record(&format!("{}_output", avro_name(name)), &fields)
 }

@@ -12,8 +12,13 @@ pub(super) fn bill_of_materials(subject: &Subject<'_>) -> Value {
     let reference = format!("model:{}@{hash}", subject.params.name);
     let data = format!("data:{}/{}", subject.pipeline, subject.step);
     let task = match model.label().task {
-        Task::Binary { .. } => "classification",
+        Task::Binary { .. } | Task::Multiclass { .. } => "classification",
         Task::Regression => "regression",
+        Task::Cluster => "clustering",
+    };
+    let approach = match model.label().task {
+        Task::Cluster => "unsupervised",
+        _ => "supervised",
     };
     let inputs: Vec<Value> = model
         .features()
@@ -50,7 +55,7 @@ pub(super) fn bill_of_materials(subject: &Subject<'_>) -> Value {
                 "hashes": [{"alg": "BLAKE3", "content": hash}],
                 "modelCard": {
                     "modelParameters": {
-                        "approach": {"type": "supervised"},
+                        "approach": {"type": approach},
                         "task": task,
                         "modelArchitecture": model.algorithm().name(),
                         "datasets": [{"ref": data}],

@@ -49,7 +49,19 @@ pub(super) fn markdown(subject: &Subject<'_>) -> String {
                 plain(negative)
             )
         }
+        Task::Multiclass { classes } => {
+            let classes: Vec<String> = classes
+                .iter()
+                .map(|class| format!("`{}`", plain(class)))
+                .collect();
+            format!(
+                "the probability of each `{}`: {}",
+                plain(&label.name),
+                classes.join(", ")
+            )
+        }
         Task::Regression => format!("`{}`, a number", plain(&label.name)),
+        Task::Cluster => format!("`{}`, the number of a cluster", plain(&label.name)),
     };
     let summary = model.summary();
     let _ = write!(

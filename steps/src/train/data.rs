@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, col};
 use std::collections::BTreeMap;
 use trainyard_contract::finding::{Finding, Severity};
 use trainyard_contract::{StepError, StepIo};
-use trainyard_models::{Frame, Task};
+use trainyard_models::{Frame, Task, ValidRows};
 
 /// Rows with a label, ready for an algorithm.
 pub(crate) struct Examples {
@@ -24,6 +24,15 @@ impl Examples {
     /// How many rows there are.
     pub(crate) fn count(&self) -> usize {
         self.target.len()
+    }
+
+    /// The rows as those by which a training is watched.
+    pub(crate) fn as_valid(&self) -> ValidRows<'_> {
+        ValidRows {
+            frame: &self.frame,
+            target: &self.target,
+            weights: None,
+        }
     }
 
     /// Share of positive rows, for two classes.

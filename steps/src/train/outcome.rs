@@ -7,7 +7,7 @@ use crate::register::avro;
 use serde_json::{Map, Value, json};
 use trainyard_contract::{ArtifactKind, StepError, StepIo};
 use trainyard_models::metrics::{mean_absolute_error, r2, root_mean_squared_error};
-use trainyard_models::{Model, Predictor, Task};
+use trainyard_models::{Model, Predictions, Predictor, Task};
 
 /// Least probability of a positive decision where nothing else is said.
 pub(crate) const DEFAULT_THRESHOLD: f64 = 0.5;
@@ -22,7 +22,10 @@ pub(crate) fn measure(
     examples: &Examples,
     prefix: &str,
 ) -> Result<Map<String, Value>, StepError> {
-    let predictions = model.predict(&examples.frame).map_err(|error| refused(&error))?;
+    let predictions = model
+        .predict(&examples.frame)
+        .and_then(Predictions::into_numbers)
+        .map_err(|error| refused(&error))?;
     let target = &examples.target;
     let mut numbers = Map::new();
     let mut add = |name: &str, value: f64| {
@@ -37,6 +40,7 @@ pub(crate) fn measure(
             }
             add("positive_share", examples.positive_share());
         }
+        Task::Multiclass { .. } | Task::Cluster => {}
         Task::Regression => {
             let numbers = [
                 ("rmse", root_mean_squared_error(&predictions, target)),

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;
 use trainyard_contract::{StepError, StepIo};
-use trainyard_models::{Flow, Label, Model, ModelError, Predictor, Training, train};
+use trainyard_models::{
+    Flow, Label, Model, ModelError, Predictions, Predictor, Preprocessing, Training, train,
+};
 
 /// Finished trials before any is cut off.
 const TRIALS_BEFORE_PRUNING: usize = 4;
@@ -57,7 +59,6 @@ pub(super) struct Batch<'a> {
     label: Label,
     examples: &'a Examples,
     valid: &'a Examples,
-    weights: Option<&'a [f64]>,
     pool: rayon::ThreadPool,
     /// Round → scores of finished trials at that round.
     history: BTreeMap<usize, Vec<f64>>,
@@ -80,7 +81,6 @@ impl<'a> Batch<'a> {
         roles: &Roles,
         examples: &'a Examples,
         valid: &'a Examples,
-        weights: Option<&'a [f64]>,
         threads: usize,
     ) -> Result<Self, StepError> {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -96,7 +96,6 @@ impl<'a> Batch<'a> {
             label,
             examples,
             valid,
-            weights,
             pool,
             history: BTreeMap::new(),
         })
@@ -178,11 +177,13 @@ impl<'a> Batch<'a> {
             .map_err(StepError::rejected)?;
         let training = Training {
             algorithm,
+            preprocessing: Preprocessing::default(),
             label: self.label.clone(),
             frame: &self.examples.frame,
             target: &self.examples.target,
-            weights: self.weights,
-            valid: Some((&self.valid.frame, &self.valid.target)),
+            weights: None,
+            class_weight: self.params.class_weight.into(),
+            valid: Some(self.valid.as_valid()),
             seed: self.params.seed,
             threads: 0,
         };
@@ -193,8 +194,8 @@ impl<'a> Batch<'a> {
                 return Flow::GoOn;
             }
             let Some(score) = progress
-                .valid_scores
-                .and_then(|scores| self.score_of_odds(scores))
+                .valid
+                .and_then(|so_far| self.score(&so_far.predictions()))
             else {
                 return Flow::GoOn;
             };
@@ -232,18 +233,13 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn score(&self, predictions: &[f64]) -> Option<f64> {
+    fn score(&self, predictions: &Predictions) -> Option<f64> {
         let value = self
             .params
             .metric
-            .of(predictions, &self.valid.target, DEFAULT_THRESHOLD)
+            .of(predictions.numbers().ok()?, &self.valid.target, DEFAULT_THRESHOLD)
             .ok()?;
         Some(if self.params.maximizes() { value } else { -value })
-    }
-
-    fn score_of_odds(&self, odds: &[f64]) -> Option<f64> {
-        let predictions: Vec<f64> = odds.iter().map(|odds| 1.0 / (1.0 + (-odds).exp())).collect();
-        self.score(&predictions)
     }
 
     /// The median rule (Golovin et al. 2017): its best so far is worse than the median of what the

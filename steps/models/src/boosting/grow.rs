@@ -60,6 +60,8 @@ impl Grown {
 pub(crate) struct Grower<'a> {
     pub(crate) binned: &'a Binned,
     pub(crate) blocks: &'a Blocks,
+    /// Of all training rows.
+    pub(crate) weights: &'a [f64],
     pub(crate) limits: GrowthLimits,
 }
 
@@ -89,7 +91,7 @@ impl Grower<'_> {
         rate: f64,
     ) -> Grown {
         let mut scratch = vec![0u32; order.len()];
-        let mut tree = Tree::default();
+        let mut tree = Tree::empty(1);
         let mut left_bins = Vec::new();
         let root_sums = sum_all(order, gradients);
         let mut histograms = Histograms::empty(self.binned.cuts.len());
@@ -168,7 +170,15 @@ impl Grower<'_> {
             .iter()
             .map(|leaf| leaf.sums.step(leaf.lambda) * rate)
             .collect();
-        tree.covers = leaves.iter().map(|leaf| (leaf.end - leaf.start) as f32).collect();
+        tree.covers = leaves
+            .iter()
+            .map(|leaf| {
+                order[leaf.start..leaf.end]
+                    .iter()
+                    .map(|&row| self.weights[row as usize])
+                    .sum()
+            })
+            .collect();
         let leaf_rows = leaves.iter().map(|leaf| (leaf.start, leaf.end)).collect();
         Grown {
             tree,

@@ -1,5 +1,6 @@
 //! What boosting minimises.
 
+use crate::task::Task;
 use rayon::prelude::*;
 
 /// Rows handled at a time by one thread.
@@ -31,6 +32,21 @@ pub(crate) fn log1p_exp(x: f64) -> f64 {
 }
 
 impl Objective {
+    /// The loss of a task.
+    pub(crate) fn of(task: &Task) -> Self {
+        match task {
+            Task::Binary { .. } | Task::Multiclass { .. } => Self::LogLoss,
+            Task::Regression | Task::Cluster => Self::SquaredError,
+        }
+    }
+
+    /// Turns scores, `outputs` a row, into what the model hands out.
+    pub(crate) fn outputs(self, outputs: usize, scores: &mut [f64]) {
+        if outputs == 1 {
+            scores.iter_mut().for_each(|score| *score = self.output(*score));
+        }
+    }
+
     /// The constant score with the least loss.
     pub(crate) fn base_score(self, target: &[f64], weights: &[f64]) -> f64 {
         let total: f64 = weights.iter().sum();

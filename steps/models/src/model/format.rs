@@ -16,19 +16,20 @@
 //! small multiple of the file in memory, and takes nothing on trust: see [`Model::from_bytes`].
 
 mod arrays;
-mod trees;
 
-use super::{Algorithm, Body, Label, Model, Task, TrainingSummary};
-use crate::boosting::Boosted;
+pub(crate) use arrays::{ArrayReader, ArrayWriter};
+
+use super::{Body, Fitted, Model, Shape, TrainingSummary};
+use crate::algorithm::Algorithm;
 use crate::error::ModelError;
 use crate::features::{Feature, FeatureKind};
-use crate::linear::Linear;
-use crate::linear::encoding::{Encoded, Encoding};
-use arrays::{ArrayEntry, ArrayReader, ArrayWriter};
+use crate::preprocessing::{Encode, Encoding, Impute, Preprocessing, Scale, Unseen};
+use crate::task::{Label, Task};
+use arrays::ArrayEntry;
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"TYMODEL\x01";
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const HASH_BYTES: usize = 32;
 
 #[derive(Serialize, Deserialize)]
@@ -36,13 +37,16 @@ const HASH_BYTES: usize = 32;
 struct Header {
     format_version: u32,
     algorithm: Algorithm,
+    /// Of algorithms that have it; absent in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preprocessing: Option<Preprocessing>,
     features: Vec<Feature>,
     label: Label,
     training: TrainingSummary,
     arrays: Vec<ArrayEntry>,
 }
 
-fn wrong(why: impl Into<String>) -> ModelError {
+pub(crate) fn wrong(why: impl Into<String>) -> ModelError {
     ModelError::Format(why.into())
 }
 
@@ -56,17 +60,14 @@ impl Model {
     /// `Format` if the header cannot be written as JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
         let mut arrays = ArrayWriter::default();
-        match &self.body {
-            Body::Boosted(boosted) => {
-                arrays.f64s("base_score", &[boosted.base_score]);
-                trees::write(&boosted.trees, &mut arrays);
-            }
-            Body::Forest(forest) => trees::write(forest, &mut arrays),
-            Body::Linear(linear) => write_linear(linear, &mut arrays),
+        if let Some(encoding) = self.encoding() {
+            encoding.write(&mut arrays);
         }
+        self.body.learned().write(&mut arrays);
         let header = Header {
             format_version: FORMAT_VERSION,
             algorithm: self.algorithm.clone(),
+            preprocessing: self.preprocessing().cloned(),
             features: self.features.clone(),
             label: self.label.clone(),
             training: self.summary.clone(),
@@ -118,41 +119,32 @@ impl Model {
         let (header, content) = content.split_at(length);
         let version: VersionOnly =
             serde_json::from_slice(header).map_err(|error| wrong(format!("its header: {error}")))?;
-        if version.format_version != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&version.format_version) {
             return Err(wrong(format!(
-                "its format version is {}, this program reads {FORMAT_VERSION}",
+                "its format version is {}, this program reads 1 to {FORMAT_VERSION}",
                 version.format_version
             )));
         }
         let header: Header =
             serde_json::from_slice(header).map_err(|error| wrong(format!("its header: {error}")))?;
         check_features(&header.features)?;
+        check_task(&header.label.task)?;
         let mut arrays = ArrayReader::new(&header.arrays, content)?;
-        let body = match &header.algorithm {
-            Algorithm::GradientBoosting(_) => {
-                let base_score = one(&arrays.finite_f64s("base_score")?)?;
-                Body::Boosted(Boosted {
-                    base_score,
-                    trees: trees::read(&mut arrays, &header.features)?,
-                })
-            }
-            Algorithm::RandomForest(_) | Algorithm::DecisionTree(_) => {
-                Body::Forest(trees::read(&mut arrays, &header.features)?)
-            }
-            Algorithm::LogisticRegression(_) => {
-                if header.label.task == Task::Regression {
-                    return Err(wrong("logistic regression of a number"));
-                }
-                Body::Linear(read_linear(&mut arrays, &header.features)?)
-            }
-            Algorithm::LinearRegression(_) => Body::Linear(read_linear(&mut arrays, &header.features)?),
+        let preprocessing = read_preprocessing(&header, &mut arrays)?;
+        let shape = Shape {
+            version: header.format_version,
+            features: &header.features,
+            task: &header.label.task,
+            encoding: preprocessing.as_ref().map(|fitted| &fitted.encoding),
         };
+        let body = Body::read(&header.algorithm, &shape, &mut arrays)?;
         arrays.finish()?;
         Ok(Self {
             algorithm: header.algorithm,
             features: header.features,
             label: header.label,
             summary: header.training,
+            preprocessing,
             body,
         })
     }
@@ -164,7 +156,7 @@ struct VersionOnly {
     format_version: u32,
 }
 
-fn one(values: &[f64]) -> Result<f64, ModelError> {
+pub(crate) fn one(values: &[f64]) -> Result<f64, ModelError> {
     match values {
         [value] => Ok(*value),
         _ => Err(wrong("an array of one number has another length")),
@@ -188,59 +180,36 @@ fn check_features(features: &[Feature]) -> Result<(), ModelError> {
     Ok(())
 }
 
-fn write_linear(linear: &Linear, arrays: &mut ArrayWriter) {
-    let (mut means, mut scales, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-    for feature in &linear.encoding.features {
-        let (mean, scale, flag) = match feature {
-            Encoded::Number {
-                mean,
-                scale,
-                indicator,
-            } => (*mean, *scale, *indicator),
-            Encoded::OneHot { missing, .. } => (0.0, 0.0, *missing),
-        };
-        means.push(mean);
-        scales.push(scale);
-        missing.push(u8::from(flag));
+fn check_task(task: &Task) -> Result<(), ModelError> {
+    match task {
+        Task::Multiclass { classes } if classes.len() < 2 => Err(wrong("it has fewer than two classes")),
+        _ => Ok(()),
     }
-    arrays.f64s("mean", &means);
-    arrays.f64s("scale", &scales);
-    arrays.u8s("has_missing", &missing);
-    arrays.f64s("intercept", &[linear.intercept]);
-    arrays.f64s("weight", &linear.weights);
 }
 
-fn read_linear(arrays: &mut ArrayReader<'_>, features: &[Feature]) -> Result<Linear, ModelError> {
-    let means = arrays.finite_f64s("mean")?;
-    let scales = arrays.finite_f64s("scale")?;
-    let missing = arrays.u8s("has_missing")?;
-    let intercept = one(&arrays.finite_f64s("intercept")?)?;
-    let weights = arrays.finite_f64s("weight")?;
-    if [means.len(), scales.len(), missing.len()] != [features.len(); 3] {
-        return Err(wrong("its encoding is not as long as its list of features"));
+fn read_preprocessing(header: &Header, arrays: &mut ArrayReader<'_>) -> Result<Option<Fitted>, ModelError> {
+    if !header.algorithm.is_preprocessed() {
+        return match header.preprocessing {
+            None => Ok(None),
+            Some(_) => Err(wrong("its algorithm has no preprocessing, but its header has")),
+        };
     }
-    let features = features
-        .iter()
-        .zip(means.into_iter().zip(scales).zip(missing))
-        .map(|(feature, ((mean, scale), flag))| match &feature.kind {
-            FeatureKind::Numeric => Encoded::Number {
-                mean,
-                scale,
-                indicator: flag == 1,
+    if header.format_version == 1 {
+        return Ok(Some(Fitted {
+            asked: Preprocessing {
+                impute: Impute::Mean,
+                missing_indicator: true,
+                scale: Scale::Standard,
+                encode: Encode::OneHot,
+                unseen: Unseen::AsMissing,
             },
-            FeatureKind::Categorical { categories } => Encoded::OneHot {
-                categories: categories.len(),
-                missing: flag == 1,
-            },
-        })
-        .collect();
-    let encoding = Encoding { features };
-    if encoding.width() != weights.len() {
-        return Err(wrong("its weights do not match its features"));
+            encoding: Encoding::read_version_1(&header.features, arrays)?,
+        }));
     }
-    Ok(Linear {
-        encoding,
-        intercept,
-        weights,
-    })
+    let asked = header
+        .preprocessing
+        .clone()
+        .ok_or_else(|| wrong("its preprocessing is missing"))?;
+    let encoding = Encoding::read(&header.features, asked.unseen, arrays)?;
+    Ok(Some(Fitted { asked, encoding }))
 }

@@ -1,31 +1,46 @@
 //! From rows to a model.
 
-use super::{Algorithm, Body, Label, Model, Task, TrainingSummary};
-use crate::boosting::{self, Objective, Rows};
+use super::{Fitted, Model, TrainingSummary};
+use crate::algorithm::Algorithm;
+use crate::boosting;
 use crate::error::ModelError;
 use crate::features::{Feature, align};
-use crate::fit::{Flow, Progress};
+use crate::fit::{Fit, Flow, Progress, Rows};
 use crate::forest;
 use crate::frame::Frame;
-use crate::linear::{self, Loss};
-use std::collections::BTreeSet;
+use crate::linear;
+use crate::preprocessing::{Encoding, Preprocessing};
+use crate::task::{ClassWeight, Label, Task};
 
 /// Everything a training needs. Same training, same bytes of the model, whatever `threads` is.
 #[derive(Clone, Debug)]
 pub struct Training<'a> {
     pub algorithm: Algorithm,
+    /// Heeded by algorithms for which [`Algorithm::is_preprocessed`] holds.
+    pub preprocessing: Preprocessing,
     pub label: Label,
     /// All columns are features.
     pub frame: &'a Frame,
-    /// For two classes 0 or 1; else the value.
+    /// For two classes 0 or 1, for several the place of the class, from 0; else the value. Empty
+    /// for clusters.
     pub target: &'a [f64],
     /// Weight of each row, at least 0; all 1 if absent.
     pub weights: Option<&'a [f64]>,
-    /// Rows for early stopping, with their targets: nothing else is learnt from them.
-    pub valid: Option<(&'a Frame, &'a [f64])>,
+    pub class_weight: ClassWeight,
+    /// Rows for early stopping: nothing else is learnt from them.
+    pub valid: Option<ValidRows<'a>>,
     pub seed: u64,
     /// Threads to use; 0 takes those of the caller's thread pool.
     pub threads: usize,
+}
+
+/// Rows by which training is watched.
+#[derive(Clone, Copy, Debug)]
+pub struct ValidRows<'a> {
+    pub frame: &'a Frame,
+    pub target: &'a [f64],
+    /// Weight of each row, at least 0; all 1 if absent. Class weights do not apply.
+    pub weights: Option<&'a [f64]>,
 }
 
 /// Trains a model; `observe` hears how far it is and may stop it.
@@ -51,103 +66,127 @@ fn train_here(
     observe: &mut dyn FnMut(Progress<'_>) -> Flow,
 ) -> Result<Model, ModelError> {
     let task = &training.label.task;
+    check_task(task)?;
     check_rows(training.frame, training.target, task)?;
-    let ones;
-    let weights = match training.weights {
-        Some(weights) => weights,
-        None => {
-            ones = vec![1.0; training.target.len()];
-            &ones
-        }
-    };
-    check_weights(weights, training.target, task)?;
+    let count = training.frame.rows().max(training.target.len());
+    let mut weights = weights_of(training.weights, count)?;
+    training.class_weight.apply(
+        task,
+        training.target,
+        &mut weights,
+        training.algorithm.is_forest(),
+    )?;
+    check_weights(&weights, training.target, task)?;
     let features = Feature::of(training.frame);
     if features.is_empty() {
         return Err(ModelError::NoFeatures);
     }
     let values = align(training.frame, &features)?;
-    let rows = Rows {
-        values: &values,
-        target: training.target,
-        weights,
+    let fitted = if training.algorithm.is_preprocessed() {
+        let asked = &training.preprocessing;
+        Some(Encoding::fit(
+            asked,
+            &features,
+            &values,
+            task,
+            training.target,
+            count,
+            training.seed,
+        )?)
+    } else {
+        None
     };
-    let mut valid_values = Vec::new();
-    let mut valid_weights = Vec::new();
+    let rows = Rows {
+        task,
+        values: &values,
+        design: fitted.as_ref().map(|(_, design)| design),
+        target: training.target,
+        weights: &weights,
+        count,
+    };
+    let (mut valid_values, mut valid_weights) = (Vec::new(), Vec::new());
     let mut valid_target: &[f64] = &[];
-    if let Some((frame, target)) = training.valid {
-        check_rows(frame, target, task)?;
-        valid_values = align(frame, &features)?;
-        valid_weights = vec![1.0; target.len()];
-        valid_target = target;
+    if let Some(valid) = &training.valid {
+        check_rows(valid.frame, valid.target, task)?;
+        valid_values = align(valid.frame, &features)?;
+        valid_weights = weights_of(valid.weights, valid.frame.rows())?;
+        valid_target = valid.target;
     }
-    let valid = training.valid.map(|_| Rows {
+    let valid = training.valid.map(|valid| Rows {
         values: &valid_values,
+        design: None,
         target: valid_target,
         weights: &valid_weights,
+        count: valid.frame.rows(),
+        ..rows
     });
-    let objective = match task {
-        Task::Binary { .. } => Objective::LogLoss,
-        Task::Regression => Objective::SquaredError,
-    };
-    let mut summary = TrainingSummary {
-        rows: training.target.len() as u64,
-        valid_rows: valid_target.len() as u64,
+    let fit = fit(training, &rows, valid.as_ref(), observe)?;
+    let summary = TrainingSummary {
+        rows: count as u64,
+        valid_rows: valid.map_or(0, |valid| valid.count as u64),
         seed: training.seed,
-        rounds: 0,
-        converged: true,
-        valid_metric: None,
-    };
-    let wrong_task = || ModelError::WrongTask {
-        algorithm: training.algorithm.name(),
-        task: task.name(),
-    };
-    let body = match &training.algorithm {
-        Algorithm::GradientBoosting(params) => {
-            let fit = boosting::fit(params, objective, &rows, valid.as_ref(), training.seed, observe)?;
-            summary.rounds = fit.boosted.trees.len() as u64;
-            summary.valid_metric = fit.valid_metric;
-            Body::Boosted(fit.boosted)
-        }
-        Algorithm::RandomForest(params) => {
-            let trees = forest::fit_forest(params, &rows, training.seed, observe)?;
-            summary.rounds = trees.len() as u64;
-            Body::Forest(trees)
-        }
-        Algorithm::DecisionTree(params) => {
-            summary.rounds = 1;
-            Body::Forest(vec![forest::fit_tree(params, &rows, training.seed)?])
-        }
-        Algorithm::LogisticRegression(params) => {
-            if objective != Objective::LogLoss {
-                return Err(wrong_task());
-            }
-            let fit = linear::fit(params, Loss::Logistic, &features, &rows, observe)?;
-            (summary.rounds, summary.converged) = (fit.iterations as u64, fit.converged);
-            Body::Linear(fit.linear)
-        }
-        Algorithm::LinearRegression(params) => {
-            if objective != Objective::SquaredError {
-                return Err(wrong_task());
-            }
-            let fit = linear::fit(params, Loss::Squared, &features, &rows, observe)?;
-            (summary.rounds, summary.converged) = (fit.iterations as u64, fit.converged);
-            Body::Linear(fit.linear)
-        }
+        rounds: fit.rounds as u64,
+        converged: fit.converged,
+        valid_metric: fit.valid_metric,
+        oob_score: fit.oob_score,
     };
     Ok(Model {
         algorithm: training.algorithm.clone(),
-        features,
         label: training.label.clone(),
         summary,
-        body,
+        preprocessing: fitted.map(|(encoding, _)| Fitted {
+            asked: training.preprocessing.clone(),
+            encoding,
+        }),
+        body: fit.body,
+        features,
     })
 }
 
+fn fit(
+    training: &Training<'_>,
+    rows: &Rows<'_>,
+    valid: Option<&Rows<'_>>,
+    observe: &mut dyn FnMut(Progress<'_>) -> Flow,
+) -> Result<Fit, ModelError> {
+    let wrong_task = || ModelError::WrongTask {
+        algorithm: training.algorithm.name(),
+        task: rows.task.name(),
+    };
+    let seed = training.seed;
+    match (&training.algorithm, rows.task) {
+        (_, Task::Cluster) => Err(wrong_task()),
+        (
+            Algorithm::GradientBoosting(_) | Algorithm::RandomForest(_) | Algorithm::DecisionTree(_),
+            Task::Multiclass { .. },
+        ) => Err(wrong_task()),
+        (Algorithm::GradientBoosting(params), _) => boosting::fit(params, rows, valid, seed, observe),
+        (Algorithm::RandomForest(params), _) => forest::fit_forest(params, rows, seed, observe),
+        (Algorithm::DecisionTree(params), _) => forest::fit_tree(params, rows, seed),
+        (Algorithm::LogisticRegression(params), Task::Binary { .. })
+        | (Algorithm::LinearRegression(params), Task::Regression) => {
+            let design = rows.design.ok_or_else(wrong_task)?;
+            linear::fit(params, design, rows, observe)
+        }
+        (Algorithm::LogisticRegression(_) | Algorithm::LinearRegression(_), _) => Err(wrong_task()),
+    }
+}
+
+fn check_task(task: &Task) -> Result<(), ModelError> {
+    if let Task::Multiclass { classes } = task
+        && classes.len() < 2
+    {
+        return Err(ModelError::OneClass);
+    }
+    Ok(())
+}
+
 fn check_rows(frame: &Frame, target: &[f64], task: &Task) -> Result<(), ModelError> {
-    if target.is_empty() {
+    let labelled = *task != Task::Cluster;
+    if (labelled && target.is_empty()) || (!labelled && frame.rows() == 0) {
         return Err(ModelError::NoRows { doing: "train on" });
     }
-    if !frame.columns().is_empty() && frame.rows() != target.len() {
+    if !frame.columns().is_empty() && target.len() != if labelled { frame.rows() } else { 0 } {
         return Err(ModelError::LengthMismatch {
             left_name: "the features",
             left: frame.rows(),
@@ -155,10 +194,10 @@ fn check_rows(frame: &Frame, target: &[f64], task: &Task) -> Result<(), ModelErr
             right: target.len(),
         });
     }
-    if u32::try_from(target.len()).is_err() {
+    if u32::try_from(frame.rows()).is_err() {
         return Err(ModelError::Parameter {
             name: "rows",
-            value: target.len().to_string(),
+            value: frame.rows().to_string(),
             rule: "fewer than 4,294,967,296",
         });
     }
@@ -166,6 +205,15 @@ fn check_rows(frame: &Frame, target: &[f64], task: &Task) -> Result<(), ModelErr
         match task {
             Task::Binary { .. } if value != 0.0 && value != 1.0 => {
                 return Err(ModelError::NotBinary { row, value });
+            }
+            Task::Multiclass { classes }
+                if !(value >= 0.0 && value.fract() == 0.0 && value < classes.len() as f64) =>
+            {
+                return Err(ModelError::NotAClass {
+                    row,
+                    value,
+                    classes: classes.len(),
+                });
             }
             Task::Regression if !value.is_finite() => {
                 return Err(ModelError::NotFinite { what: "label", row });
@@ -176,30 +224,36 @@ fn check_rows(frame: &Frame, target: &[f64], task: &Task) -> Result<(), ModelErr
     Ok(())
 }
 
-fn check_weights(weights: &[f64], target: &[f64], task: &Task) -> Result<(), ModelError> {
-    if weights.len() != target.len() {
+fn weights_of(given: Option<&[f64]>, rows: usize) -> Result<Vec<f64>, ModelError> {
+    let Some(weights) = given else {
+        return Ok(vec![1.0; rows]);
+    };
+    if weights.len() != rows {
         return Err(ModelError::LengthMismatch {
             left_name: "the weights",
             left: weights.len(),
             right_name: "the label",
-            right: target.len(),
+            right: rows,
         });
     }
-    if weights
-        .iter()
-        .any(|weight| !(*weight >= 0.0 && weight.is_finite()))
-        || weights.iter().all(|w| *w == 0.0)
-    {
+    if !weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite()) {
         return Err(ModelError::Weights);
     }
-    if matches!(task, Task::Binary { .. }) {
-        let classes: BTreeSet<bool> = target
+    Ok(weights.to_vec())
+}
+
+fn check_weights(weights: &[f64], target: &[f64], task: &Task) -> Result<(), ModelError> {
+    if weights.iter().all(|weight| *weight == 0.0) {
+        return Err(ModelError::Weights);
+    }
+    if !task.classes().is_empty() {
+        let mut counted = target
             .iter()
             .zip(weights)
             .filter(|(_, weight)| **weight > 0.0)
-            .map(|(value, _)| *value == 1.0)
-            .collect();
-        if classes.len() < 2 {
+            .map(|(class, _)| *class);
+        let first = counted.next();
+        if counted.all(|class| Some(class) == first) {
             return Err(ModelError::OneClass);
         }
     }

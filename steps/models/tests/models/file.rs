@@ -1,4 +1,4 @@
-use crate::sets::{binary, mixed, number, trained};
+use crate::sets::{binary, mixed, number, numbers, trained};
 use proptest::prelude::*;
 use trainyard_models::{
     Algorithm, BoostingParams, ForestParams, LinearParams, Model, ModelError, Predictor, TreeParams, Value,
@@ -108,14 +108,14 @@ fn a_file_with_a_right_hash_and_wrong_content_is_refused_or_predicts_without_fau
 fn a_later_version_is_named_as_such() {
     let bytes = small_models()[0].to_bytes().unwrap();
     let mut container = bytes.clone();
-    container[7] = 2;
+    container[7] = 3;
     let error = Model::from_bytes(&container).unwrap_err().to_string();
-    assert!(error.contains("container version is 2"), "{error}");
+    assert!(error.contains("container version is 3"), "{error}");
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    assert!(text.contains("\"format_version\":1"));
+    assert!(text.contains("\"format_version\":2"));
     let at = bytes
         .windows(18)
-        .position(|window| window == b"\"format_version\":1")
+        .position(|window| window == b"\"format_version\":2")
         .unwrap()
         + 17;
     let mut format = bytes[..bytes.len() - 32].to_vec();
@@ -145,5 +145,35 @@ proptest! {
         let mut named = b"TYMODEL\x01".to_vec();
         named.extend_from_slice(&bytes);
         prop_assert!(Model::from_bytes(&rehashed(named)).is_err());
+    }
+}
+
+#[test]
+fn models_of_version_1_predict_what_they_did() {
+    // Written by version 0.1.0 before the format changed; predictions of the first rows of the set.
+    let frame = mixed(300, 31)
+        .frame
+        .take(&(0..12).collect::<Vec<usize>>())
+        .unwrap();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/version_1");
+    for name in [
+        "gradient_boosting",
+        "random_forest",
+        "decision_tree",
+        "logistic_regression",
+        "linear_regression",
+    ] {
+        let bytes = std::fs::read(folder.join(format!("{name}.model"))).unwrap();
+        let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+        let expected: Vec<f64> = serde_json::from_str(&text).unwrap();
+        let model = Model::from_bytes(&bytes).unwrap();
+        for (found, expected) in numbers(&model, &frame).iter().zip(&expected) {
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{name}: {found} is not {expected}"
+            );
+        }
+        // What is written again is of the present version.
+        assert_eq!(Model::from_bytes(&model.to_bytes().unwrap()).unwrap(), model);
     }
 }

@@ -1,11 +1,11 @@
-use crate::sets::{Set, binary, column, mixed, number, trained, training};
+use crate::sets::{Set, binary, column, mixed, number, numbers, trained, training};
 use trainyard_models::frame::categorical;
 use trainyard_models::importance::permutation_importance;
 use trainyard_models::latency::{measure_latency, row_of};
 use trainyard_models::metrics::{log_loss, mean_absolute_error, r2, roc_auc, root_mean_squared_error};
 use trainyard_models::{
-    Algorithm, BoostingParams, Flow, ForestParams, Frame, LinearParams, ModelError, Predictor, Training,
-    TreeParams, Value, Values, train,
+    Algorithm, BoostingParams, Flow, ForestParams, Frame, LinearParams, ModelError, Prediction, Predictions,
+    Predictor, Training, TreeParams, ValidRows, Value, Values, train,
 };
 
 fn boosting() -> Algorithm {
@@ -13,6 +13,10 @@ fn boosting() -> Algorithm {
         n_rounds: 40,
         ..BoostingParams::default()
     })
+}
+
+fn auc(predictions: &Predictions, target: &[f64]) -> Result<f64, ModelError> {
+    roc_auc(predictions.numbers()?, target)
 }
 
 fn all_for_classes() -> [Algorithm; 4] {
@@ -37,7 +41,7 @@ fn every_classifier_comes_near_the_best_that_can_be_known() {
     let best = roc_auc(&test.odds, &test.target).unwrap();
     for algorithm in all_for_classes() {
         let model = trained(algorithm, binary(), &set);
-        let auc = roc_auc(&model.predict(&test.frame).unwrap(), &test.target).unwrap();
+        let auc = roc_auc(&numbers(&model, &test.frame), &test.target).unwrap();
         assert!(
             auc > best - 0.025,
             "{} has {auc} of {best}",
@@ -107,7 +111,7 @@ fn logistic_regression_predicts_what_scikit_learn_does() {
         0.303_488_278_855_162_1,
         0.459_749_699_039_671_6,
     ];
-    close(&model.predict(&frame).unwrap(), &expected.map(|p| p), 1e-6);
+    close(&numbers(&model, &frame), &expected.map(|p| p), 1e-6);
 }
 
 #[test]
@@ -131,12 +135,12 @@ fn linear_and_ridge_regression_predict_what_scikit_learn_does() {
         -1.056_878_511_286_726,
         11.937_301_679_560_758,
     ];
-    close(&plain.predict(&set.frame).unwrap(), &expected, 1e-8);
+    close(&numbers(&plain, &set.frame), &expected, 1e-8);
     let ridge = Algorithm::LinearRegression(LinearParams {
         l2: 2.0,
         ..LinearParams::least_squares()
     });
-    let predictions = trained(ridge, number(), &set).predict(&set.frame).unwrap();
+    let predictions = numbers(&trained(ridge, number(), &set), &set.frame);
     let expected = [
         2.036_690_307_572_501,
         8.551_619_029_293_267,
@@ -176,14 +180,14 @@ fn boosting_trees_and_forests_fit_numbers_too() {
         ..BoostingParams::default()
     };
     let boosted = trained(Algorithm::GradientBoosting(params), number(), &set);
-    assert!(r2(&boosted.predict(&set.frame).unwrap(), &set.target).unwrap() > 0.99);
+    assert!(r2(&numbers(&boosted, &set.frame), &set.target).unwrap() > 0.99);
     let params = ForestParams {
         min_leaf: 3,
         feature_share: Some(1.0),
         ..ForestParams::default()
     };
     let forest = trained(Algorithm::RandomForest(params), number(), &set);
-    assert!(r2(&forest.predict(&set.frame).unwrap(), &set.target).unwrap() > 0.9);
+    assert!(r2(&numbers(&forest, &set.frame), &set.target).unwrap() > 0.9);
 }
 
 #[test]
@@ -204,7 +208,7 @@ fn one_tree_of_two_leaves_predicts_the_means_of_both_sides() {
         max_depth: Some(1),
     };
     let model = trained(Algorithm::DecisionTree(params), binary(), &set);
-    let predictions = model.predict(&set.frame).unwrap();
+    let predictions = numbers(&model, &set.frame);
     assert_eq!(predictions[0], 0.0);
     assert!((predictions[5] - 2.0 / 3.0).abs() < 1e-7);
     assert_eq!(model.depth(), 1);
@@ -220,7 +224,7 @@ fn more_rounds_never_raise_the_training_loss() {
             ..BoostingParams::default()
         };
         let model = trained(Algorithm::GradientBoosting(params), binary(), &set);
-        let loss = log_loss(&model.predict(&set.frame).unwrap(), &set.target).unwrap();
+        let loss = log_loss(&numbers(&model, &set.frame), &set.target).unwrap();
         assert!(loss < last, "{n_rounds} rounds: {loss} after {last}");
         last = loss;
     }
@@ -244,10 +248,7 @@ fn trees_do_not_change_when_a_number_is_measured_on_another_rising_scale() {
             odds: vec![],
         },
     );
-    assert_eq!(
-        model.predict(&set.frame).unwrap(),
-        other.predict(&scaled).unwrap()
-    );
+    assert_eq!(numbers(&model, &set.frame), numbers(&other, &scaled));
 }
 
 #[test]
@@ -275,8 +276,8 @@ fn a_weight_of_two_is_the_same_as_standing_twice_for_logistic_regression() {
     };
     let doubled = trained(algorithm, binary(), &doubled);
     close(
-        &weighted.predict(&set.frame).unwrap(),
-        &doubled.predict(&set.frame).unwrap(),
+        &numbers(&weighted, &set.frame),
+        &numbers(&doubled, &set.frame),
         1e-6,
     );
 }
@@ -313,7 +314,9 @@ fn missing_unseen_infinite_and_constant_values_are_all_predicted() {
                     x,
                     Value::Category("other"),
                 ];
-                let probability = model.predict_row(&row).unwrap();
+                let Prediction::Number(probability) = model.predict_row(&row).unwrap() else {
+                    panic!("one number")
+                };
                 assert!((0.0..=1.0).contains(&probability), "{}", model.algorithm().name());
             }
         }
@@ -325,12 +328,17 @@ fn one_row_at_a_time_gives_what_all_rows_at_once_give() {
     let set = mixed(3_000, 8);
     for algorithm in all_for_classes() {
         let model = trained(algorithm, binary(), &set);
-        let predictions = model.predict(&set.frame).unwrap();
+        let predictions = numbers(&model, &set.frame);
         for row in (0..3_000).step_by(97) {
             let alone = model
                 .predict_row(&row_of(&model, &set.frame, row).unwrap())
                 .unwrap();
-            assert_eq!(alone, predictions[row], "{} row {row}", model.algorithm().name());
+            assert_eq!(
+                alone,
+                Prediction::Number(predictions[row]),
+                "{} row {row}",
+                model.algorithm().name()
+            );
         }
     }
 }
@@ -345,7 +353,11 @@ fn early_stopping_keeps_the_best_round() {
     };
     let mut metrics = Vec::new();
     let mut training = training(Algorithm::GradientBoosting(params), binary(), &set);
-    training.valid = Some((&valid.frame, &valid.target));
+    training.valid = Some(ValidRows {
+        frame: &valid.frame,
+        target: &valid.target,
+        weights: None,
+    });
     let model = train(&training, &mut |progress| {
         metrics.extend(progress.valid_metric);
         Flow::GoOn
@@ -355,7 +367,7 @@ fn early_stopping_keeps_the_best_round() {
     assert_eq!(metrics.len(), model.trees() + 10);
     assert_eq!(metrics[model.trees() - 1], best);
     assert_eq!(model.summary().valid_metric, Some(best));
-    let loss = log_loss(&model.predict(&valid.frame).unwrap(), &valid.target).unwrap();
+    let loss = log_loss(&numbers(&model, &valid.frame), &valid.target).unwrap();
     assert!((loss - best).abs() < 1e-9);
 }
 
@@ -441,13 +453,13 @@ fn what_cannot_be_trained_is_refused() {
 fn importance_names_what_matters_and_not_the_noise() {
     let (set, test) = (mixed(5_000, 14), mixed(3_000, 15));
     let model = trained(boosting(), binary(), &set);
-    let found = permutation_importance(&model, &test.frame, &test.target, 3, 1, roc_auc).unwrap();
+    let found = permutation_importance(&model, &test.frame, &test.target, 3, 1, auc).unwrap();
     assert_eq!(found.len(), 4);
     assert_eq!(found[3].feature, "noise");
     assert!(found[3].drop.abs() < 0.01 && found[0].drop > 0.03);
     assert_eq!(
         found,
-        permutation_importance(&model, &test.frame, &test.target, 3, 1, roc_auc).unwrap()
+        permutation_importance(&model, &test.frame, &test.target, 3, 1, auc).unwrap()
     );
     let in_training = model.training_importance();
     assert!((in_training.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);

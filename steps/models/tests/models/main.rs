@@ -5,5 +5,6 @@
 
 mod file;
 mod learning;
+mod preprocessing;
 mod same_bytes;
 mod sets;

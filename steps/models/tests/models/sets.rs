@@ -2,7 +2,10 @@
 
 use trainyard_models::frame::categorical;
 use trainyard_models::random::Random;
-use trainyard_models::{Algorithm, Flow, Frame, FrameColumn, Label, Model, Task, Training, Values, train};
+use trainyard_models::{
+    Algorithm, ClassWeight, Flow, Frame, FrameColumn, Label, Model, Predictor, Preprocessing, Task, Training,
+    Values, train,
+};
 
 pub(crate) struct Set {
     pub(crate) frame: Frame,
@@ -80,10 +83,12 @@ pub(crate) fn number() -> Label {
 pub(crate) fn training(algorithm: Algorithm, label: Label, set: &Set) -> Training<'_> {
     Training {
         algorithm,
+        preprocessing: Preprocessing::default(),
         label,
         frame: &set.frame,
         target: &set.target,
         weights: None,
+        class_weight: ClassWeight::None,
         valid: None,
         seed: 7,
         threads: 2,
@@ -92,4 +97,9 @@ pub(crate) fn training(algorithm: Algorithm, label: Label, set: &Set) -> Trainin
 
 pub(crate) fn trained(algorithm: Algorithm, label: Label, set: &Set) -> Model {
     train(&training(algorithm, label, set), &mut |_| Flow::GoOn).unwrap()
+}
+
+/// Predictions of one number a row.
+pub(crate) fn numbers(model: &Model, frame: &Frame) -> Vec<f64> {
+    model.predict(frame).unwrap().into_numbers().unwrap()
 }

@@ -34,8 +34,9 @@ impl Kind {
     }
 }
 
+/// Collects the arrays of a file in their order.
 #[derive(Default)]
-pub(super) struct ArrayWriter {
+pub(crate) struct ArrayWriter {
     pub(super) entries: Vec<ArrayEntry>,
     pub(super) bytes: Vec<u8>,
 }
@@ -55,29 +56,29 @@ impl ArrayWriter {
         numbers.for_each(|number| self.bytes.extend_from_slice(&number));
     }
 
-    pub(super) fn f64s(&mut self, name: &str, numbers: &[f64]) {
+    pub(crate) fn f64s(&mut self, name: &str, numbers: &[f64]) {
         self.write(name, Kind::F64, numbers.iter().map(|number| number.to_le_bytes()));
     }
 
-    pub(super) fn f32s(&mut self, name: &str, numbers: &[f32]) {
+    pub(crate) fn f32s(&mut self, name: &str, numbers: &[f32]) {
         self.write(name, Kind::F32, numbers.iter().map(|number| number.to_le_bytes()));
     }
 
-    pub(super) fn u32s(&mut self, name: &str, numbers: &[u32]) {
+    pub(crate) fn u32s(&mut self, name: &str, numbers: &[u32]) {
         self.write(name, Kind::U32, numbers.iter().map(|number| number.to_le_bytes()));
     }
 
-    pub(super) fn i32s(&mut self, name: &str, numbers: &[i32]) {
+    pub(crate) fn i32s(&mut self, name: &str, numbers: &[i32]) {
         self.write(name, Kind::I32, numbers.iter().map(|number| number.to_le_bytes()));
     }
 
-    pub(super) fn u8s(&mut self, name: &str, numbers: &[u8]) {
+    pub(crate) fn u8s(&mut self, name: &str, numbers: &[u8]) {
         self.write(name, Kind::U8, numbers.iter().map(|number| [*number]));
     }
 }
 
 /// Hands out the arrays in their order. Memory is taken only for bytes that are there.
-pub(super) struct ArrayReader<'a> {
+pub(crate) struct ArrayReader<'a> {
     entries: std::slice::Iter<'a, ArrayEntry>,
     bytes: &'a [u8],
 }
@@ -126,7 +127,7 @@ impl<'a> ArrayReader<'a> {
         Ok(taken)
     }
 
-    pub(super) fn f64s(&mut self, name: &str) -> Result<Vec<f64>, ModelError> {
+    pub(crate) fn f64s(&mut self, name: &str) -> Result<Vec<f64>, ModelError> {
         let bytes = self.take(name, Kind::F64)?;
         Ok(bytes
             .as_chunks::<8>()
@@ -136,7 +137,7 @@ impl<'a> ArrayReader<'a> {
             .collect())
     }
 
-    pub(super) fn finite_f64s(&mut self, name: &str) -> Result<Vec<f64>, ModelError> {
+    pub(crate) fn finite_f64s(&mut self, name: &str) -> Result<Vec<f64>, ModelError> {
         let numbers = self.f64s(name)?;
         if numbers.iter().all(|number| number.is_finite()) {
             Ok(numbers)
@@ -147,7 +148,7 @@ impl<'a> ArrayReader<'a> {
         }
     }
 
-    pub(super) fn f32s(&mut self, name: &str) -> Result<Vec<f32>, ModelError> {
+    pub(crate) fn f32s(&mut self, name: &str) -> Result<Vec<f32>, ModelError> {
         let bytes = self.take(name, Kind::F32)?;
         Ok(bytes
             .as_chunks::<4>()
@@ -157,7 +158,7 @@ impl<'a> ArrayReader<'a> {
             .collect())
     }
 
-    pub(super) fn u32s(&mut self, name: &str) -> Result<Vec<u32>, ModelError> {
+    pub(crate) fn u32s(&mut self, name: &str) -> Result<Vec<u32>, ModelError> {
         let bytes = self.take(name, Kind::U32)?;
         Ok(bytes
             .as_chunks::<4>()
@@ -167,7 +168,7 @@ impl<'a> ArrayReader<'a> {
             .collect())
     }
 
-    pub(super) fn i32s(&mut self, name: &str) -> Result<Vec<i32>, ModelError> {
+    pub(crate) fn i32s(&mut self, name: &str) -> Result<Vec<i32>, ModelError> {
         let bytes = self.take(name, Kind::I32)?;
         Ok(bytes
             .as_chunks::<4>()
@@ -177,7 +178,7 @@ impl<'a> ArrayReader<'a> {
             .collect())
     }
 
-    pub(super) fn u8s(&mut self, name: &str) -> Result<Vec<u8>, ModelError> {
+    pub(crate) fn u8s(&mut self, name: &str) -> Result<Vec<u8>, ModelError> {
         Ok(self.take(name, Kind::U8)?.to_vec())
     }
 

@@ -1,17 +1,16 @@
 //! Trees as arrays: all trees' nodes one after the other, and how many each tree has.
 
-use super::arrays::{ArrayReader, ArrayWriter};
-use super::wrong;
+use super::{Child, Node, Question, Tree};
 use crate::error::ModelError;
-use crate::features::{Feature, FeatureKind};
-use crate::tree::{Child, Node, Question, Tree};
+use crate::features::FeatureKind;
+use crate::model::{ArrayReader, ArrayWriter, Shape, wrong};
 
 /// Values of `node_kind`.
 const MISSING_RIGHT: u8 = 0;
 const MISSING_LEFT: u8 = 1;
 const CATEGORIES: u8 = 2;
 
-pub(super) fn write(trees: &[Tree], arrays: &mut ArrayWriter) {
+pub(crate) fn write(trees: &[Tree], arrays: &mut ArrayWriter) {
     let nodes = || trees.iter().flat_map(|tree| &tree.nodes);
     let counts =
         |count: fn(&Tree) -> usize| trees.iter().map(|tree| count(tree) as u32).collect::<Vec<u32>>();
@@ -68,12 +67,12 @@ pub(super) fn write(trees: &[Tree], arrays: &mut ArrayWriter) {
             .flat_map(|tree| tree.leaves.clone())
             .collect::<Vec<f64>>(),
     );
-    arrays.f32s(
+    arrays.f64s(
         "leaf_cover",
         &trees
             .iter()
             .flat_map(|tree| tree.covers.clone())
-            .collect::<Vec<f32>>(),
+            .collect::<Vec<f64>>(),
     );
 }
 
@@ -84,7 +83,15 @@ fn link(child: Child) -> i32 {
     }
 }
 
-pub(super) fn read(arrays: &mut ArrayReader<'_>, features: &[Feature]) -> Result<Vec<Tree>, ModelError> {
+/// Reads trees with `outputs` numbers in a leaf; takes nothing on trust.
+///
+/// # Errors
+/// `Format`, saying what is wrong.
+pub(crate) fn read(
+    outputs: usize,
+    shape: &Shape<'_>,
+    arrays: &mut ArrayReader<'_>,
+) -> Result<Vec<Tree>, ModelError> {
     let node_counts = arrays.u32s("tree_nodes")?;
     let word_counts = arrays.u32s("tree_category_words")?;
     if node_counts.len() != word_counts.len() {
@@ -100,7 +107,13 @@ pub(super) fn read(arrays: &mut ArrayReader<'_>, features: &[Feature]) -> Result
     let gains = arrays.f32s("node_gain")?;
     let mut category_words = arrays.u32s("category_words")?.into_iter();
     let mut leaves = arrays.finite_f64s("leaf_value")?.into_iter();
-    let mut covers = arrays.f32s("leaf_cover")?.into_iter();
+    let mut covers = if shape.version == 1 {
+        let narrow = arrays.f32s("leaf_cover")?;
+        narrow.into_iter().map(f64::from).collect()
+    } else {
+        arrays.finite_f64s("leaf_cover")?
+    }
+    .into_iter();
     let total: u64 = node_counts.iter().map(|&count| u64::from(count)).sum();
     if [about.len(), kinds.len(), left.len(), right.len(), gains.len()]
         .iter()
@@ -108,7 +121,10 @@ pub(super) fn read(arrays: &mut ArrayReader<'_>, features: &[Feature]) -> Result
     {
         return Err(wrong("its lists of nodes differ in length"));
     }
-    if leaves.len() as u64 != total + node_counts.len() as u64 || covers.len() != leaves.len() {
+    let leaf_count = total + node_counts.len() as u64;
+    if Some(leaves.len() as u64) != leaf_count.checked_mul(outputs as u64)
+        || covers.len() as u64 != leaf_count
+    {
         return Err(wrong("its trees have a wrong number of leaves"));
     }
     if category_words.len() as u64 != word_counts.iter().map(|&count| u64::from(count)).sum::<u64>() {
@@ -121,7 +137,7 @@ pub(super) fn read(arrays: &mut ArrayReader<'_>, features: &[Feature]) -> Result
         let mut nodes = Vec::with_capacity(count);
         for at in first..first + count {
             let feature = about[at];
-            let kind = features.get(feature as usize).map(|feature| &feature.kind);
+            let kind = shape.features.get(feature as usize).map(|feature| &feature.kind);
             let question = match (kinds[at], kind) {
                 (MISSING_RIGHT | MISSING_LEFT, Some(FeatureKind::Numeric)) => Question::AtMost {
                     threshold: thresholds
@@ -153,7 +169,8 @@ pub(super) fn read(arrays: &mut ArrayReader<'_>, features: &[Feature]) -> Result
         trees.push(Tree {
             nodes,
             category_bits: category_words.by_ref().take(word_count as usize).collect(),
-            leaves: leaves.by_ref().take(count + 1).collect(),
+            outputs,
+            leaves: leaves.by_ref().take((count + 1) * outputs).collect(),
             covers: covers.by_ref().take(count + 1).collect(),
         });
         first += count;
