@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Algorithm {
     GradientBoosting(BoostingParams),
     RandomForest(ForestParams),
+    ExtraTrees(ForestParams),
     DecisionTree(TreeParams),
     LogisticRegression(LinearParams),
     LinearRegression(LinearParams),
@@ -18,9 +19,10 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Names of all algorithms.
-    pub const NAMES: [&'static str; 5] = [
+    pub const NAMES: [&'static str; 6] = [
         "gradient_boosting",
         "random_forest",
+        "extra_trees",
         "decision_tree",
         "logistic_regression",
         "linear_regression",
@@ -31,6 +33,7 @@ impl Algorithm {
         match self {
             Self::GradientBoosting(_) => "gradient_boosting",
             Self::RandomForest(_) => "random_forest",
+            Self::ExtraTrees(_) => "extra_trees",
             Self::DecisionTree(_) => "decision_tree",
             Self::LogisticRegression(_) => "logistic_regression",
             Self::LinearRegression(_) => "linear_regression",
@@ -41,13 +44,16 @@ impl Algorithm {
     /// take missing values and categories as they are.
     pub fn is_preprocessed(&self) -> bool {
         match self {
-            Self::GradientBoosting(_) | Self::RandomForest(_) | Self::DecisionTree(_) => false,
+            Self::GradientBoosting(_)
+            | Self::RandomForest(_)
+            | Self::ExtraTrees(_)
+            | Self::DecisionTree(_) => false,
             Self::LogisticRegression(_) | Self::LinearRegression(_) => true,
         }
     }
 
     /// Whether it draws rows for each of many trees, so that classes can be balanced among those.
     pub(crate) fn is_forest(&self) -> bool {
-        matches!(self, Self::RandomForest(_))
+        matches!(self, Self::RandomForest(_) | Self::ExtraTrees(_))
     }
 }

@@ -10,8 +10,11 @@ use rayon::prelude::*;
 /// Bins a feature may have, the one for missing values included.
 pub(crate) const MAX_BINS: usize = 255;
 
-/// A bin has at least this many of the rows looked at.
-const MIN_ROWS_IN_BIN: usize = 3;
+/// Rows looked at that a bin has at least, for boosting (LightGBM's `min_data_in_bin`).
+pub(crate) const MIN_ROWS_FOR_BOOSTING: usize = 3;
+
+/// The same for trees that are grown to the end: none is too few.
+pub(crate) const MIN_ROWS_FOR_TREES: usize = 1;
 
 /// Cut points of features with more rows are taken from a random sample of this size.
 const SAMPLE_ROWS: usize = 200_000;
@@ -34,7 +37,7 @@ impl Cuts {
         }
     }
 
-    fn of(values: &Aligned<'_>, sample: Option<&[usize]>) -> Self {
+    fn of(values: &Aligned<'_>, sample: Option<&[usize]>, min_rows: usize) -> Self {
         match values {
             Aligned::Numeric(values) => {
                 let mut known: Vec<f64> = match sample {
@@ -47,7 +50,7 @@ impl Cuts {
                 };
                 known.sort_unstable_by(f64::total_cmp);
                 Self::Numeric {
-                    upper: cut_points(&known, MAX_BINS - 1),
+                    upper: cut_points(&known, MAX_BINS - 1, min_rows),
                 }
             }
             Aligned::Codes { codes, categories } => {
@@ -108,7 +111,7 @@ impl Cuts {
 }
 
 /// Upper bounds of bins over sorted values, the last one +∞.
-fn cut_points(sorted: &[f64], max_bins: usize) -> Vec<f64> {
+fn cut_points(sorted: &[f64], max_bins: usize, min_rows: usize) -> Vec<f64> {
     let mut distinct: Vec<(f64, usize)> = Vec::new();
     for &value in sorted {
         match distinct.last_mut() {
@@ -121,13 +124,13 @@ fn cut_points(sorted: &[f64], max_bins: usize) -> Vec<f64> {
     if distinct.len() <= max_bins {
         for pair in distinct.windows(2) {
             rows_in_bin += pair[0].1;
-            if rows_in_bin >= MIN_ROWS_IN_BIN {
+            if rows_in_bin >= min_rows {
                 upper.push(between(pair[0].0, pair[1].0));
                 rows_in_bin = 0;
             }
         }
     } else {
-        let bins = max_bins.min(sorted.len() / MIN_ROWS_IN_BIN).max(1);
+        let bins = max_bins.min(sorted.len() / min_rows).max(1);
         let average = sorted.len() as f64 / bins as f64;
         let frequent = |count: usize| count as f64 >= average;
         let alone = distinct.iter().filter(|(_, count)| frequent(*count)).count();
@@ -185,12 +188,12 @@ pub(crate) struct Binned {
 }
 
 impl Binned {
-    /// Cuts fitted on these rows, and the rows in bins.
-    pub(crate) fn fit(values: &[Aligned<'_>], rows: usize, seed: u64) -> Self {
+    /// Cuts fitted on these rows, each bin of at least `min_rows`, and the rows in bins.
+    pub(crate) fn fit(values: &[Aligned<'_>], rows: usize, min_rows: usize, seed: u64) -> Self {
         let sample = (rows > SAMPLE_ROWS).then(|| Random::stream(seed, 0x62696e73).choose(rows, SAMPLE_ROWS));
         let cuts: Vec<Cuts> = values
             .par_iter()
-            .map(|values| Cuts::of(values, sample.as_deref()))
+            .map(|values| Cuts::of(values, sample.as_deref(), min_rows))
             .collect();
         Self::with_cuts(cuts, values, rows)
     }
@@ -213,13 +216,13 @@ mod tests {
     #[test]
     fn few_distinct_values_are_cut_in_the_middle_between_them() {
         let sorted = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0];
-        assert_eq!(cut_points(&sorted, 254), [1.5, 3.0, f64::INFINITY]);
+        assert_eq!(cut_points(&sorted, 254, 3), [1.5, 3.0, f64::INFINITY]);
     }
 
     #[test]
     fn many_values_fill_bins_of_about_equal_size_and_never_too_many() {
         let sorted: Vec<f64> = (0..10_000).map(f64::from).collect();
-        let upper = cut_points(&sorted, 254);
+        let upper = cut_points(&sorted, 254, 3);
         assert!(upper.len() <= 254 && upper.len() > 240, "{}", upper.len());
         assert!(upper.windows(2).all(|pair| pair[0] < pair[1]));
     }
@@ -229,14 +232,14 @@ mod tests {
         let mut sorted: Vec<f64> = (0..5_000).map(|i| f64::from(i) / 100.0).collect();
         sorted.extend(std::iter::repeat_n(20.0, 5_000));
         sorted.sort_unstable_by(f64::total_cmp);
-        let upper = cut_points(&sorted, 254);
+        let upper = cut_points(&sorted, 254, 3);
         let bin = Cuts::bin_of_number(&upper, 20.0);
         assert_ne!(bin, Cuts::bin_of_number(&upper, 20.01));
     }
 
     #[test]
     fn missing_and_infinite_values_have_bins() {
-        let upper = cut_points(&[1.0, 1.0, 1.0, 2.0, 2.0, 2.0], 254);
+        let upper = cut_points(&[1.0, 1.0, 1.0, 2.0, 2.0, 2.0], 254, 3);
         assert_eq!(Cuts::bin_of_number(&upper, f64::NAN), 2);
         assert_eq!(Cuts::bin_of_number(&upper, f64::NEG_INFINITY), 0);
         assert_eq!(Cuts::bin_of_number(&upper, f64::INFINITY), 1);
@@ -255,6 +258,7 @@ mod tests {
                 categories: 300,
             },
             None,
+            3,
         );
         assert_eq!(cuts.bins(), MAX_BINS);
         let Cuts::Categorical { bin_of, .. } = cuts else {

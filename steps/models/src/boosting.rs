@@ -3,12 +3,16 @@
 pub(crate) mod grow;
 pub(crate) mod histogram;
 mod objective;
+mod params;
 pub(crate) mod split;
+mod stopping;
 
 pub(crate) use objective::{Objective, log1p_exp, sigmoid};
+pub use params::{BoostingLoss, BoostingParams, Direction, StoppingMetric};
 
-use crate::bins::Binned;
+use crate::bins::{Binned, MIN_ROWS_FOR_BOOSTING};
 use crate::error::ModelError;
+use crate::features::Feature;
 use crate::fit::{Fit, Flow, Progress, Rows, SoFar};
 use crate::model::{ArrayReader, ArrayWriter, Batch, Body, Learned, Shape, wrong};
 use crate::predictions::Predictions;
@@ -18,95 +22,9 @@ use crate::task::Task;
 use crate::tree::{self, Tree};
 use grow::{Grower, Grown, GrowthLimits};
 use histogram::Blocks;
+use objective::weighted_quantile;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use split::SplitRules;
-
-/// Parameters of gradient boosting.
-///
-/// | name | default | range | meaning |
-/// | --- | --- | --- | --- |
-/// | `n_rounds` | 200 | 1 to 100,000 | trees, at most |
-/// | `learning_rate` | 0.1 | above 0, at most 1 | share of each tree's step that is taken |
-/// | `num_leaves` | 31 | 2 to 65,536 | leaves of a tree, at most |
-/// | `max_depth` | none | at least 1 | questions between root and leaf, at most |
-/// | `min_leaf` | 20 | at least 1 | training rows in a leaf, at least (estimated from the hessian) |
-/// | `min_hessian` | 0.001 | at least 0 | sum of hessians in a leaf, at least |
-/// | `l2` | 0 | at least 0 | added to the hessian when a leaf's value is computed |
-/// | `min_gain` | 0 | at least 0 | gain of a split, at least |
-/// | `row_share` | 1 | above 0, at most 1 | share of rows drawn for each tree |
-/// | `feature_share` | 1 | above 0, at most 1 | share of features drawn for each tree |
-/// | `early_stopping_rounds` | none | at least 1 | rounds without a better metric on the validation rows before it stops; the best round is kept |
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BoostingParams {
-    pub n_rounds: usize,
-    pub learning_rate: f64,
-    pub num_leaves: usize,
-    pub max_depth: Option<usize>,
-    pub min_leaf: usize,
-    pub min_hessian: f64,
-    pub l2: f64,
-    pub min_gain: f64,
-    pub row_share: f64,
-    pub feature_share: f64,
-    pub early_stopping_rounds: Option<usize>,
-}
-
-impl Default for BoostingParams {
-    fn default() -> Self {
-        Self {
-            n_rounds: 200,
-            learning_rate: 0.1,
-            num_leaves: 31,
-            max_depth: None,
-            min_leaf: 20,
-            min_hessian: 1e-3,
-            l2: 0.0,
-            min_gain: 0.0,
-            row_share: 1.0,
-            feature_share: 1.0,
-            early_stopping_rounds: None,
-        }
-    }
-}
-
-impl BoostingParams {
-    fn check(&self) -> Result<(), ModelError> {
-        use crate::fit::{at_least, share};
-        if !(1..=100_000).contains(&self.n_rounds) {
-            return Err(ModelError::Parameter {
-                name: "n_rounds",
-                value: self.n_rounds.to_string(),
-                rule: "1 to 100,000",
-            });
-        }
-        if !(2..=65_536).contains(&self.num_leaves) {
-            return Err(ModelError::Parameter {
-                name: "num_leaves",
-                value: self.num_leaves.to_string(),
-                rule: "2 to 65,536",
-            });
-        }
-        for (name, value) in [
-            ("max_depth", self.max_depth),
-            ("early_stopping_rounds", self.early_stopping_rounds),
-        ] {
-            if value == Some(0) {
-                return Err(ModelError::Parameter {
-                    name,
-                    value: "0".to_owned(),
-                    rule: "at least 1",
-                });
-            }
-        }
-        share("learning_rate", self.learning_rate)?;
-        share("row_share", self.row_share)?;
-        share("feature_share", self.feature_share)?;
-        at_least("min_hessian", self.min_hessian)?;
-        at_least("l2", self.l2)?;
-        at_least("min_gain", self.min_gain)
-    }
-}
 
 /// Sums of trees, one for each output: a score by class for a label of several classes, else one.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +38,7 @@ pub(crate) struct Boosted {
 
 impl Boosted {
     pub(crate) fn read(
-        _params: &BoostingParams,
+        params: &BoostingParams,
         shape: &Shape<'_>,
         arrays: &mut ArrayReader<'_>,
     ) -> Result<Self, ModelError> {
@@ -133,7 +51,7 @@ impl Boosted {
             return Err(wrong("its trees do not fill whole rounds"));
         }
         Ok(Self {
-            objective: Objective::of(shape.task),
+            objective: Objective::of(shape.task, params.loss),
             base_scores,
             trees,
         })
@@ -153,7 +71,7 @@ impl Learned for Boosted {
                 into[row * outputs + output] += tree.value(|feature| batch.cell(row, feature));
             }
         }
-        self.objective.outputs(outputs, into);
+        self.objective.hand_out(into);
     }
 
     fn importance(&self, _: Option<&Encoding>, sums: &mut [f64]) {
@@ -170,14 +88,17 @@ impl Learned for Boosted {
 struct ValidScores<'a> {
     objective: Objective,
     task: &'a Task,
-    outputs: usize,
-    scores: &'a [f64],
+    /// By output, then by row.
+    scores: &'a [Vec<f64>],
 }
 
 impl SoFar for ValidScores<'_> {
     fn predictions(&self) -> Predictions {
-        let mut numbers = self.scores.to_vec();
-        self.objective.outputs(self.outputs, &mut numbers);
+        let rows = self.scores.first().map_or(0, Vec::len);
+        let mut numbers: Vec<f64> = (0..rows)
+            .flat_map(|row| self.scores.iter().map(move |scores| scores[row]))
+            .collect();
+        self.objective.hand_out(&mut numbers);
         crate::model::predictions(self.task, numbers).unwrap_or(Predictions::Numbers(Vec::new()))
     }
 }
@@ -185,26 +106,34 @@ impl SoFar for ValidScores<'_> {
 /// Fits trees; `observe` hears of every round and may end the training there.
 pub(crate) fn fit(
     params: &BoostingParams,
+    features: &[Feature],
     train: &Rows<'_>,
     valid: Option<&Rows<'_>>,
     seed: u64,
     observe: &mut dyn FnMut(Progress<'_>) -> Flow,
 ) -> Result<Fit, ModelError> {
     params.check()?;
-    let objective = Objective::of(train.task);
-    let rows = train.target.len();
-    let binned = Binned::fit(train.values, rows, seed);
+    params.stopping_metric.check(train.task)?;
+    let directions = params.directions(features)?;
+    let objective = Objective::of(train.task, params.loss);
+    objective.check(train.target)?;
+    if let Some(valid) = valid {
+        objective.check(valid.target)?;
+    }
+    let outputs = objective.outputs();
+    let binned = Binned::fit(train.values, train.count, MIN_ROWS_FOR_BOOSTING, seed);
     let blocks = Blocks::new(&binned);
-    let valid_bins =
-        valid.map(|valid| Binned::with_cuts(binned.cuts.clone(), valid.values, valid.target.len()));
+    let valid_bins = valid.map(|valid| Binned::with_cuts(binned.cuts.clone(), valid.values, valid.count));
     let grower = Grower {
         binned: &binned,
         blocks: &blocks,
         weights: train.weights,
+        directions: &directions,
         limits: GrowthLimits {
             leaves: params.num_leaves,
             depth: params.max_depth.unwrap_or(usize::MAX),
             rules: SplitRules {
+                l1: params.l1,
                 lambda: params.l2,
                 min_rows: params.min_leaf as f64,
                 min_hessian: params.min_hessian,
@@ -212,47 +141,70 @@ pub(crate) fn fit(
             },
         },
     };
-    let base_score = objective.base_score(train.target, train.weights);
-    let mut scores = vec![base_score; rows];
-    let mut valid_scores = valid.map(|valid| vec![base_score; valid.target.len()]);
-    let mut gradients = vec![[0f32; 2]; rows];
-    let mut trees: Vec<Tree> = Vec::with_capacity(params.n_rounds.min(4_096));
+    let base_scores = objective.base_scores(train.target, train.weights);
+    let start = |rows: usize| -> Vec<Vec<f64>> { base_scores.iter().map(|base| vec![*base; rows]).collect() };
+    let mut scores = start(train.count);
+    let mut valid_scores = valid.map(|valid| start(valid.count));
+    let mut gradients = vec![[0f32; 2]; train.count];
+    let mut normalisers = Vec::new();
+    let mut trees: Vec<Tree> = Vec::with_capacity(outputs * params.n_rounds.min(4_096));
     let mut best: Option<(f64, usize)> = None;
     let mut last_metric = None;
-    let mut order: Vec<u32> = Vec::new();
+    let (mut drawn, mut order): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
     for round in 0..params.n_rounds {
         let mut random = Random::stream(seed, round as u64);
-        objective.gradients(&scores, train.target, train.weights, &mut gradients);
         let sampled = params.row_share < 1.0;
+        drawn.clear();
         if sampled {
-            order.clear();
-            order.extend((0..rows as u32).filter(|_| random.uniform() < params.row_share));
+            drawn.extend((0..train.count as u32).filter(|_| random.uniform() < params.row_share));
         } else {
-            order.clear();
-            order.extend(0..rows as u32);
+            drawn.extend(0..train.count as u32);
         }
-        let allowed = allowed_features(params.feature_share, binned.cuts.len(), &mut random);
-        let grown = grower.grow(&gradients, &mut order, &allowed, params.learning_rate);
-        if sampled {
-            add_by_walking(&grown, &binned, &mut scores);
-        } else {
-            add_by_leaf(&grown, &order, &mut scores);
+        objective.normalisers(&scores, &mut normalisers);
+        for output in 0..outputs {
+            objective.gradients(
+                output,
+                &scores[output],
+                &normalisers,
+                train.target,
+                train.weights,
+                &mut gradients,
+            );
+            let allowed = allowed_features(params.feature_share, binned.cuts.len(), &mut random);
+            order.clone_from(&drawn);
+            let mut grown = grower.grow(&gradients, &mut order, &allowed, params.learning_rate);
+            if let Some(level) = objective.renewed_by() {
+                renew(
+                    &mut grown,
+                    &order,
+                    &scores[output],
+                    train,
+                    level,
+                    params.learning_rate,
+                );
+            }
+            if sampled {
+                add_by_walking(&grown, &binned, &mut scores[output]);
+            } else {
+                add_by_leaf(&grown, &order, &mut scores[output]);
+            }
+            if let (Some(bins), Some(scores)) = (&valid_bins, &mut valid_scores) {
+                add_by_walking(&grown, bins, &mut scores[output]);
+            }
+            trees.push(grown.tree);
         }
         let mut metric = None;
-        if let (Some(valid), Some(bins), Some(scores)) = (valid, &valid_bins, &mut valid_scores) {
-            add_by_walking(&grown, bins, scores);
-            let value = objective.metric(scores, valid.target, valid.weights);
+        if let (Some(valid), Some(scores)) = (valid, &valid_scores) {
+            let value = params.stopping_metric.of(objective, scores, valid)?;
             metric = Some(value);
             last_metric = metric;
             if best.is_none_or(|(least, _)| value < least) {
                 best = Some((value, round + 1));
             }
         }
-        trees.push(grown.tree);
         let so_far = valid_scores.as_deref().map(|scores| ValidScores {
             objective,
             task: train.task,
-            outputs: 1,
             scores,
         });
         let flow = observe(Progress {
@@ -273,17 +225,17 @@ pub(crate) fn fit(
     }
     let mut valid_metric = last_metric;
     if let (Some(_), Some((metric, best_round))) = (params.early_stopping_rounds, best) {
-        trees.truncate(best_round);
+        trees.truncate(best_round * outputs);
         valid_metric = Some(metric);
     }
     Ok(Fit {
-        rounds: trees.len(),
+        rounds: trees.len() / outputs,
         converged: true,
         valid_metric,
         oob_score: None,
         body: Body::Boosted(Boosted {
             objective,
-            base_scores: vec![base_score],
+            base_scores,
             trees,
         }),
     })
@@ -299,6 +251,23 @@ fn allowed_features(share: f64, features: usize, random: &mut Random) -> Vec<boo
         allowed[feature] = true;
     }
     allowed
+}
+
+/// Gives each leaf the quantile of its rows' residuals as its value.
+fn renew(grown: &mut Grown, order: &[u32], scores: &[f64], train: &Rows<'_>, level: f64, rate: f64) {
+    let values: Vec<f64> = grown
+        .leaf_rows
+        .par_iter()
+        .map(|&(start, end)| {
+            let mut residuals: Vec<(f64, f64)> = order[start..end]
+                .iter()
+                .map(|&row| row as usize)
+                .map(|row| (train.target[row] - scores[row], train.weights[row]))
+                .collect();
+            weighted_quantile(&mut residuals, level) * rate
+        })
+        .collect();
+    grown.tree.leaves = values;
 }
 
 fn add_by_leaf(grown: &Grown, order: &[u32], scores: &mut [f64]) {

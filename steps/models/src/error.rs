@@ -33,6 +33,12 @@ pub enum ModelError {
     NotBinary { row: usize, value: f64 },
     #[error("the label of row {row} is {value}, which is not the place of one of {classes} classes")]
     NotAClass { row: usize, value: f64, classes: usize },
+    #[error("the label of row {row} is {value}; it must be {rule}")]
+    LabelRange {
+        row: usize,
+        value: f64,
+        rule: &'static str,
+    },
     #[error("column `{column}` has the category `{category}`, which did not occur in training")]
     UnseenCategory { column: String, category: String },
     #[error("the model predicts {found}, not {expected}")]

@@ -109,3 +109,14 @@ pub(crate) fn at_least(name: &'static str, value: f64) -> Result<(), ModelError>
         })
     }
 }
+
+pub(crate) fn at_least_one(name: &'static str, value: Option<usize>) -> Result<(), ModelError> {
+    if value == Some(0) {
+        return Err(ModelError::Parameter {
+            name,
+            value: "0".to_owned(),
+            rule: "at least 1",
+        });
+    }
+    Ok(())
+}

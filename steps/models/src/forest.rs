@@ -1,75 +1,33 @@
-//! Random forests (Breiman 2001) and single decision trees, on binned values.
+//! Random forests (Breiman 2001), extra trees (Geurts, Ernst and Wehenkel 2006) and single decision
+//! trees, on binned values.
 //!
-//! A tree minimises the squared error of its leaves' means, which for a label of 0 and 1 is the
-//! Gini impurity; the forest's prediction is the mean over its trees of the leaves' means.
+//! A tree asks the question that takes away most impurity; a forest's prediction is the mean over
+//! its trees of the leaves' means, or of their shares of classes.
 
-use crate::bins::Binned;
-use crate::boosting::grow::{partition, question};
-use crate::boosting::histogram::Histogram;
-use crate::boosting::split::{Split, SplitRules, Sums, best_split};
+mod grow;
+mod params;
+mod prune;
+mod split;
+
+pub use params::{Criterion, ForestParams, TreeParams};
+
+use crate::bins::{Binned, MIN_ROWS_FOR_TREES};
 use crate::error::ModelError;
-use crate::fit::{Fit, Flow, Progress, Rows, share};
+use crate::features::Aligned;
+use crate::fit::{Fit, Flow, Progress, Rows};
+use crate::frame::MISSING_CODE;
 use crate::model::{ArrayReader, ArrayWriter, Batch, Body, Learned, Shape, wrong};
 use crate::preprocessing::Encoding;
 use crate::random::Random;
-use crate::tree::{self, Child, Node, Tree};
+use crate::task::{ClassWeight, Task, balanced};
+use crate::tree::{self, Cell, Tree};
+use grow::Grower;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use split::{Impurity, Rules, Sample};
 
 /// Trees grown between two reports of progress: a constant, so that what is reported does not
 /// depend on the number of threads.
-const BATCH: usize = 8;
-
-/// Parameters of a random forest.
-///
-/// | name | default | range | meaning |
-/// | --- | --- | --- | --- |
-/// | `n_trees` | 100 | 1 to 100,000 | trees |
-/// | `min_leaf` | 20 | at least 1 | training rows in a leaf, at least |
-/// | `max_depth` | none | at least 1 | questions between root and leaf, at most |
-/// | `row_share` | 1 | above 0, at most 1 | rows drawn with replacement for a tree, as a share of all |
-/// | `feature_share` | square root | above 0, at most 1 | share of features tried at each split; by default the square root of their number |
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ForestParams {
-    pub n_trees: usize,
-    pub min_leaf: usize,
-    pub max_depth: Option<usize>,
-    pub row_share: f64,
-    pub feature_share: Option<f64>,
-}
-
-impl Default for ForestParams {
-    fn default() -> Self {
-        Self {
-            n_trees: 100,
-            min_leaf: 20,
-            max_depth: None,
-            row_share: 1.0,
-            feature_share: None,
-        }
-    }
-}
-
-/// Parameters of a single decision tree, grown on all rows and features.
-///
-/// | name | default | range | meaning |
-/// | --- | --- | --- | --- |
-/// | `min_leaf` | 20 | at least 1 | training rows in a leaf, at least |
-/// | `max_depth` | none | at least 1 | questions between root and leaf, at most |
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TreeParams {
-    pub min_leaf: usize,
-    pub max_depth: Option<usize>,
-}
-
-impl Default for TreeParams {
-    fn default() -> Self {
-        Self {
-            min_leaf: 20,
-            max_depth: None,
-        }
-    }
-}
+const BATCH: usize = 16;
 
 /// Trees whose mean is the prediction.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,240 +71,262 @@ impl Learned for Forest {
     }
 }
 
-/// Fits a forest.
+/// Labels as trees take them: distances from their mean, or places of classes.
+struct Labels {
+    impurity: Impurity,
+    values: Vec<f64>,
+    shift: f64,
+    /// See [`Rules::unit`].
+    unit: f64,
+}
+
+impl Labels {
+    fn of(train: &Rows<'_>, criterion: Criterion) -> Self {
+        let classes = train.task.classes().len();
+        let by_class = match train.task {
+            Task::Regression | Task::Cluster => false,
+            // Squared distances of 0 and 1 are half the Gini impurity, and faster.
+            Task::Binary { .. } => criterion == Criterion::Entropy,
+            Task::Multiclass { .. } => true,
+        };
+        if by_class {
+            return Self {
+                impurity: Impurity::Classes(classes, criterion),
+                values: train.target.to_vec(),
+                shift: 0.0,
+                unit: 1.0,
+            };
+        }
+        let shift = if *train.task == Task::Regression {
+            train.target.iter().sum::<f64>() / train.target.len().max(1) as f64
+        } else {
+            0.0
+        };
+        Self {
+            impurity: Impurity::Squared,
+            values: train.target.iter().map(|target| target - shift).collect(),
+            shift,
+            unit: if *train.task == Task::Regression { 1.0 } else { 2.0 },
+        }
+    }
+}
+
+/// Fits a forest; `extra` draws the threshold of each feature that is tried.
 pub(crate) fn fit_forest(
     params: &ForestParams,
+    extra: bool,
     train: &Rows<'_>,
+    class_weight: &ClassWeight,
     seed: u64,
     observe: &mut dyn FnMut(Progress<'_>) -> Flow,
 ) -> Result<Fit, ModelError> {
-    if !(1..=100_000).contains(&params.n_trees) {
-        return Err(ModelError::Parameter {
-            name: "n_trees",
-            value: params.n_trees.to_string(),
-            rule: "1 to 100,000",
-        });
-    }
-    share("row_share", params.row_share)?;
-    if let Some(features) = params.feature_share {
-        share("feature_share", features)?;
-    }
-    let binned = Binned::fit(train.values, train.target.len(), seed);
-    let features = binned.cuts.len();
-    let tried = match params.feature_share {
-        None => (features as f64).sqrt().floor() as usize,
-        Some(share) => (features as f64 * share).round() as usize,
+    params.check()?;
+    let binned = Binned::fit(train.values, train.count, MIN_ROWS_FOR_TREES, seed);
+    let labels = Labels::of(train, params.criterion);
+    let rules = Rules {
+        min_leaf: params.min_leaf,
+        min_gain: params.min_gain,
+        unit: labels.unit,
+        tried: params.tried(binned.cuts.len(), train.task),
+        random: extra,
     };
-    let grower = ForestGrower {
+    let grower = Grower {
         binned: &binned,
-        train,
-        tried: tried.clamp(1, features),
-        rules: rules(params.min_leaf),
+        impurity: labels.impurity,
+        rules,
         depth: params.max_depth.unwrap_or(usize::MAX),
+        min_split: params.min_split,
+        outputs: train.task.outputs(),
+        shift: labels.shift,
+        pruning: params.pruning,
     };
+    let draw = |random: &mut Random| {
+        let weights = params.bootstrap.then(|| drawn(train, params.row_share, random));
+        let mut weights = weights.unwrap_or_else(|| train.weights.to_vec());
+        if *class_weight == ClassWeight::BalancedSubsample {
+            let by_class = balanced(train.task.classes().len(), train.target, &weights);
+            for (weight, class) in weights.iter_mut().zip(train.target) {
+                *weight *= by_class.get(*class as usize).copied().unwrap_or(1.0);
+            }
+        }
+        weights
+    };
+    let mut out_of_bag = params.oob_score.then(|| OutOfBag::new(train));
     let mut trees = Vec::with_capacity(params.n_trees.min(4_096));
     while trees.len() < params.n_trees {
         let next = (trees.len() + BATCH).min(params.n_trees);
-        let batch: Vec<Tree> = (trees.len()..next)
+        let batch: Vec<(Tree, Vec<(u32, u32)>)> = (trees.len()..next)
             .into_par_iter()
-            .map(|tree| {
-                let mut random = Random::stream(seed, tree as u64);
-                let counts = bootstrap(train.target.len(), params.row_share, &mut random);
-                grower.grow(&counts, &mut random)
+            .map(|nth| {
+                let mut random = Random::stream(seed, nth as u64);
+                let weights = draw(&mut random);
+                let tree = grower.grow(&mut samples(&labels.values, &weights), &mut random);
+                let left_out = if params.oob_score {
+                    left_out_leaves(&tree, train, &weights)
+                } else {
+                    Vec::new()
+                };
+                (tree, left_out)
             })
             .collect();
-        trees.extend(batch);
+        for (tree, left_out) in batch {
+            if let Some(out_of_bag) = &mut out_of_bag {
+                out_of_bag.add(&tree, &left_out);
+            }
+            trees.push(tree);
+        }
         if observe(Progress::plain(trees.len(), params.n_trees, "trees")) == Flow::Stop {
             return Err(ModelError::Stopped);
         }
     }
     Ok(Fit {
         rounds: trees.len(),
-        ..Fit::direct(Body::Forest(Forest { outputs: 1, trees }))
+        oob_score: out_of_bag.and_then(|out_of_bag| out_of_bag.score()),
+        ..Fit::direct(Body::Forest(Forest {
+            outputs: train.task.outputs(),
+            trees,
+        }))
     })
 }
 
 /// Fits a single tree.
 pub(crate) fn fit_tree(params: &TreeParams, train: &Rows<'_>, seed: u64) -> Result<Fit, ModelError> {
-    let binned = Binned::fit(train.values, train.target.len(), seed);
-    let grower = ForestGrower {
+    params.check()?;
+    let binned = Binned::fit(train.values, train.count, MIN_ROWS_FOR_TREES, seed);
+    let labels = Labels::of(train, params.criterion);
+    let grower = Grower {
         binned: &binned,
-        train,
-        tried: binned.cuts.len(),
-        rules: rules(params.min_leaf),
+        impurity: labels.impurity,
+        rules: Rules {
+            min_leaf: params.min_leaf,
+            min_gain: params.min_gain,
+            unit: labels.unit,
+            tried: binned.cuts.len(),
+            random: false,
+        },
         depth: params.max_depth.unwrap_or(usize::MAX),
+        min_split: params.min_split,
+        outputs: train.task.outputs(),
+        shift: labels.shift,
+        pruning: params.pruning,
     };
-    let tree = grower.grow(&vec![1; train.target.len()], &mut Random::new(seed));
+    let tree = grower.grow(
+        &mut samples(&labels.values, train.weights),
+        &mut Random::new(seed),
+    );
     Ok(Fit::direct(Body::Forest(Forest {
-        outputs: 1,
+        outputs: train.task.outputs(),
         trees: vec![tree],
     })))
 }
 
-fn rules(min_leaf: usize) -> SplitRules {
-    SplitRules {
-        lambda: 0.0,
-        min_rows: min_leaf.max(1) as f64,
-        min_hessian: 0.0,
-        min_gain: 0.0,
-    }
+/// The rows that count.
+fn samples(values: &[f64], weights: &[f64]) -> Vec<Sample> {
+    values
+        .iter()
+        .zip(weights)
+        .enumerate()
+        .filter(|(_, (_, weight))| **weight > 0.0)
+        .map(|(row, (value, weight))| Sample {
+            row: row as u32,
+            weight: *weight as f32,
+            value: *value,
+        })
+        .collect()
 }
 
-/// How often each row was drawn.
-fn bootstrap(rows: usize, share: f64, random: &mut Random) -> Vec<u8> {
-    let mut counts = vec![0u8; rows];
-    for _ in 0..((rows as f64 * share).round() as usize).max(1) {
-        let row = random.below(rows);
-        counts[row] = counts[row].saturating_add(1);
+/// Weights of the rows times how often each was drawn, with replacement.
+fn drawn(train: &Rows<'_>, share: f64, random: &mut Random) -> Vec<f64> {
+    let mut weights = vec![0.0; train.count];
+    for _ in 0..((train.count as f64 * share).round() as usize).max(1) {
+        let row = random.below(train.count);
+        weights[row] += train.weights[row];
     }
-    counts
+    weights
 }
 
-struct ForestGrower<'a> {
-    binned: &'a Binned,
+/// The leaves of the rows that a tree was not grown on.
+fn left_out_leaves(tree: &Tree, train: &Rows<'_>, weights: &[f64]) -> Vec<(u32, u32)> {
+    (0..train.count)
+        .filter(|&row| weights[row] == 0.0 && train.weights[row] > 0.0)
+        .map(|row| {
+            let leaf = tree.leaf(|feature| match train.values.get(feature) {
+                Some(Aligned::Numeric(values)) => Cell::Number(values[row]),
+                Some(Aligned::Codes { codes, .. }) => Cell::Code(codes[row]),
+                None => Cell::Code(MISSING_CODE),
+            });
+            (row as u32, leaf as u32)
+        })
+        .collect()
+}
+
+/// What trees say of the training rows they were not grown on.
+struct OutOfBag<'a> {
     train: &'a Rows<'a>,
-    tried: usize,
-    rules: SplitRules,
-    depth: usize,
+    outputs: usize,
+    sums: Vec<f64>,
+    trees: Vec<u32>,
 }
 
-struct Open {
-    start: usize,
-    end: usize,
-    depth: usize,
-    sums: Sums,
-    parent: Option<(usize, bool)>,
-}
-
-impl ForestGrower<'_> {
-    /// Grows one tree on rows drawn `counts` times, from the root down.
-    fn grow(&self, counts: &[u8], random: &mut Random) -> Tree {
-        let mut order: Vec<u32> = (0..counts.len() as u32)
-            .filter(|&row| counts[row as usize] > 0)
-            .collect();
-        let mut scratch = vec![0u32; order.len()];
-        // With a gradient of −y and a hessian of 1 the second-order step is the mean of y.
-        let gradients: Vec<[f32; 2]> = counts
-            .iter()
-            .zip(self.train.target.iter().zip(self.train.weights))
-            .map(|(&count, (target, weight))| {
-                let weight = weight * f64::from(count);
-                [(-target * weight) as f32, weight as f32]
-            })
-            .collect();
-        let sums = order.iter().fold(Sums::default(), |sums, &row| {
-            let [gradient, hessian] = gradients[row as usize];
-            Sums {
-                gradient: sums.gradient + f64::from(gradient),
-                hessian: sums.hessian + f64::from(hessian),
-            }
-        });
-        let mut tree = Tree::empty(1);
-        let mut features: Vec<usize> = (0..self.binned.cuts.len()).collect();
-        let mut open = vec![Open {
-            start: 0,
-            end: order.len(),
-            depth: 0,
-            sums,
-            parent: None,
-        }];
-        while let Some(here) = open.pop() {
-            let rows = &order[here.start..here.end];
-            let split = self.best(rows, &gradients, &here, &mut features, random);
-            let child = match split {
-                None => {
-                    tree.leaves.push(here.sums.step(0.0));
-                    tree.covers.push(here.sums.hessian);
-                    Child::Leaf(tree.leaves.len() as u32 - 1)
-                }
-                Some(split) => {
-                    let node = tree.nodes.len();
-                    let column = &self.binned.columns[split.feature];
-                    let range = here.start..here.end;
-                    let left = partition(
-                        &mut order[range.clone()],
-                        &mut scratch[range],
-                        column,
-                        &split.left_bins,
-                    );
-                    let question =
-                        question(&split, &self.binned.cuts[split.feature], &mut tree.category_bits);
-                    tree.nodes.push(Node {
-                        feature: split.feature as u32,
-                        question,
-                        left: Child::Leaf(0),
-                        right: Child::Leaf(0),
-                        gain: split.gain as f32,
-                    });
-                    let (middle, depth) = (here.start + left, here.depth + 1);
-                    open.push(Open {
-                        start: middle,
-                        end: here.end,
-                        depth,
-                        sums: split.right,
-                        parent: Some((node, false)),
-                    });
-                    open.push(Open {
-                        start: here.start,
-                        end: middle,
-                        depth,
-                        sums: split.left,
-                        parent: Some((node, true)),
-                    });
-                    Child::Node(node as u32)
-                }
-            };
-            if let Some((parent, is_left)) = here.parent {
-                let edge = if is_left {
-                    &mut tree.nodes[parent].left
-                } else {
-                    &mut tree.nodes[parent].right
-                };
-                *edge = child;
-            }
+impl<'a> OutOfBag<'a> {
+    fn new(train: &'a Rows<'a>) -> Self {
+        let outputs = train.task.outputs();
+        Self {
+            train,
+            outputs,
+            sums: vec![0.0; outputs * train.count],
+            trees: vec![0; train.count],
         }
-        tree
     }
 
-    /// The best split among the features tried; if none of those splits, the others are tried too.
-    fn best(
-        &self,
-        rows: &[u32],
-        gradients: &[[f32; 2]],
-        here: &Open,
-        features: &mut [usize],
-        random: &mut Random,
-    ) -> Option<Split> {
-        let mean = here.sums.step(0.0);
-        let pure = mean == 0.0 || (mean - 1.0).abs() < 1e-12;
-        if here.depth >= self.depth || (rows.len() as f64) < 2.0 * self.rules.min_rows || pure {
+    fn add(&mut self, tree: &Tree, left_out: &[(u32, u32)]) {
+        for &(row, leaf) in left_out {
+            let row = row as usize;
+            self.trees[row] += 1;
+            let sums = &mut self.sums[row * self.outputs..(row + 1) * self.outputs];
+            sums.iter_mut()
+                .zip(tree.values(leaf as usize))
+                .for_each(|(sum, value)| *sum += value);
+        }
+    }
+
+    /// Accuracy, or R² for numbers, over the rows that some tree was not grown on; `None` if there
+    /// is no such row.
+    fn score(&self) -> Option<f64> {
+        let rows: Vec<usize> = (0..self.train.count).filter(|&row| self.trees[row] > 0).collect();
+        if rows.is_empty() {
             return None;
         }
-        if self.tried < features.len() {
-            random.shuffle(features);
+        let means = |row: usize| {
+            let trees = f64::from(self.trees[row]);
+            self.sums[row * self.outputs..(row + 1) * self.outputs]
+                .iter()
+                .map(move |sum| sum / trees)
+        };
+        let target = |row: usize| self.train.target[row];
+        let count = rows.len() as f64;
+        if *self.train.task == Task::Regression {
+            let mean = rows.iter().map(|&row| target(row)).sum::<f64>() / count;
+            let (mut error, mut spread) = (0.0, 0.0);
+            for &row in &rows {
+                error += (means(row).sum::<f64>() - target(row)).powi(2);
+                spread += (target(row) - mean).powi(2);
+            }
+            return (spread > 0.0).then_some(1.0 - error / spread);
         }
-        let mut histogram: Histogram = [[0.0; 2]; 272];
-        let mut best: Option<Split> = None;
-        for (tried, &feature) in features.iter().enumerate() {
-            if tried >= self.tried && best.is_some() {
-                break;
-            }
-            let bins = self.binned.cuts[feature].bins();
-            histogram[..bins].fill([0.0; 2]);
-            let column = &self.binned.columns[feature];
-            for &row in rows {
-                let [gradient, hessian] = gradients[row as usize];
-                let slot = &mut histogram[usize::from(column[row as usize])];
-                slot[0] += f64::from(gradient);
-                slot[1] += f64::from(hessian);
-            }
-            let cuts = &self.binned.cuts[feature];
-            if let Some(split) = best_split(feature, cuts, &histogram, here.sums, rows.len(), &self.rules)
-                && best.as_ref().is_none_or(|most| split.gain > most.gain)
-            {
-                best = Some(split);
-            }
-        }
-        best
+        let right = rows.iter().filter(|&&row| {
+            let predicted = if self.outputs == 1 {
+                f64::from(u8::from(means(row).sum::<f64>() > 0.5))
+            } else {
+                let best = means(row)
+                    .enumerate()
+                    .fold((0, f64::NEG_INFINITY), |best, (class, share)| {
+                        if share > best.1 { (class, share) } else { best }
+                    });
+                best.0 as f64
+            };
+            predicted == target(row)
+        });
+        Some(right.count() as f64 / count)
     }
 }

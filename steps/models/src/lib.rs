@@ -25,11 +25,11 @@ pub mod task;
 mod tree;
 
 pub use algorithm::Algorithm;
-pub use boosting::BoostingParams;
+pub use boosting::{BoostingLoss, BoostingParams, Direction, StoppingMetric};
 pub use error::ModelError;
 pub use features::{Feature, FeatureKind};
 pub use fit::{Flow, Progress, SoFar};
-pub use forest::{ForestParams, TreeParams};
+pub use forest::{Criterion, ForestParams, TreeParams};
 pub use frame::{Frame, FrameColumn, Values};
 pub use linear::LinearParams;
 pub use model::{Model, Predictor, Training, TrainingSummary, ValidRows, Value, train};

@@ -48,7 +48,7 @@ pub struct Model {
     label: Label,
     summary: TrainingSummary,
     preprocessing: Option<Fitted>,
-    body: Body,
+    pub(crate) body: Body,
 }
 
 /// Preprocessing as asked for, and what was fitted.
@@ -91,6 +91,11 @@ impl Model {
     /// Trees of the model, 0 if it has none.
     pub fn trees(&self) -> usize {
         self.body.trees().len()
+    }
+
+    /// Leaves of all trees.
+    pub fn leaves(&self) -> usize {
+        self.body.trees().iter().map(|tree| tree.covers.len()).sum()
     }
 
     /// Questions on the longest way through a tree.

@@ -13,6 +13,8 @@ pub(crate) enum AlgorithmName {
     #[default]
     GradientBoosting,
     RandomForest,
+    /// A forest whose thresholds are drawn instead of searched.
+    ExtraTrees,
     DecisionTree,
     /// For labels of two classes.
     LogisticRegression,
@@ -22,26 +24,50 @@ pub(crate) enum AlgorithmName {
 
 /// Parameters of each algorithm, by the names of their fields.
 const BOOSTING: &[&str] = &[
+    "loss",
     "n_rounds",
     "learning_rate",
     "num_leaves",
     "max_depth",
     "min_leaf",
     "min_hessian",
+    "l1",
     "l2",
     "min_gain",
     "row_share",
     "feature_share",
+    "monotone",
     "early_stopping_rounds",
+    "stopping_metric",
 ];
-const FOREST: &[&str] = &["n_trees", "min_leaf", "max_depth", "row_share", "feature_share"];
-const TREE: &[&str] = &["min_leaf", "max_depth"];
+const FOREST: &[&str] = &[
+    "n_trees",
+    "criterion",
+    "min_leaf",
+    "min_split",
+    "max_depth",
+    "min_gain",
+    "bootstrap",
+    "row_share",
+    "feature_share",
+    "pruning",
+    "oob_score",
+];
+const TREE: &[&str] = &[
+    "criterion",
+    "min_leaf",
+    "min_split",
+    "max_depth",
+    "min_gain",
+    "pruning",
+];
 const LINEAR: &[&str] = &["l2", "max_iterations", "tolerance"];
 
 impl AlgorithmName {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::GradientBoosting,
         Self::RandomForest,
+        Self::ExtraTrees,
         Self::DecisionTree,
         Self::LogisticRegression,
         Self::LinearRegression,
@@ -51,7 +77,7 @@ impl AlgorithmName {
     pub(crate) fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::GradientBoosting => BOOSTING,
-            Self::RandomForest => FOREST,
+            Self::RandomForest | Self::ExtraTrees => FOREST,
             Self::DecisionTree => TREE,
             Self::LogisticRegression | Self::LinearRegression => LINEAR,
         }
@@ -70,6 +96,9 @@ impl AlgorithmName {
             Self::RandomForest => {
                 fill(&ForestParams::default(), FOREST, settings).map(Algorithm::RandomForest)
             }
+            Self::ExtraTrees => {
+                fill(&ForestParams::extra_trees(), FOREST, settings).map(Algorithm::ExtraTrees)
+            }
             Self::DecisionTree => fill(&TreeParams::default(), TREE, settings).map(Algorithm::DecisionTree),
             Self::LogisticRegression => {
                 fill(&LinearParams::logistic(), LINEAR, settings).map(Algorithm::LogisticRegression)
@@ -85,6 +114,7 @@ impl AlgorithmName {
         match self {
             Self::GradientBoosting => "gradient_boosting",
             Self::RandomForest => "random_forest",
+            Self::ExtraTrees => "extra_trees",
             Self::DecisionTree => "decision_tree",
             Self::LogisticRegression => "logistic_regression",
             Self::LinearRegression => "linear_regression",

@@ -1,7 +1,7 @@
 //! One tree, grown leaf by leaf: always the split that gains most (Shi 2007; LightGBM).
 
 use super::histogram::{Blocks, Histograms};
-use super::split::{BinSet, Split, SplitRules, Sums, best_split};
+use super::split::{BinSet, Bounds, Limits, Split, SplitRules, Sums, best_split};
 use crate::bins::{Binned, Cuts};
 use crate::tree::{Child, Node, Question, Tree};
 use rayon::prelude::*;
@@ -62,6 +62,8 @@ pub(crate) struct Grower<'a> {
     pub(crate) blocks: &'a Blocks,
     /// Of all training rows.
     pub(crate) weights: &'a [f64],
+    /// For each feature the direction the prediction must keep to; see [`Limits`].
+    pub(crate) directions: &'a [i8],
     pub(crate) limits: GrowthLimits,
 }
 
@@ -72,6 +74,7 @@ struct Leaf {
     sums: Sums,
     /// Regularisation its value is computed with.
     lambda: f64,
+    bounds: Bounds,
     histograms: Option<Histograms>,
     best: Option<Split>,
     /// The node and side that lead here.
@@ -101,6 +104,7 @@ impl Grower<'_> {
             depth: 0,
             sums: root_sums,
             lambda: self.limits.rules.lambda,
+            bounds: Bounds::NONE,
             histograms: None,
             best: None,
             parent: None,
@@ -135,6 +139,11 @@ impl Grower<'_> {
                 depth,
                 sums,
                 lambda: split.lambda,
+                bounds: if is_left {
+                    split.left_bounds
+                } else {
+                    split.right_bounds
+                },
                 histograms: None,
                 best: None,
                 parent: Some((node, is_left)),
@@ -168,7 +177,7 @@ impl Grower<'_> {
         }
         tree.leaves = leaves
             .iter()
-            .map(|leaf| leaf.sums.step(leaf.lambda) * rate)
+            .map(|leaf| leaf.sums.step(self.limits.rules.l1, leaf.lambda, leaf.bounds) * rate)
             .collect();
         tree.covers = leaves
             .iter()
@@ -214,7 +223,10 @@ impl Grower<'_> {
                 self.blocks.sum(block, order, gradients, part);
                 let mut best = None;
                 for (lane, histogram) in part.iter().enumerate() {
-                    self.consider(&mut best, first + lane, histogram, allowed, sums, order.len());
+                    let feature = first + lane;
+                    if allowed[feature] {
+                        self.consider(&mut best, feature, histogram, sums, order.len(), Bounds::NONE);
+                    }
                 }
                 best
             })
@@ -248,6 +260,7 @@ impl Grower<'_> {
         let rows = &order[small.start..small.end];
         let (small_rows, large_rows) = (rows.len(), large.end - large.start);
         let (small_sums, large_sums) = (small.sums, large.sums);
+        let (small_bounds, large_bounds) = (small.bounds, large.bounds);
         let mut large_histograms = parent;
         let mut small_histograms = Histograms::empty(large_histograms.0.len());
         let mut parts = Vec::new();
@@ -273,11 +286,28 @@ impl Grower<'_> {
                     large[0] -= small[0];
                     large[1] -= small[1];
                 }
+                if !allowed[feature] {
+                    continue;
+                }
                 if small_may {
-                    self.consider(&mut small_best, feature, small, allowed, small_sums, small_rows);
+                    self.consider(
+                        &mut small_best,
+                        feature,
+                        small,
+                        small_sums,
+                        small_rows,
+                        small_bounds,
+                    );
                 }
                 if large_may {
-                    self.consider(&mut large_best, feature, large, allowed, large_sums, large_rows);
+                    self.consider(
+                        &mut large_best,
+                        feature,
+                        large,
+                        large_sums,
+                        large_rows,
+                        large_bounds,
+                    );
                 }
             }
             (small_best, large_best)
@@ -298,20 +328,23 @@ impl Grower<'_> {
         best: &mut Option<Split>,
         feature: usize,
         histogram: &super::histogram::Histogram,
-        allowed: &[bool],
         sums: Sums,
         rows: usize,
+        bounds: Bounds,
     ) {
-        if allowed[feature]
-            && let Some(split) = best_split(
-                feature,
-                &self.binned.cuts[feature],
-                histogram,
-                sums,
-                rows,
-                &self.limits.rules,
-            )
-        {
+        let limits = Limits {
+            rules: &self.limits.rules,
+            bounds,
+            direction: self.directions[feature],
+        };
+        if let Some(split) = best_split(
+            feature,
+            &self.binned.cuts[feature],
+            histogram,
+            sums,
+            rows,
+            &limits,
+        ) {
             *best = Some(match best.take() {
                 Some(most) => better(most, split),
                 None => split,
@@ -349,7 +382,7 @@ fn sum_all(order: &[u32], gradients: &[[f32; 2]]) -> Sums {
 }
 
 /// Moves the rows that go left to the front, keeping the order on both sides; how many they are.
-pub(crate) fn partition(rows: &mut [u32], scratch: &mut [u32], column: &[u8], left_bins: &BinSet) -> usize {
+fn partition(rows: &mut [u32], scratch: &mut [u32], column: &[u8], left_bins: &BinSet) -> usize {
     let mut goes_left = [false; 256];
     for (bin, goes) in goes_left.iter_mut().enumerate() {
         *goes = left_bins.contains(bin as u8);
@@ -394,30 +427,39 @@ pub(crate) fn partition(rows: &mut [u32], scratch: &mut [u32], column: &[u8], le
 }
 
 /// A split as a question about values instead of bins.
-pub(crate) fn question(split: &Split, cuts: &Cuts, category_bits: &mut Vec<u32>) -> Question {
+fn question(split: &Split, cuts: &Cuts, category_bits: &mut Vec<u32>) -> Question {
     match cuts {
         Cuts::Numeric { upper } => Question::AtMost {
             threshold: upper.get(split.last_left).copied().unwrap_or(f64::INFINITY),
             missing_left: split.missing_left,
         },
         Cuts::Categorical { category_of, .. } => {
-            let left: Vec<u32> = category_of
-                .iter()
-                .enumerate()
-                .filter(|(bin, _)| split.left_bins.contains(*bin as u8))
-                .map(|(_, &category)| category)
-                .collect();
-            let words = left.iter().max().map_or(0, |most| most / 32 + 1);
-            let start = category_bits.len();
-            category_bits.resize(start + words as usize, 0);
-            for category in left {
-                category_bits[start + (category / 32) as usize] |= 1 << (category % 32);
-            }
-            Question::OneOf {
-                start: start as u32,
-                words,
-            }
+            category_question(category_of, &split.left_bins, category_bits)
         }
+    }
+}
+
+/// The question whether a category is one of those in `left_bins`.
+pub(crate) fn category_question(
+    category_of: &[u32],
+    left_bins: &BinSet,
+    category_bits: &mut Vec<u32>,
+) -> Question {
+    let left: Vec<u32> = category_of
+        .iter()
+        .enumerate()
+        .filter(|(bin, _)| left_bins.contains(*bin as u8))
+        .map(|(_, &category)| category)
+        .collect();
+    let words = left.iter().max().map_or(0, |most| most / 32 + 1);
+    let start = category_bits.len();
+    category_bits.resize(start + words as usize, 0);
+    for category in left {
+        category_bits[start + (category / 32) as usize] |= 1 << (category % 32);
+    }
+    Question::OneOf {
+        start: start as u32,
+        words,
     }
 }
 

@@ -18,6 +18,8 @@ const MAX_BINS_ONE_AGAINST_REST: usize = 4;
 /// What a split must keep to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SplitRules {
+    /// Absolute gradient that is not answered.
+    pub(crate) l1: f64,
     pub(crate) lambda: f64,
     pub(crate) min_rows: f64,
     pub(crate) min_hessian: f64,
@@ -55,15 +57,43 @@ impl Sums {
         }
     }
 
-    /// The step that lowers the loss most, to second order.
-    pub(crate) fn step(self, lambda: f64) -> f64 {
+    /// The step that lowers the loss most, to second order, with its penalties and bounds.
+    pub(crate) fn step(self, l1: f64, lambda: f64, bounds: Bounds) -> f64 {
         let hessian = self.hessian + lambda;
         if hessian > 0.0 {
-            -self.gradient / hessian
+            (-self.above(l1) / hessian).clamp(bounds.low, bounds.high)
         } else {
             0.0
         }
     }
+
+    /// The gradient without what the absolute penalty holds back.
+    fn above(self, l1: f64) -> f64 {
+        if l1 == 0.0 {
+            self.gradient
+        } else {
+            self.gradient.signum() * (self.gradient.abs() - l1).max(0.0)
+        }
+    }
+
+    /// Twice what step `step` lowers the loss by.
+    fn score_of(self, step: f64, l1: f64, lambda: f64) -> f64 {
+        -(2.0 * self.above(l1) * step + (self.hessian + lambda) * step * step)
+    }
+}
+
+/// Between which steps those of a leaf must lie, so that a feature above it stays monotone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bounds {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl Bounds {
+    pub(crate) const NONE: Self = Self {
+        low: f64::NEG_INFINITY,
+        high: f64::INFINITY,
+    };
 }
 
 /// Which bins go left: one bit a bin.
@@ -94,6 +124,8 @@ pub(crate) struct Split {
     pub(crate) right: Sums,
     /// Lambda for the values of both sides.
     pub(crate) lambda: f64,
+    pub(crate) left_bounds: Bounds,
+    pub(crate) right_bounds: Bounds,
 }
 
 /// The best split of one feature, if any obeys the rules and gains anything.
@@ -106,23 +138,50 @@ pub(crate) fn best_split(
     histogram: &Histogram,
     total: Sums,
     rows: usize,
-    rules: &SplitRules,
+    limits: &Limits<'_>,
 ) -> Option<Split> {
     if total.hessian <= 0.0 {
         return None;
     }
-    let search = Search {
+    let rules = limits.rules;
+    let bounded = limits.direction != 0 || limits.bounds != Bounds::NONE;
+    let mut search = Search {
         feature,
         total,
         rows: rows as f64,
         rows_per_hessian: rows as f64 / total.hessian,
-        floor: total.score(rules.lambda) + rules.min_gain + total.score(rules.lambda).abs() * 1e-12,
+        floor: 0.0,
         rules,
+        bounds: limits.bounds,
+        direction: limits.direction,
     };
+    let own = if bounded || rules.l1 > 0.0 {
+        search.side_score(total, rules.lambda)
+    } else {
+        total.score(rules.lambda)
+    };
+    search.floor = own + rules.min_gain + own.abs() * 1e-12;
+    let lambda = rules.lambda;
     match cuts {
-        Cuts::Numeric { upper } => search.numeric(&histogram[..=upper.len()]),
+        Cuts::Numeric { upper } => {
+            let bins = &histogram[..=upper.len()];
+            if bounded || rules.l1 > 0.0 {
+                search.numeric(bins, |left, right| search.score_of_both(left, right, lambda))
+            } else {
+                search.numeric(bins, |left, right| left.score(lambda) + right.score(lambda))
+            }
+        }
         Cuts::Categorical { category_of, .. } => search.categorical(&histogram[..=category_of.len()]),
     }
+}
+
+/// What a split of one leaf by one feature must keep to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits<'a> {
+    pub(crate) rules: &'a SplitRules,
+    pub(crate) bounds: Bounds,
+    /// 1 if the prediction may only rise with the feature, −1 if it may only fall, else 0.
+    pub(crate) direction: i8,
 }
 
 struct Search<'a> {
@@ -133,9 +192,49 @@ struct Search<'a> {
     /// What the sum of both sides' scores must exceed.
     floor: f64,
     rules: &'a SplitRules,
+    bounds: Bounds,
+    direction: i8,
 }
 
 impl Search<'_> {
+    fn side_score(&self, side: Sums, lambda: f64) -> f64 {
+        let step = side.step(self.rules.l1, lambda, self.bounds);
+        side.score_of(step, self.rules.l1, lambda)
+    }
+
+    /// −∞ if the sides' steps are in the wrong order.
+    fn score_of_both(&self, left: Sums, right: Sums, lambda: f64) -> f64 {
+        if self.direction != 0 {
+            let step = |side: Sums| side.step(self.rules.l1, lambda, self.bounds);
+            if (step(right) - step(left)) * f64::from(self.direction) < 0.0 {
+                return f64::NEG_INFINITY;
+            }
+        }
+        self.side_score(left, lambda) + self.side_score(right, lambda)
+    }
+
+    /// The bounds of both sides: half-way between their steps where the feature is monotone.
+    fn bounds_below(&self, left: Sums, right: Sums, lambda: f64) -> (Bounds, Bounds) {
+        let whole = self.bounds;
+        if self.direction == 0 {
+            return (whole, whole);
+        }
+        let step = |side: Sums| side.step(self.rules.l1, lambda, whole);
+        let middle = step(left) / 2.0 + step(right) / 2.0;
+        let (below, above) = (
+            Bounds {
+                high: middle,
+                ..whole
+            },
+            Bounds { low: middle, ..whole },
+        );
+        if self.direction > 0 {
+            (below, above)
+        } else {
+            (above, below)
+        }
+    }
+
     fn rows_of(&self, hessian: f64) -> f64 {
         (hessian * self.rows_per_hessian).round()
     }
@@ -144,7 +243,7 @@ impl Search<'_> {
         side.hessian >= self.rules.min_hessian && rows >= self.rules.min_rows
     }
 
-    fn numeric(&self, bins: &[[f64; 2]]) -> Option<Split> {
+    fn numeric(&self, bins: &[[f64; 2]], score_of: impl Fn(Sums, Sums) -> f64) -> Option<Split> {
         let (missing, known) = bins.split_last()?;
         // What is left of an empty bin after subtracting histograms is no row.
         let has_missing = missing[1] > self.total.hessian * 1e-9;
@@ -174,7 +273,7 @@ impl Search<'_> {
                 if !self.allows(right, self.rows - left_rows) {
                     break;
                 }
-                let score = left.score(self.rules.lambda) + right.score(self.rules.lambda);
+                let score = score_of(left, right);
                 if score > self.floor && best.is_none_or(|(most, ..)| score > most) {
                     best = Some((score, bin, missing_left, left));
                 }
@@ -195,8 +294,9 @@ impl Search<'_> {
         if missing_left {
             left_bins.insert(known.len());
         }
-        let gain = score - self.total.score(self.rules.lambda);
         let lambda = self.rules.lambda;
+        let gain = score - self.side_score(self.total, lambda);
+        let (left_bounds, right_bounds) = self.bounds_below(left, right, lambda);
         Some(Split {
             feature: self.feature,
             gain,
@@ -206,6 +306,8 @@ impl Search<'_> {
             left,
             right,
             lambda,
+            left_bounds,
+            right_bounds,
         })
     }
 
@@ -227,7 +329,7 @@ impl Search<'_> {
             if !self.allows(left, left_rows) || !self.allows(right, self.rows - left_rows) {
                 continue;
             }
-            let score = left.score(self.rules.lambda) + right.score(self.rules.lambda);
+            let score = self.score_of_both(left, right, self.rules.lambda);
             if score > self.floor && best.is_none_or(|(most, ..)| score > most) {
                 best = Some((score, bin, left));
             }
@@ -273,7 +375,7 @@ impl Search<'_> {
                     continue;
                 }
                 group_rows = 0.0;
-                let score = left.score(lambda) + right.score(lambda);
+                let score = self.score_of_both(left, right, lambda);
                 if score > self.floor && best.is_none_or(|(most, ..)| score > most) {
                     best = Some((score, backwards, taken + 1, left));
                 }
@@ -293,13 +395,15 @@ impl Search<'_> {
     fn category_split(&self, score: f64, left_bins: BinSet, left: Sums, lambda: f64) -> Split {
         Split {
             feature: self.feature,
-            gain: score - self.total.score(self.rules.lambda),
+            gain: score - self.side_score(self.total, self.rules.lambda),
             left_bins,
             last_left: 0,
             missing_left: false,
             left,
             right: self.total.minus(left),
             lambda,
+            left_bounds: self.bounds,
+            right_bounds: self.bounds,
         }
     }
 }
@@ -309,6 +413,7 @@ mod tests {
     use super::*;
 
     const RULES: SplitRules = SplitRules {
+        l1: 0.0,
         lambda: 0.0,
         min_rows: 1.0,
         min_hessian: 0.0,
@@ -327,7 +432,12 @@ mod tests {
         let cuts = Cuts::Numeric {
             upper: vec![0.0; bins.len() - 1],
         };
-        best_split(3, &cuts, &histogram, total, rows, rules)
+        let limits = Limits {
+            rules,
+            bounds: Bounds::NONE,
+            direction: 0,
+        };
+        best_split(3, &cuts, &histogram, total, rows, &limits)
     }
 
     fn categories(bins: &[[f64; 2]]) -> Option<Split> {
@@ -337,7 +447,12 @@ mod tests {
             bin_of: vec![],
             category_of,
         };
-        best_split(0, &cuts, &histogram, total, rows, &RULES)
+        let limits = Limits {
+            rules: &RULES,
+            bounds: Bounds::NONE,
+            direction: 0,
+        };
+        best_split(0, &cuts, &histogram, total, rows, &limits)
     }
 
     #[test]

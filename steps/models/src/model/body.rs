@@ -72,7 +72,7 @@ impl Body {
     ) -> Result<Self, ModelError> {
         match algorithm {
             Algorithm::GradientBoosting(params) => Boosted::read(params, shape, arrays).map(Self::Boosted),
-            Algorithm::RandomForest(_) | Algorithm::DecisionTree(_) => {
+            Algorithm::RandomForest(_) | Algorithm::ExtraTrees(_) | Algorithm::DecisionTree(_) => {
                 Forest::read(shape, arrays).map(Self::Forest)
             }
             Algorithm::LogisticRegression(_) => Linear::read(true, shape, arrays).map(Self::Linear),

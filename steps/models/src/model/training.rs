@@ -120,7 +120,7 @@ fn train_here(
         count: valid.frame.rows(),
         ..rows
     });
-    let fit = fit(training, &rows, valid.as_ref(), observe)?;
+    let fit = fit(training, &features, &rows, valid.as_ref(), observe)?;
     let summary = TrainingSummary {
         rows: count as u64,
         valid_rows: valid.map_or(0, |valid| valid.count as u64),
@@ -145,6 +145,7 @@ fn train_here(
 
 fn fit(
     training: &Training<'_>,
+    features: &[Feature],
     rows: &Rows<'_>,
     valid: Option<&Rows<'_>>,
     observe: &mut dyn FnMut(Progress<'_>) -> Flow,
@@ -156,12 +157,15 @@ fn fit(
     let seed = training.seed;
     match (&training.algorithm, rows.task) {
         (_, Task::Cluster) => Err(wrong_task()),
-        (
-            Algorithm::GradientBoosting(_) | Algorithm::RandomForest(_) | Algorithm::DecisionTree(_),
-            Task::Multiclass { .. },
-        ) => Err(wrong_task()),
-        (Algorithm::GradientBoosting(params), _) => boosting::fit(params, rows, valid, seed, observe),
-        (Algorithm::RandomForest(params), _) => forest::fit_forest(params, rows, seed, observe),
+        (Algorithm::GradientBoosting(params), _) => {
+            boosting::fit(params, features, rows, valid, seed, observe)
+        }
+        (Algorithm::RandomForest(params), _) => {
+            forest::fit_forest(params, false, rows, &training.class_weight, seed, observe)
+        }
+        (Algorithm::ExtraTrees(params), _) => {
+            forest::fit_forest(params, true, rows, &training.class_weight, seed, observe)
+        }
         (Algorithm::DecisionTree(params), _) => forest::fit_tree(params, rows, seed),
         (Algorithm::LogisticRegression(params), Task::Binary { .. })
         | (Algorithm::LinearRegression(params), Task::Regression) => {

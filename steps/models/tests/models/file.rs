@@ -1,8 +1,33 @@
-use crate::sets::{binary, mixed, number, numbers, trained};
+use crate::sets::{Set, binary, mixed, number, numbers, trained, training};
 use proptest::prelude::*;
 use trainyard_models::{
-    Algorithm, BoostingParams, ForestParams, LinearParams, Model, ModelError, Predictor, TreeParams, Value,
+    Algorithm, BoostingLoss, BoostingParams, Encode, Flow, ForestParams, Label, LinearParams, Model,
+    ModelError, Predictor, Preprocessing, Task, Training, TreeParams, Value, train,
 };
+
+fn several(classes: usize) -> Label {
+    Label {
+        name: "y".into(),
+        task: Task::Multiclass {
+            classes: (0..classes).map(|class| format!("class {class}")).collect(),
+        },
+    }
+}
+
+fn target_encoded(set: &Set) -> Model {
+    let training = Training {
+        preprocessing: Preprocessing {
+            encode: Encode::Target { smoothing: None },
+            ..Preprocessing::default()
+        },
+        ..training(
+            Algorithm::LogisticRegression(LinearParams::logistic()),
+            binary(),
+            set,
+        )
+    };
+    train(&training, &mut |_| Flow::GoOn).unwrap()
+}
 
 fn small_models() -> Vec<Model> {
     let set = mixed(300, 31);
@@ -17,12 +42,13 @@ fn small_models() -> Vec<Model> {
         ..ForestParams::default()
     };
     vec![
-        trained(Algorithm::GradientBoosting(boosting), binary(), &set),
-        trained(Algorithm::RandomForest(forest), binary(), &set),
+        trained(Algorithm::GradientBoosting(boosting.clone()), binary(), &set),
+        trained(Algorithm::RandomForest(forest.clone()), binary(), &set),
         trained(
             Algorithm::DecisionTree(TreeParams {
                 min_leaf: 30,
                 max_depth: Some(2),
+                ..TreeParams::default()
             }),
             number(),
             &set,
@@ -37,6 +63,17 @@ fn small_models() -> Vec<Model> {
             number(),
             &set,
         ),
+        trained(
+            Algorithm::GradientBoosting(BoostingParams {
+                loss: BoostingLoss::Quantile { level: 0.5 },
+                ..boosting.clone()
+            }),
+            number(),
+            &set,
+        ),
+        trained(Algorithm::GradientBoosting(boosting), several(2), &set),
+        trained(Algorithm::ExtraTrees(forest), several(2), &set),
+        target_encoded(&set),
     ]
 }
 

@@ -206,6 +206,7 @@ fn one_tree_of_two_leaves_predicts_the_means_of_both_sides() {
     let params = TreeParams {
         min_leaf: 30,
         max_depth: Some(1),
+        ..TreeParams::default()
     };
     let model = trained(Algorithm::DecisionTree(params), binary(), &set);
     let predictions = numbers(&model, &set.frame);

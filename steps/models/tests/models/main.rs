@@ -1,10 +1,15 @@
 //! Models as their users see them: what they learn, that they are the same every time, and that
 //! their files survive everything.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are not seen as tests"
+)]
 
 mod file;
 mod learning;
 mod preprocessing;
 mod same_bytes;
 mod sets;
+mod trees;

@@ -22,6 +22,10 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_threads() {
             n_trees: 10,
             ..ForestParams::default()
         }),
+        Algorithm::ExtraTrees(ForestParams {
+            n_trees: 10,
+            ..ForestParams::extra_trees()
+        }),
         Algorithm::DecisionTree(TreeParams::default()),
         Algorithm::LogisticRegression(LinearParams::logistic()),
     ];
