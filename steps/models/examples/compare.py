@@ -28,7 +28,8 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 warnings.filterwarnings("ignore")
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-SPLITS = 5
+# Small sets need more splits for a mean that can be told from chance.
+SPLITS, SPLITS_OF_SMALL_SETS = 5, 20
 
 
 def bunch(loaded, task):
@@ -106,7 +107,8 @@ def split(name, y, task):
     else:
         limits = {"test_size": 0.3}
     kind = ShuffleSplit if task == "number" else StratifiedShuffleSplit
-    drawn = kind(SPLITS, random_state=7, **limits).split(np.zeros(len(y)), y)
+    splits = SPLITS if len(y) > 5_000 else SPLITS_OF_SMALL_SETS
+    drawn = kind(splits, random_state=7, **limits).split(np.zeros(len(y)), y)
     return [(np.sort(train), np.sort(test)) for train, test in drawn]
 
 

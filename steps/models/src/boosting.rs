@@ -20,7 +20,7 @@ use crate::preprocessing::Encoding;
 use crate::random::Random;
 use crate::task::Task;
 use crate::tree::{self, Tree};
-use grow::{Grower, Grown, GrowthLimits};
+use grow::{Given, Grower, Grown, GrowthLimits, Workspace};
 use histogram::Blocks;
 use objective::weighted_quantile;
 use rayon::prelude::*;
@@ -145,12 +145,12 @@ pub(crate) fn fit(
     let start = |rows: usize| -> Vec<Vec<f64>> { base_scores.iter().map(|base| vec![*base; rows]).collect() };
     let mut scores = start(train.count);
     let mut valid_scores = valid.map(|valid| start(valid.count));
-    let mut gradients = vec![[0f32; 2]; train.count];
+    let mut works: Vec<Work> = (0..outputs).map(|_| Work::new(train.count)).collect();
     let mut normalisers = Vec::new();
     let mut trees: Vec<Tree> = Vec::with_capacity(outputs * params.n_rounds.min(4_096));
     let mut best: Option<(f64, usize)> = None;
     let mut last_metric = None;
-    let (mut drawn, mut order): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+    let mut drawn: Vec<u32> = Vec::new();
     for round in 0..params.n_rounds {
         let mut random = Random::stream(seed, round as u64);
         let sampled = params.row_share < 1.0;
@@ -161,33 +161,37 @@ pub(crate) fn fit(
             drawn.extend(0..train.count as u32);
         }
         objective.normalisers(&scores, &mut normalisers);
-        for output in 0..outputs {
-            objective.gradients(
-                output,
-                &scores[output],
-                &normalisers,
-                train.target,
-                train.weights,
-                &mut gradients,
-            );
-            let allowed = allowed_features(params.feature_share, binned.cuts.len(), &mut random);
-            order.clone_from(&drawn);
-            let mut grown = grower.grow(&gradients, &mut order, &allowed, params.learning_rate);
-            if let Some(level) = objective.renewed_by() {
-                renew(
-                    &mut grown,
-                    &order,
-                    &scores[output],
-                    train,
-                    level,
-                    params.learning_rate,
-                );
-            }
-            if sampled {
-                add_by_walking(&grown, &binned, &mut scores[output]);
-            } else {
-                add_by_leaf(&grown, &order, &mut scores[output]);
-            }
+        let allowed: Vec<Vec<bool>> = (0..outputs)
+            .map(|_| allowed_features(params.feature_share, binned.cuts.len(), &mut random))
+            .collect();
+        // Every class has the scores of the round's beginning, so they do not wait for each other.
+        let grown: Vec<Grown> = works
+            .par_iter_mut()
+            .zip(&mut scores)
+            .zip(&allowed)
+            .enumerate()
+            .map(|(output, ((work, scores), allowed))| {
+                let (target, weights) = (train.target, train.weights);
+                objective.gradients(output, scores, &normalisers, target, weights, &mut work.gradients);
+                work.order.clone_from(&drawn);
+                let (order, space) = (&mut work.order, &mut work.space);
+                let given = Given {
+                    gradients: &work.gradients,
+                    allowed,
+                };
+                let mut grown = grower.grow(&given, order, params.learning_rate, space);
+                if let Some(level) = objective.renewed_by() {
+                    renew(&mut grown, order, scores, train, level, params.learning_rate);
+                }
+                if sampled {
+                    add_by_walking(&grown, &binned, scores);
+                } else {
+                    add_by_leaf(&grown, order, scores);
+                }
+                grown
+            })
+            .collect();
+        for (output, grown) in grown.into_iter().enumerate() {
             if let (Some(bins), Some(scores)) = (&valid_bins, &mut valid_scores) {
                 add_by_walking(&grown, bins, &mut scores[output]);
             }
@@ -239,6 +243,25 @@ pub(crate) fn fit(
             trees,
         }),
     })
+}
+
+/// What one output's trees are grown with, round after round.
+struct Work {
+    /// (gradient, hessian) of every training row.
+    gradients: Vec<[f32; 2]>,
+    /// The rows drawn, sorted into the leaves of the last tree.
+    order: Vec<u32>,
+    space: Workspace,
+}
+
+impl Work {
+    fn new(rows: usize) -> Self {
+        Self {
+            gradients: vec![[0.0; 2]; rows],
+            order: Vec::new(),
+            space: Workspace::default(),
+        }
+    }
 }
 
 fn allowed_features(share: f64, features: usize, random: &mut Random) -> Vec<bool> {

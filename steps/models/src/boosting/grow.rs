@@ -11,6 +11,28 @@ const MIN_ROWS_TO_SHARE: usize = 4_096;
 /// Rows that one thread sorts into left and right at a time.
 const PARTITION_CHUNK: usize = 1 << 14;
 
+/// What a tree is grown from.
+pub(crate) struct Given<'a> {
+    /// (gradient, hessian) of every row.
+    pub(crate) gradients: &'a [[f32; 2]],
+    /// Features that may be asked about.
+    pub(crate) allowed: &'a [bool],
+}
+
+/// Memory that trees use one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    scratch: Vec<u32>,
+    /// Histograms that no leaf needs; what is in them is of no use.
+    free: Vec<Histograms>,
+}
+
+impl Workspace {
+    fn histograms(&mut self, features: usize) -> Histograms {
+        self.free.pop().unwrap_or_else(|| Histograms::empty(features))
+    }
+}
+
 /// How far a tree may grow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GrowthLimits {
@@ -84,20 +106,19 @@ struct Leaf {
 impl Grower<'_> {
     /// Grows a tree on the rows in `order`, which is sorted into the leaves' ranges.
     ///
-    /// `gradients`: (gradient, hessian) of every row; `allowed`: features that may be asked about;
-    /// leaf values are multiplied by `rate`.
+    /// Leaf values are multiplied by `rate`.
     pub(crate) fn grow(
         &self,
-        gradients: &[[f32; 2]],
+        given: &Given<'_>,
         order: &mut [u32],
-        allowed: &[bool],
         rate: f64,
+        workspace: &mut Workspace,
     ) -> Grown {
-        let mut scratch = vec![0u32; order.len()];
+        let mut scratch = std::mem::take(&mut workspace.scratch);
+        scratch.resize(order.len(), 0);
         let mut tree = Tree::empty(1);
         let mut left_bins = Vec::new();
-        let root_sums = sum_all(order, gradients);
-        let mut histograms = Histograms::empty(self.binned.cuts.len());
+        let root_sums = sum_all(order, given.gradients);
         let mut root = Leaf {
             start: 0,
             end: order.len(),
@@ -110,7 +131,8 @@ impl Grower<'_> {
             parent: None,
         };
         if self.may_split(&root) {
-            root.best = self.fill_root(&mut histograms, order, gradients, allowed, root_sums);
+            let mut histograms = workspace.histograms(self.binned.cuts.len());
+            root.best = self.fill_root(&mut histograms, order, given, root_sums);
             root.histograms = Some(histograms);
         }
         let mut leaves = vec![root];
@@ -151,8 +173,12 @@ impl Grower<'_> {
             let mut left = side(start, middle, split.left, true);
             let mut right = side(middle, end, split.right, false);
             let last = leaves.len() + 1 >= self.limits.leaves;
-            if !last && let Some(inherited) = inherited {
-                self.fill_children(inherited, &mut left, &mut right, order, gradients, allowed);
+            match inherited {
+                Some(inherited) if last => workspace.free.push(inherited),
+                Some(inherited) => {
+                    self.fill_children(inherited, &mut left, &mut right, order, given, workspace);
+                }
+                None => {}
             }
             let question = question(&split, &self.binned.cuts[split.feature], &mut tree.category_bits);
             let right_leaf = leaves.len() as u32;
@@ -188,6 +214,10 @@ impl Grower<'_> {
                     .sum()
             })
             .collect();
+        workspace
+            .free
+            .extend(leaves.iter_mut().filter_map(|leaf| leaf.histograms.take()));
+        workspace.scratch = scratch;
         let leaf_rows = leaves.iter().map(|leaf| (leaf.start, leaf.end)).collect();
         Grown {
             tree,
@@ -204,8 +234,7 @@ impl Grower<'_> {
         &self,
         histograms: &mut Histograms,
         order: &[u32],
-        gradients: &[[f32; 2]],
-        allowed: &[bool],
+        given: &Given<'_>,
         sums: Sums,
     ) -> Option<Split> {
         let mut parts = Vec::new();
@@ -220,11 +249,11 @@ impl Grower<'_> {
         parts
             .into_par_iter()
             .map(|(block, first, part)| {
-                self.blocks.sum(block, order, gradients, part);
+                self.blocks.sum(block, order, given.gradients, part);
                 let mut best = None;
                 for (lane, histogram) in part.iter().enumerate() {
                     let feature = first + lane;
-                    if allowed[feature] {
+                    if given.allowed[feature] {
                         self.consider(&mut best, feature, histogram, sums, order.len(), Bounds::NONE);
                     }
                 }
@@ -244,8 +273,8 @@ impl Grower<'_> {
         left: &mut Leaf,
         right: &mut Leaf,
         order: &[u32],
-        gradients: &[[f32; 2]],
-        allowed: &[bool],
+        given: &Given<'_>,
+        workspace: &mut Workspace,
     ) {
         let left_is_smaller = left.end - left.start <= right.end - right.start;
         let (small, large) = if left_is_smaller {
@@ -255,6 +284,7 @@ impl Grower<'_> {
         };
         let (small_may, large_may) = (self.may_split(small), self.may_split(large));
         if !small_may && !large_may {
+            workspace.free.push(parent);
             return;
         }
         let rows = &order[small.start..small.end];
@@ -262,7 +292,7 @@ impl Grower<'_> {
         let (small_sums, large_sums) = (small.sums, large.sums);
         let (small_bounds, large_bounds) = (small.bounds, large.bounds);
         let mut large_histograms = parent;
-        let mut small_histograms = Histograms::empty(large_histograms.0.len());
+        let mut small_histograms = workspace.histograms(large_histograms.0.len());
         let mut parts = Vec::new();
         let mut small_rest = small_histograms.0.as_mut_slice();
         let mut large_rest = large_histograms.0.as_mut_slice();
@@ -275,7 +305,7 @@ impl Grower<'_> {
             (small_rest, large_rest) = (small_next, large_next);
         }
         let work = |(block, first, small_part, large_part): (usize, usize, &mut [_], &mut [_])| {
-            self.blocks.sum(block, rows, gradients, small_part);
+            self.blocks.sum(block, rows, given.gradients, small_part);
             let (mut small_best, mut large_best) = (None, None);
             for (lane, (small, large)) in small_part.iter().zip(large_part.iter_mut()).enumerate() {
                 let feature = first + lane;
@@ -286,7 +316,7 @@ impl Grower<'_> {
                     large[0] -= small[0];
                     large[1] -= small[1];
                 }
-                if !allowed[feature] {
+                if !given.allowed[feature] {
                     continue;
                 }
                 if small_may {
@@ -319,8 +349,13 @@ impl Grower<'_> {
         };
         small.best = found.iter().filter_map(|(small, _)| *small).reduce(better);
         large.best = found.iter().filter_map(|(_, large)| *large).reduce(better);
-        small.histograms = small.best.is_some().then_some(small_histograms);
-        large.histograms = large.best.is_some().then_some(large_histograms);
+        for (leaf, histograms) in [(small, small_histograms), (large, large_histograms)] {
+            if leaf.best.is_some() {
+                leaf.histograms = Some(histograms);
+            } else {
+                workspace.free.push(histograms);
+            }
+        }
     }
 
     fn consider(

@@ -33,6 +33,8 @@ impl Histograms {
 #[derive(Debug)]
 pub(crate) struct Blocks {
     blocks: Vec<Block>,
+    /// The first feature of each block.
+    starts: Vec<usize>,
     bins: Vec<usize>,
 }
 
@@ -49,6 +51,7 @@ impl Blocks {
     pub(crate) fn new(binned: &Binned) -> Self {
         let bins = binned.cuts.iter().map(super::super::bins::Cuts::bins).collect();
         let mut blocks = Vec::new();
+        let mut starts = Vec::new();
         let mut rest = binned.columns.as_slice();
         while !rest.is_empty() {
             let width = match rest.len() {
@@ -57,6 +60,7 @@ impl Blocks {
                 2.. => 2,
                 _ => 1,
             };
+            starts.push(binned.columns.len() - rest.len());
             let (taken, next) = rest.split_at(width);
             blocks.push(match width {
                 8 => Block::Eight(interleave(taken, binned.rows)),
@@ -66,7 +70,7 @@ impl Blocks {
             });
             rest = next;
         }
-        Self { blocks, bins }
+        Self { blocks, starts, bins }
     }
 
     /// Number of bins of each feature.
@@ -79,15 +83,17 @@ impl Blocks {
         self.blocks.iter().map(Block::width)
     }
 
-    /// Sums the gradients of `rows` into the histograms of block `block`, which are overwritten.
+    /// Sums the gradients of `rows` into the histograms of block `block`, whose bins are overwritten;
+    /// slots beyond the last bin of a feature are left as they are.
     ///
     /// `gradients`: (gradient, hessian) of every training row.
     pub(crate) fn sum(&self, block: usize, rows: &[u32], gradients: &[[f32; 2]], into: &mut [Histogram]) {
+        let used = &self.bins[self.starts[block]..];
         match &self.blocks[block] {
-            Block::Eight(bins) => sum_in_chunks(bins, rows, gradients, into),
-            Block::Four(bins) => sum_in_chunks(bins, rows, gradients, into),
-            Block::Two(bins) => sum_in_chunks(bins, rows, gradients, into),
-            Block::One(bins) => sum_in_chunks(bins.as_chunks::<1>().0, rows, gradients, into),
+            Block::Eight(bins) => sum_in_chunks(bins, rows, gradients, used, into),
+            Block::Four(bins) => sum_in_chunks(bins, rows, gradients, used, into),
+            Block::Two(bins) => sum_in_chunks(bins, rows, gradients, used, into),
+            Block::One(bins) => sum_in_chunks(bins.as_chunks::<1>().0, rows, gradients, used, into),
         }
     }
 }
@@ -117,12 +123,15 @@ fn sum_in_chunks<const K: usize>(
     bins: &[[u8; K]],
     rows: &[u32],
     gradients: &[[f32; 2]],
+    used: &[usize],
     into: &mut [Histogram],
 ) {
     let Some(into) = into.first_chunk_mut::<K>() else {
         return;
     };
-    into.fill(EMPTY);
+    for (into, &used) in into.iter_mut().zip(used) {
+        into[..used].fill([0.0; 2]);
+    }
     if rows.len() <= CHUNK {
         sum_rows(bins, rows, gradients, into);
         return;
@@ -138,8 +147,8 @@ fn sum_in_chunks<const K: usize>(
         })
         .collect();
     for part in &parts {
-        for (into, part) in into.iter_mut().zip(part) {
-            for (into, part) in into.iter_mut().zip(part) {
+        for ((into, part), &used) in into.iter_mut().zip(part).zip(used) {
+            for (into, part) in into[..used].iter_mut().zip(part) {
                 into[0] += part[0];
                 into[1] += part[1];
             }
