@@ -1,7 +1,9 @@
 """Holds trees beside those of LightGBM and scikit-learn: same rows, same splits, same settings.
 
     cargo build --release -p trainyard-models --example compare
-    python steps/models/examples/compare.py [--data FOLDER] [--only NAME ...] [--threads 2] > table.md
+    python steps/models/examples/compare.py RUNS.jsonl [--data FOLDER] [--only NAME ...] [--threads 2] > table.md
+
+RUNS.jsonl keeps every run, set by set; sets that are there already are not run again.
 
 Needs lightgbm, pandas, pyarrow and scikit-learn (figures in README.md: 4.7, 3, 22 and 1.9). FOLDER holds
 `flights`, `adult` and, if it is there, `german_credit`; the other sets come with scikit-learn or are made by it.
@@ -77,33 +79,33 @@ def with_missing(values):
 
 
 def sets(folder):
-    yield "flights", lambda: flights(folder)
-    yield "adult", lambda: adult(folder)
     if (folder / "german_credit").exists():
         yield "german_credit", lambda: german(folder)
     yield "breast_cancer", lambda: bunch(datasets.load_breast_cancer(), "binary")
     yield "hastie", lambda: hastie()
     yield "clusters_with_missing", lambda: with_missing(made(datasets.make_classification(
-        20_000, 30, n_informative=12, n_redundant=6, flip_y=0.05, random_state=0), "binary"))
+        10_000, 30, n_informative=12, n_redundant=6, flip_y=0.05, random_state=0), "binary"))
     yield "digits", lambda: bunch(datasets.load_digits(), "classes")
     yield "wine", lambda: bunch(datasets.load_wine(), "classes")
     yield "iris", lambda: bunch(datasets.load_iris(), "classes")
     yield "five_classes", lambda: made(datasets.make_classification(
-        20_000, 20, n_informative=10, n_classes=5, random_state=1), "classes")
+        10_000, 20, n_informative=10, n_classes=5, random_state=1), "classes")
     yield "diabetes", lambda: bunch(datasets.load_diabetes(), "number")
-    yield "friedman1", lambda: made(datasets.make_friedman1(20_000, 10, noise=1.0, random_state=0), "number")
-    yield "friedman2", lambda: made(datasets.make_friedman2(20_000, noise=50.0, random_state=0), "number")
+    yield "friedman1", lambda: made(datasets.make_friedman1(10_000, 10, noise=1.0, random_state=0), "number")
+    yield "friedman2", lambda: made(datasets.make_friedman2(10_000, noise=50.0, random_state=0), "number")
+    yield "adult", lambda: adult(folder)
+    yield "flights", lambda: flights(folder)
 
 
 def hastie():
-    x, y = datasets.make_hastie_10_2(20_000, random_state=0)
+    x, y = datasets.make_hastie_10_2(10_000, random_state=0)
     return pd.DataFrame(x, columns=[f"x{i}" for i in range(10)]), (y > 0).astype(float), "binary"
 
 
 def split(name, y, task):
     """For each split the rows that train and those that test."""
     if name == "flights":
-        limits = {"train_size": 150_000, "test_size": 100_000}
+        limits = {"train_size": 100_000, "test_size": 100_000}
     else:
         limits = {"test_size": 0.3}
     kind = ShuffleSplit if task == "number" else StratifiedShuffleSplit
@@ -193,67 +195,82 @@ def compare(name, load, threads, found):
             predicted = np.fromfile(folder / f"{line['name']}.{line['split']}", dtype="<f8")
             if len(predicted) > len(test):
                 predicted = predicted.reshape(len(test), -1)
-            add(found, name, line["name"], task, y[test], predicted, line["fit"])
+            add(found, name, line["name"], task, y[test], predicted, line["fit"], line["cpu"])
     for nth, (train, test) in enumerate(parts):
         for peer, model in peers(task, rounds, leaf, threads, nth).items():
             own = codes(x) if peer.startswith("sklearn") else x
-            started = time.perf_counter()
-            model.fit(own.iloc[train], y[train])
-            seconds = time.perf_counter() - started
+            train_rows = own.iloc[train]
+            started, cpu = time.perf_counter(), time.process_time()
+            model.fit(train_rows, y[train])
+            seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
             test_rows = own.iloc[test]
             if task == "number":
                 predicted = model.predict(test_rows)
             else:
                 predicted = model.predict_proba(test_rows)
                 predicted = predicted[:, 1] if predicted.shape[1] == 2 else predicted
-            add(found, name, peer, task, y[test], predicted, seconds)
+            add(found, name, peer, task, y[test], predicted, seconds, cpu)
     return task, len(parts[0][0]), x.shape[1]
 
 
-def add(found, name, model, task, y, predicted, seconds):
-    found.setdefault((name, model), []).append((score(task, y, predicted), seconds, loss(task, y, predicted)))
+def add(found, name, model, task, y, predicted, seconds, cpu):
+    found.append({"set": name, "model": model, "task": task, "score": score(task, y, predicted),
+                  "loss": loss(task, y, predicted), "seconds": seconds, "cpu": cpu})
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("runs", type=pathlib.Path)
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "pipelines/data")
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    found, about = {}, {}
+    lines = options.runs.read_text().splitlines() if options.runs.exists() else []
+    runs = [json.loads(line) for line in lines]
     for name, load in sets(options.data):
-        if not options.only or name in options.only:
-            about[name] = compare(name, load, options.threads, found)
+        if name not in {run["set"] for run in runs} and (not options.only or name in options.only):
+            found = []
+            task, rows, features = compare(name, load, options.threads, found)
+            found = [run | {"rows": rows, "features": features} for run in found]
+            with open(options.runs, "a") as file:
+                file.writelines(json.dumps(run) + "\n" for run in found)
+            runs += found
+    table(pd.DataFrame(runs))
 
-    def mean(name, model, at=0):
-        return float(np.mean([run[at] for run in found[name, model]]))
 
-    def fastest(name, model):
-        return min(run[1] for run in found[name, model])
-
+def table(runs):
     def verdict(task, ours, best, within):
         if task == "number":
             return f"{100 * (ours / best - 1):+.2f} % {'ok' if ours <= best * (1 + within[1]) else 'SHORT'}"
         return f"{ours - best:+.4f} {'ok' if ours >= best - within[0] else 'SHORT'}"
 
-    print("| set | rows | features | metric | ours | LightGBM | Hist GB | ours − better | fit s: ours | LightGBM | ratio |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name, (task, rows, features) in about.items():
-        ours, light, hist = (mean(name, m) for m in ["our_boosting", "lightgbm", "hist_gradient_boosting"])
-        best = min(light, hist) if task == "number" else max(light, hist)
-        seconds, theirs = fastest(name, "our_boosting"), fastest(name, "lightgbm")
-        print(f"| {name} | {rows} | {features} | {'RMSE' if task == 'number' else 'AUC'} | {ours:.4f} | {light:.4f} | "
-              f"{hist:.4f} | {verdict(task, ours, best, (0.003, 0.01))} | {seconds:.3f} | {theirs:.3f} | "
-              f"{seconds / theirs:.2f} |")
+    def rows(ours, peers, within):
+        for name in runs.set.unique():
+            of_set = runs[runs.set == name]
+            first = of_set.iloc[0]
+            mean = of_set.groupby("model").score.mean()
+            if ours not in mean or peers[0] not in mean:
+                continue
+            seconds, cpu = of_set.groupby("model").seconds.min(), of_set.groupby("model").cpu.mean()
+            best = (min if first.task == "number" else max)(mean[peer] for peer in peers)
+            cells = [name, first.rows, first.features, (of_set.model == ours).sum(),
+                     "RMSE" if first.task == "number" else "AUC", f"{mean[ours]:.4f}"]
+            cells += [f"{mean[peer]:.4f}" for peer in peers] + [verdict(first.task, mean[ours], best, within)]
+            cells += [f"{seconds[ours]:.3f}", f"{seconds[peers[0]]:.3f}", f"{seconds[ours] / seconds[peers[0]]:.2f}",
+                      f"{cpu[ours] / cpu[peers[0]]:.2f}"]
+            print("| " + " | ".join(str(cell) for cell in cells) + " |")
+
+    def head(peers):
+        cells = ["set", "rows", "features", "splits", "metric", "ours", *peers, "ours − best", "fit s: ours", peers[0],
+                 "ratio", "of CPU time"]
+        print("| " + " | ".join(cells) + " |\n" + "| --- " * len(cells) + "|")
+
+    head(["LightGBM", "HistGradientBoosting"])
+    rows("our_boosting", ["lightgbm", "hist_gradient_boosting"], (0.003, 0.01))
     for title, kind in [("random forest", "forest"), ("extra trees", "extra_trees")]:
-        print(f"\n| set | {title}: metric | ours | scikit-learn | difference | fit s: ours | scikit-learn | ratio |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-        for name, (task, _, _) in about.items():
-            ours, theirs = mean(name, f"our_{kind}"), mean(name, f"sklearn_{kind}")
-            seconds, their_seconds = fastest(name, f"our_{kind}"), fastest(name, f"sklearn_{kind}")
-            print(f"| {name} | {'RMSE' if task == 'number' else 'AUC'} | {ours:.4f} | {theirs:.4f} | "
-                  f"{verdict(task, ours, theirs, (0.005, 0.01))} | {seconds:.3f} | {their_seconds:.3f} | "
-                  f"{seconds / their_seconds:.2f} |")
+        print()
+        head([f"scikit-learn's {title}"])
+        rows(f"our_{kind}", [f"sklearn_{kind}"], (0.005, 0.01))
 
 
 if __name__ == "__main__":

@@ -66,9 +66,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 seed: split as u64,
                 threads,
             };
-            let started = Instant::now();
+            let (started, cpu) = (Instant::now(), cpu_seconds());
             let model = train(&training, &mut |_| Flow::GoOn)?;
-            let fit = started.elapsed().as_secs_f64();
+            let (fit, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
             let started = Instant::now();
             let predictions = model.predict(&test)?;
             let predict = started.elapsed().as_secs_f64();
@@ -79,11 +79,23 @@ fn main() -> Result<(), Box<dyn Error>> {
             };
             let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
             std::fs::write(format!("{out}/{name}.{split}"), bytes)?;
-            let line = serde_json::json!({"name": name, "split": split, "fit": fit, "predict": predict});
+            let line =
+                serde_json::json!({"name": name, "split": split, "fit": fit, "cpu": cpu, "predict": predict});
             println!("{line}");
         }
     }
     Ok(())
+}
+
+/// Processor time of this process so far, where `/proc` tells it, in hundredths of a second.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = |nth: usize| -> f64 {
+        let field = after_name.split_whitespace().nth(nth);
+        field.and_then(|ticks| ticks.parse().ok()).unwrap_or(0.0)
+    };
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 fn load(path: &str) -> Result<Data, Box<dyn Error>> {

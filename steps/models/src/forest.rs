@@ -7,6 +7,7 @@
 mod grow;
 mod params;
 mod prune;
+mod ranks;
 mod split;
 
 pub use params::{Criterion, ForestParams, TreeParams};
@@ -22,6 +23,7 @@ use crate::random::Random;
 use crate::task::{ClassWeight, Task, balanced};
 use crate::tree::{self, Cell, Tree};
 use grow::Grower;
+use ranks::ranks;
 use rayon::prelude::*;
 use split::{Impurity, Rules, Sample};
 
@@ -133,6 +135,7 @@ pub(crate) fn fit_forest(
     let grower = Grower {
         binned: &binned,
         impurity: labels.impurity,
+        ranks: ranks(&binned, labels.impurity, &labels.values, train.weights),
         rules,
         depth: params.max_depth.unwrap_or(usize::MAX),
         min_split: params.min_split,
@@ -197,6 +200,7 @@ pub(crate) fn fit_tree(params: &TreeParams, train: &Rows<'_>, seed: u64) -> Resu
     let grower = Grower {
         binned: &binned,
         impurity: labels.impurity,
+        ranks: Vec::new(),
         rules: Rules {
             min_leaf: params.min_leaf,
             min_gain: params.min_gain,

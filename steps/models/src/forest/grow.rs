@@ -11,6 +11,8 @@ use crate::tree::{Child, Node, Question, Tree};
 pub(super) struct Grower<'a> {
     pub(super) binned: &'a Binned,
     pub(super) impurity: Impurity,
+    /// For each feature the order of its categories; empty to order them anew at each node.
+    pub(super) ranks: Vec<Vec<u8>>,
     pub(super) rules: Rules,
     /// Questions between root and leaf, at most.
     pub(super) depth: usize,
@@ -36,7 +38,7 @@ impl Grower<'_> {
     pub(super) fn grow(&self, samples: &mut [Sample], random: &mut Random) -> Tree {
         let mut scratch: Vec<Sample> = samples.to_vec();
         let weight = samples.iter().map(|sample| f64::from(sample.weight)).sum();
-        let mut splitter = Splitter::new(self.binned, self.impurity, self.rules, weight);
+        let mut splitter = Splitter::new(self.binned, self.impurity, &self.ranks, self.rules, weight);
         let mut tree = Tree::empty(self.outputs);
         // Sums of the rows at each node, for pruning.
         let mut node_sums: Vec<f64> = Vec::new();

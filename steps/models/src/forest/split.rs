@@ -118,6 +118,8 @@ pub(super) struct Split {
 pub(super) struct Splitter<'a> {
     binned: &'a Binned,
     impurity: Impurity,
+    /// For each feature the order of its bins; empty to order them anew at each node.
+    ranks: &'a [Vec<u8>],
     rules: Rules,
     /// Weight times impurity that a split takes away, at least.
     min_gain: f64,
@@ -142,11 +144,18 @@ struct Group {
 
 impl<'a> Splitter<'a> {
     /// `weight`: of all rows of the tree.
-    pub(super) fn new(binned: &'a Binned, impurity: Impurity, rules: Rules, weight: f64) -> Self {
+    pub(super) fn new(
+        binned: &'a Binned,
+        impurity: Impurity,
+        ranks: &'a [Vec<u8>],
+        rules: Rules,
+        weight: f64,
+    ) -> Self {
         let sums = impurity.sums();
         Self {
             binned,
             impurity,
+            ranks,
             rules,
             min_gain: rules.min_gain * weight,
             histogram: vec![0.0; 256 * sums],
@@ -185,7 +194,9 @@ impl<'a> Splitter<'a> {
             let found = match (&self.binned.cuts[feature], self.rules.random) {
                 (Cuts::Numeric { upper }, false) => self.threshold(upper, total),
                 (Cuts::Numeric { upper }, true) => self.drawn_threshold(upper, total, random),
-                (Cuts::Categorical { category_of, .. }, false) => self.categories(category_of.len(), total),
+                (Cuts::Categorical { category_of, .. }, false) => {
+                    self.categories(feature, category_of.len(), total)
+                }
                 (Cuts::Categorical { category_of, .. }, true) => {
                     self.drawn_categories(category_of.len(), total, random)
                 }
@@ -396,29 +407,16 @@ impl<'a> Splitter<'a> {
         Some((purity, left_bins, threshold, missing_left))
     }
 
-    /// Categories in the order of their mean label cut once, which is best for one number (Fisher
-    /// 1958); of several classes in the order of the share of the most frequent one. What is
-    /// missing is a category like others, that stays on the right.
-    fn categories(&mut self, missing: usize, total: &[f64]) -> Option<Found> {
+    /// Categories in an order, cut once: that of `ranks`, or without one that of their mean label
+    /// here, which is best for one number (Fisher 1958); of several classes that of the share of the
+    /// most frequent one. What is missing is a category like others, that stays on the right.
+    fn categories(&mut self, feature: usize, missing: usize, total: &[f64]) -> Option<Found> {
         let all_rows: usize = self.groups.iter().map(|group| group.rows).sum();
-        let most_frequent = (0..total.len()).fold(
-            0,
-            |most, class| {
-                if total[class] > total[most] { class } else { most }
-            },
-        );
-        let (impurity, sums, width) = (self.impurity, &self.group_sums, self.impurity.sums());
-        let key = |group: &Group| {
-            let sums = &sums[group.at..group.at + width];
-            let part = match impurity {
-                Impurity::Squared => sums[1],
-                Impurity::Classes(..) => sums[most_frequent],
-            };
-            let weight = impurity.weight(sums);
-            if weight > 0.0 { part / weight } else { 0.0 }
-        };
-        self.groups
-            .sort_by(|left, right| key(left).total_cmp(&key(right)).then(left.bin.cmp(&right.bin)));
+        if let Some(ranks) = self.ranks.get(feature) {
+            self.groups.sort_unstable_by_key(|group| ranks[group.bin]);
+        } else {
+            self.sort_by_label(total);
+        }
         self.left.fill(0.0);
         let mut left_rows = 0;
         let mut best: Option<(f64, usize)> = None;
@@ -437,6 +435,27 @@ impl<'a> Splitter<'a> {
         }
         let (purity, nth) = best?;
         Some((purity, self.side_without_missing(nth + 1, missing), 0.0, false))
+    }
+
+    fn sort_by_label(&mut self, total: &[f64]) {
+        let most_frequent = (0..total.len()).fold(
+            0,
+            |most, class| {
+                if total[class] > total[most] { class } else { most }
+            },
+        );
+        let (impurity, sums, width) = (self.impurity, &self.group_sums, self.impurity.sums());
+        let key = |group: &Group| {
+            let sums = &sums[group.at..group.at + width];
+            let part = match impurity {
+                Impurity::Squared => sums[1],
+                Impurity::Classes(..) => sums[most_frequent],
+            };
+            let weight = impurity.weight(sums);
+            if weight > 0.0 { part / weight } else { 0.0 }
+        };
+        self.groups
+            .sort_by(|left, right| key(left).total_cmp(&key(right)).then(left.bin.cmp(&right.bin)));
     }
 
     fn drawn_categories(&mut self, missing: usize, total: &[f64], random: &mut Random) -> Option<Found> {
