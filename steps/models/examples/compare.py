@@ -31,7 +31,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 warnings.filterwarnings("ignore")
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 # Small sets need more splits for a mean that can be told from chance.
-SPLITS, SPLITS_OF_SMALL_SETS = 5, 20
+SPLITS, SPLITS_OF_SMALL_SETS = 5, 10
 
 
 def bunch(loaded, task):

@@ -246,23 +246,23 @@ impl Grower<'_> {
             first += width;
             rest = next;
         }
-        parts
-            .into_par_iter()
-            .map(|(block, first, part)| {
-                self.blocks.sum(block, order, given.gradients, part);
-                let mut best = None;
-                for (lane, histogram) in part.iter().enumerate() {
-                    let feature = first + lane;
-                    if given.allowed[feature] {
-                        self.consider(&mut best, feature, histogram, sums, order.len(), Bounds::NONE);
-                    }
+        let work = |(block, first, part): (usize, usize, &mut [_])| {
+            self.blocks.sum(block, order, given.gradients, part);
+            let mut best = None;
+            for (lane, histogram) in part.iter().enumerate() {
+                let feature = first + lane;
+                if given.allowed[feature] {
+                    self.consider(&mut best, feature, histogram, sums, order.len(), Bounds::NONE);
                 }
-                best
-            })
-            .collect::<Vec<_>>()
-            .into_iter()
-            .flatten()
-            .reduce(better)
+            }
+            best
+        };
+        let found: Vec<Option<Split>> = if order.len() < MIN_ROWS_TO_SHARE {
+            parts.into_iter().map(work).collect()
+        } else {
+            parts.into_par_iter().map(work).collect()
+        };
+        found.into_iter().flatten().reduce(better)
     }
 
     /// Sums the smaller child, takes it from the parent's histograms to get the larger one, and
