@@ -1,6 +1,7 @@
-use crate::sets::{binary, mixed, training};
+use crate::sets::{binary, mixed, number, training};
 use trainyard_models::{
-    Algorithm, BoostingParams, Flow, ForestParams, LinearParams, Training, TreeParams, train,
+    Algorithm, BoostingLoss, BoostingParams, Flow, ForestParams, Label, LinearParams, Task, Training,
+    TreeParams, train,
 };
 
 #[test]
@@ -44,5 +45,46 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_threads() {
         assert!(first == bytes(2, 1), "{name}: two threads");
         assert!(first == bytes(5, 1), "{name}: five threads");
         assert!(first != bytes(1, 2), "{name}: the seed is part of the model");
+    }
+}
+
+#[test]
+fn so_do_several_classes_and_leaves_that_are_quantiles() {
+    let set = mixed(20_000, 22);
+    let classes = Label {
+        name: "y".into(),
+        task: Task::Multiclass {
+            classes: vec!["a".into(), "b".into(), "c".into()],
+        },
+    };
+    let boosting = BoostingParams {
+        n_rounds: 5,
+        row_share: 0.8,
+        feature_share: 0.7,
+        ..BoostingParams::default()
+    };
+    let forest = ForestParams {
+        n_trees: 10,
+        oob_score: true,
+        ..ForestParams::default()
+    };
+    let quantile = BoostingParams {
+        loss: BoostingLoss::Quantile { level: 0.7 },
+        ..boosting.clone()
+    };
+    for (algorithm, label) in [
+        (Algorithm::GradientBoosting(boosting), classes.clone()),
+        (Algorithm::RandomForest(forest), classes),
+        (Algorithm::GradientBoosting(quantile), number()),
+    ] {
+        let bytes = |threads: usize| {
+            let training = Training {
+                threads,
+                ..training(algorithm.clone(), label.clone(), &set)
+            };
+            train(&training, &mut |_| Flow::GoOn).unwrap().to_bytes().unwrap()
+        };
+        let first = bytes(1);
+        assert!(first == bytes(2) && first == bytes(5), "{}", algorithm.name());
     }
 }
