@@ -48,6 +48,16 @@ pub enum ModelError {
     },
     #[error("the {what} of row {row} is not a finite number")]
     NotFinite { what: &'static str, row: usize },
+    #[error("the prediction of row {row} is {value}, which is no probability")]
+    NotProbability { row: usize, value: f64 },
+    #[error("row {row} has class {class}, but there are {classes} classes")]
+    ClassOutOfRange { row: usize, class: u32, classes: usize },
+    #[error("row {row} is outside what the metric is defined for: {rule}")]
+    OutOfDomain { row: usize, rule: &'static str },
+    #[error(
+        "{groups} groups of {rows} rows cannot be judged: it takes at least 2, and more rows than groups"
+    )]
+    Clusters { groups: usize, rows: usize },
     #[error("the weights must be at least 0 and not all 0")]
     Weights,
     #[error("{left_name} has {left} rows and {right_name} has {right}")]

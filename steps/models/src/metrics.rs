@@ -1,28 +1,54 @@
 //! What models are judged by.
 //!
-//! Scores are probabilities of the positive class (or any number that ranks); labels are 1 for the
-//! positive class and 0 for the other. All functions take rows in any order and give the same
-//! result for every order, but for rounding.
+//! Rows are checked once, as [`Binary`], [`Multiclass`], [`Regression`], [`Clusters`] or
+//! [`Agreement`]; everything that is measured of them follows from there, with [`Weights`] of rows
+//! where those have a meaning. Scores are probabilities of the positive class (or any number that
+//! ranks); labels are 1 for the positive class and 0 for the other. Rows may come in any order: the
+//! result is the same, but for rounding. Definitions, and what is done with ties and shares of
+//! nothing, are scikit-learn's unless said otherwise.
 
+mod binary;
 mod bootstrap;
 mod calibration;
+mod choice;
+mod clustering;
+mod confusion;
+mod counts;
 mod curves;
 mod delong;
+mod multiclass;
 mod normal;
+mod paired;
 mod probability;
+pub(crate) mod quantile;
 mod ranking;
 mod regression;
+mod residuals;
+mod student;
 mod threshold;
+mod weights;
 
-pub use bootstrap::bootstrap_interval;
-pub use calibration::{CalibrationBin, calibration_curve, expected_calibration_error};
-pub use curves::{CurvePoint, pr_curve, roc_curve};
+pub use binary::Binary;
+pub use bootstrap::{Bootstrap, BootstrapMethod, at_rows, bootstrap_interval};
+pub use calibration::{CalibrationBin, CalibrationBins, calibration_curve, expected_calibration_error};
+pub use choice::{CostMatrix, ThresholdChoice, ThresholdRule};
+pub use clustering::{Agreement, Clusters, InformationAverage};
+pub use confusion::{Average, ConfusionMatrix, KappaWeights, Normalise, Undefined};
+pub use counts::{ClassCounts, ClassMetric};
+pub use curves::{CurvePoint, pr_curve, roc_curve, thinned};
 pub use delong::{AucComparison, AucEstimate, auc_difference, auc_estimate};
+pub use multiclass::{Multiclass, MulticlassAuc};
 pub use normal::{normal_cdf, normal_quantile};
+pub use paired::{
+    Comparison, ComparisonMethod, compare_auc, compare_by_bootstrap, compare_decisions, compare_resamples,
+};
 pub use probability::{MeanEstimate, brier, brier_terms, log_loss, log_loss_terms, mean_interval};
-pub use ranking::{average_precision, roc_auc};
-pub use regression::{mean_absolute_error, r2, root_mean_squared_error};
-pub use threshold::{Confusion, wilson_interval};
+pub use ranking::{KolmogorovSmirnov, Ranking, average_precision, roc_auc};
+pub use regression::{Regression, mean_absolute_error, r2, root_mean_squared_error};
+pub use residuals::{IntervalQuality, RESIDUAL_QUANTILES, Residuals, interval_quality};
+pub use student::{student_quantile, student_two_sided};
+pub use threshold::{Confusion, wilson_interval, wilson_interval_at};
+pub use weights::Weights;
 
 use crate::error::ModelError;
 
@@ -70,13 +96,6 @@ fn check_both_classes(scores: &[f64], labels: &[f64]) -> Result<(), ModelError> 
     } else {
         Err(ModelError::OneClass)
     }
-}
-
-/// Rows from the highest score to the lowest.
-fn descending(scores: &[f64]) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..scores.len() as u32).collect();
-    order.sort_unstable_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
-    order
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! How good probabilities are as such.
 
-use super::{Interval, Z_95, check};
+use super::{Binary, Interval, Z_95};
 use crate::error::ModelError;
 
 /// Mean logarithmic loss, natural logarithm; probabilities are kept 2⁻⁵² away from 0 and 1, as
 /// scikit-learn does.
 ///
 /// # Errors
-/// `NoRows`, `LengthMismatch`, `NotBinary`, `NotFinite`.
+/// `NoRows`, `LengthMismatch`, `NotBinary`, `NotFinite`, `NotProbability`.
 pub fn log_loss(probabilities: &[f64], labels: &[f64]) -> Result<f64, ModelError> {
-    Ok(mean(&log_loss_terms(probabilities, labels)?))
+    Binary::new(probabilities, labels)?.log_loss()
 }
 
 /// The loss of each row; see [`log_loss`].
@@ -17,16 +17,7 @@ pub fn log_loss(probabilities: &[f64], labels: &[f64]) -> Result<f64, ModelError
 /// # Errors
 /// As [`log_loss`].
 pub fn log_loss_terms(probabilities: &[f64], labels: &[f64]) -> Result<Vec<f64>, ModelError> {
-    check(probabilities, labels)?;
-    let term = |(probability, label): (&f64, &f64)| {
-        let probability = probability.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
-        if *label == 1.0 {
-            -probability.ln()
-        } else {
-            -(-probability).ln_1p()
-        }
-    };
-    Ok(probabilities.iter().zip(labels).map(term).collect())
+    Binary::new(probabilities, labels)?.log_loss_terms()
 }
 
 /// Mean squared difference of probability and label (Brier 1950).
@@ -34,7 +25,7 @@ pub fn log_loss_terms(probabilities: &[f64], labels: &[f64]) -> Result<Vec<f64>,
 /// # Errors
 /// As [`log_loss`].
 pub fn brier(probabilities: &[f64], labels: &[f64]) -> Result<f64, ModelError> {
-    Ok(mean(&brier_terms(probabilities, labels)?))
+    Binary::new(probabilities, labels)?.brier()
 }
 
 /// The squared difference of each row; see [`brier`].
@@ -42,12 +33,7 @@ pub fn brier(probabilities: &[f64], labels: &[f64]) -> Result<f64, ModelError> {
 /// # Errors
 /// As [`log_loss`].
 pub fn brier_terms(probabilities: &[f64], labels: &[f64]) -> Result<Vec<f64>, ModelError> {
-    check(probabilities, labels)?;
-    Ok(probabilities
-        .iter()
-        .zip(labels)
-        .map(|(p, label)| (p - label) * (p - label))
-        .collect())
+    Binary::new(probabilities, labels)?.brier_terms()
 }
 
 /// A mean over rows with its 95 % interval.

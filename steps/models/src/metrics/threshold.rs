@@ -1,6 +1,7 @@
 //! Decisions: what a threshold makes of scores.
 
-use super::{Interval, Z_95, check};
+use super::counts::{ClassCounts, ClassMetric};
+use super::{Interval, Z_95, check, normal_quantile};
 use crate::error::ModelError;
 
 /// Rows by label and decision.
@@ -39,48 +40,66 @@ impl Confusion {
 
     /// Share of right decisions; 0 if there are no rows.
     pub fn accuracy(&self) -> f64 {
-        ratio(self.true_positives + self.true_negatives, self.rows())
+        self.share(ClassMetric::Accuracy)
     }
 
     /// Share of positives among positive decisions; 0 if there are none.
     pub fn precision(&self) -> f64 {
-        ratio(self.true_positives, self.true_positives + self.false_positives)
+        self.share(ClassMetric::Precision)
     }
 
     /// Share of positives that were found; 0 if there are none.
     pub fn recall(&self) -> f64 {
-        ratio(self.true_positives, self.true_positives + self.false_negatives)
+        self.share(ClassMetric::Recall)
     }
 
     /// Harmonic mean of precision and recall; 0 if both are.
     pub fn f1(&self) -> f64 {
-        ratio(
-            2 * self.true_positives,
-            2 * self.true_positives + self.false_positives + self.false_negatives,
-        )
+        self.share(ClassMetric::FBeta(1.0))
+    }
+
+    /// A metric of these counts; 0 if it is a share of nothing.
+    pub fn share(&self, metric: ClassMetric) -> f64 {
+        self.counts().share(metric).unwrap_or(0.0)
+    }
+
+    /// The same as weights.
+    pub fn counts(&self) -> ClassCounts {
+        ClassCounts {
+            true_positives: self.true_positives as f64,
+            false_positives: self.false_positives as f64,
+            true_negatives: self.true_negatives as f64,
+            false_negatives: self.false_negatives as f64,
+        }
     }
 }
 
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
-}
-
-/// Interval of a share of independent rows by Wilson's score method (1927).
+/// 95 % interval of a share of independent rows by Wilson's score method (1927).
 pub fn wilson_interval(part: u64, whole: u64) -> Interval {
+    wilson(part, whole, Z_95)
+}
+
+/// The same for any level of confidence, e.g. 0.99.
+pub fn wilson_interval_at(part: u64, whole: u64, level: f64) -> Interval {
+    wilson(part, whole, normal_quantile(0.5 + level / 2.0))
+}
+
+fn wilson(part: u64, whole: u64, z: f64) -> Interval {
     if whole == 0 {
         return Interval { low: 0.0, high: 1.0 };
     }
     let (n, share) = (whole as f64, part as f64 / whole as f64);
-    let z2 = Z_95 * Z_95;
+    let z2 = z * z;
     let centre = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let half = Z_95 / (1.0 + z2 / n) * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
+    let half = z / (1.0 + z2 / n) * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
+    // At both ends the formula is exact, but for rounding.
     Interval {
-        low: (centre - half).max(0.0),
-        high: (centre + half).min(1.0),
+        low: if part == 0 { 0.0 } else { (centre - half).max(0.0) },
+        high: if part >= whole {
+            1.0
+        } else {
+            (centre + half).min(1.0)
+        },
     }
 }
 

@@ -8,7 +8,9 @@
 )]
 
 mod file;
+mod golden;
 mod learning;
+mod metrics;
 mod preprocessing;
 mod same_bytes;
 mod sets;
