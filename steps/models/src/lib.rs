@@ -9,6 +9,7 @@ mod algorithm;
 mod bins;
 pub mod boosting;
 pub mod error;
+pub mod fairness;
 pub mod features;
 pub mod fit;
 pub mod forest;

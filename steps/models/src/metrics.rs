@@ -16,6 +16,7 @@ mod confusion;
 mod counts;
 mod curves;
 mod delong;
+mod estimate;
 mod multiclass;
 mod normal;
 mod paired;
@@ -37,6 +38,7 @@ pub use confusion::{Average, ConfusionMatrix, KappaWeights, Normalise, Undefined
 pub use counts::{ClassCounts, ClassMetric};
 pub use curves::{CurvePoint, pr_curve, roc_curve, thinned};
 pub use delong::{AucComparison, AucEstimate, auc_difference, auc_estimate};
+pub use estimate::{Estimate, IntervalMethod, estimate_auc, estimate_mean, estimate_share};
 pub use multiclass::{Multiclass, MulticlassAuc};
 pub use normal::{normal_cdf, normal_quantile};
 pub use paired::{

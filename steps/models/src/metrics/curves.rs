@@ -23,7 +23,7 @@ impl Ranking {
     /// ROC curve: share of negatives (x) and of positives (y) at or above each score, from (0, 0)
     /// to (1, 1).
     pub fn roc_curve(&self) -> Vec<CurvePoint> {
-        self.from_nothing(|step| (step.misses / self.negatives, step.hits / self.positives))
+        self.since_nothing(|step| (step.misses / self.negatives, step.hits / self.positives))
     }
 
     /// Precision (y) by recall (x) for each score, from the highest on.
@@ -41,7 +41,7 @@ impl Ranking {
     /// alarm and after the first without a miss are left out, as in scikit-learn.
     pub fn det_curve(&self) -> Vec<CurvePoint> {
         let points =
-            self.from_nothing(|step| (step.misses / self.negatives, 1.0 - step.hits / self.positives));
+            self.since_nothing(|step| (step.misses / self.negatives, 1.0 - step.hits / self.positives));
         let all = [NOTHING].into_iter().chain(self.steps.iter().copied());
         let clean = all.take_while(|step| step.misses == 0.0).count();
         let found = self
@@ -60,7 +60,7 @@ impl Ranking {
     /// Cumulative gain: share of positives (y) among the share of rows with the highest scores (x).
     pub fn gain_curve(&self) -> Vec<CurvePoint> {
         let rows = self.positives + self.negatives;
-        self.from_nothing(|step| ((step.hits + step.misses) / rows, step.hits / self.positives))
+        self.since_nothing(|step| ((step.hits + step.misses) / rows, step.hits / self.positives))
     }
 
     /// Lift (y) of the share of rows with the highest scores (x): how many times as many positives
@@ -76,7 +76,7 @@ impl Ranking {
             .collect()
     }
 
-    fn from_nothing(&self, at: impl Fn(&Step) -> (f64, f64)) -> Vec<CurvePoint> {
+    fn since_nothing(&self, at: impl Fn(&Step) -> (f64, f64)) -> Vec<CurvePoint> {
         [NOTHING]
             .iter()
             .chain(&self.steps)

@@ -44,7 +44,7 @@ impl<'a> Multiclass<'a> {
         if classes < 2 {
             return Err(ModelError::OneClass);
         }
-        if scores.len() / classes != labels.len() || scores.len() % classes != 0 {
+        if scores.len() / classes != labels.len() || !scores.len().is_multiple_of(classes) {
             return Err(ModelError::LengthMismatch {
                 left_name: "the predictions",
                 left: scores.len() / classes,

@@ -76,25 +76,30 @@ impl Confusion {
 
 /// 95 % interval of a share of independent rows by Wilson's score method (1927).
 pub fn wilson_interval(part: u64, whole: u64) -> Interval {
-    wilson(part, whole, Z_95)
+    wilson(part as f64, whole as f64, Z_95)
 }
 
-/// The same for any level of confidence, e.g. 0.99.
-pub fn wilson_interval_at(part: u64, whole: u64, level: f64) -> Interval {
+/// The same for any level of confidence, e.g. 0.99, and for rows with weights: `whole` is then the
+/// number of equal rows that would say as much (Kish 1965), `part` as large a share of it.
+pub fn wilson_interval_at(part: f64, whole: f64, level: f64) -> Interval {
     wilson(part, whole, normal_quantile(0.5 + level / 2.0))
 }
 
-fn wilson(part: u64, whole: u64, z: f64) -> Interval {
-    if whole == 0 {
+fn wilson(part: f64, whole: f64, z: f64) -> Interval {
+    if whole <= 0.0 {
         return Interval { low: 0.0, high: 1.0 };
     }
-    let (n, share) = (whole as f64, part as f64 / whole as f64);
+    let share = part / whole;
     let z2 = z * z;
-    let centre = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let half = z / (1.0 + z2 / n) * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
+    let centre = (share + z2 / (2.0 * whole)) / (1.0 + z2 / whole);
+    let half = z / (1.0 + z2 / whole) * (share * (1.0 - share) / whole + z2 / (4.0 * whole * whole)).sqrt();
     // At both ends the formula is exact, but for rounding.
     Interval {
-        low: if part == 0 { 0.0 } else { (centre - half).max(0.0) },
+        low: if part <= 0.0 {
+            0.0
+        } else {
+            (centre - half).max(0.0)
+        },
         high: if part >= whole {
             1.0
         } else {

@@ -7,6 +7,7 @@
     reason = "helpers of tests are not seen as tests"
 )]
 
+mod fairness;
 mod file;
 mod golden;
 mod learning;
