@@ -58,6 +58,8 @@ pub enum ModelError {
         "{groups} groups of {rows} rows cannot be judged: it takes at least 2, and more rows than groups"
     )]
     Clusters { groups: usize, rows: usize },
+    #[error("the model cannot be explained so: {why}")]
+    NotExplained { why: &'static str },
     #[error("the weights must be at least 0 and not all 0")]
     Weights,
     #[error("{left_name} has {left} rows and {right_name} has {right}")]

@@ -22,6 +22,7 @@ pub mod model;
 pub mod predictions;
 pub mod preprocessing;
 pub mod random;
+pub mod shap;
 pub mod task;
 mod tree;
 

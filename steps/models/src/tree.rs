@@ -89,7 +89,6 @@ impl Tree {
     }
 
     /// Weight of the training rows that came by each node: that of the leaves below it.
-    #[allow(dead_code, reason = "for SHAP values")]
     pub(crate) fn node_covers(&self) -> Vec<f64> {
         let mut covers = vec![0.0; self.nodes.len()];
         for (at, node) in self.nodes.iter().enumerate().rev() {
@@ -118,28 +117,32 @@ impl Tree {
                     let Some(node) = self.nodes.get(index as usize) else {
                         return 0;
                     };
-                    let left = match (node.question, cell(node.feature as usize)) {
-                        (
-                            Question::AtMost {
-                                threshold,
-                                missing_left,
-                            },
-                            Cell::Number(value),
-                        ) => {
-                            if value.is_nan() {
-                                missing_left
-                            } else {
-                                value <= threshold
-                            }
-                        }
-                        (Question::OneOf { start, words }, Cell::Code(code)) => {
-                            self.has_bit(start, words, code)
-                        }
-                        _ => false,
-                    };
+                    let left = self.goes_left(node, cell(node.feature as usize));
                     at = if left { node.left } else { node.right };
                 }
             }
+        }
+    }
+
+    /// Whether a row with this value of the node's feature goes left.
+    #[inline]
+    pub(crate) fn goes_left(&self, node: &Node, value: Cell) -> bool {
+        match (node.question, value) {
+            (
+                Question::AtMost {
+                    threshold,
+                    missing_left,
+                },
+                Cell::Number(value),
+            ) => {
+                if value.is_nan() {
+                    missing_left
+                } else {
+                    value <= threshold
+                }
+            }
+            (Question::OneOf { start, words }, Cell::Code(code)) => self.has_bit(start, words, code),
+            _ => false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Numbers that other tools computed, as the scripts in `tests/fixtures` wrote them.
+//! Numbers that other tools computed, as the scripts in `golden` wrote them.
 
 use serde_json::Value;
 
@@ -7,7 +7,10 @@ pub(crate) const TOLERANCE: f64 = 1e-9;
 
 /// The cases of one kind in a fixture.
 pub(crate) fn cases(fixture: &str, kind: &str) -> Vec<Case> {
-    let path = format!("{}/tests/fixtures/{fixture}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/tests/models/golden/{fixture}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
     let all: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let cases: Vec<Case> = all[kind].as_array().unwrap().iter().cloned().map(Case).collect();
     assert!(!cases.is_empty(), "no cases of {kind}");
