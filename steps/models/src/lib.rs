@@ -8,6 +8,7 @@
 mod algorithm;
 mod bins;
 pub mod boosting;
+pub mod dependence;
 pub mod error;
 pub mod fairness;
 pub mod features;
@@ -23,6 +24,7 @@ pub mod predictions;
 pub mod preprocessing;
 pub mod random;
 pub mod shap;
+pub mod slices;
 pub mod task;
 mod tree;
 
