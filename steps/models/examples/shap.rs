@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, removal, unit) in [
         ("path", Removal::PathDependent, Unit::Raw),
         ("background", Removal::Background(&background), Unit::Raw),
-        ("probability", Removal::Background(&background), Unit::Probability),
+        ("probability", Removal::Background(&background), Unit::Prediction),
     ] {
         let (started, worked) = (Instant::now(), cpu_seconds()?);
         let found = explain(&model, &rows, removal, unit)?;

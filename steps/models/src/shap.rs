@@ -17,6 +17,7 @@ mod quadrature;
 
 pub use explanation::{Explanation, Interactions};
 
+use crate::boosting::{BoostingLoss, Objective, sigmoid};
 use crate::error::ModelError;
 use crate::features::{Aligned, align};
 use crate::frame::Frame;
@@ -36,12 +37,14 @@ pub enum Removal<'a> {
 /// In which unit predictions are explained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// What the model adds up: log odds for boosting and logistic regression (one a class, before
-    /// softmax, for several classes), else probability or value.
+    /// What the model adds up. For boosting these are log odds (two classes), scores before softmax
+    /// (several), logarithms (losses of Poisson, gamma and Tweedie) or values; for logistic regression
+    /// log odds; for forests and trees probabilities or values.
     Raw,
-    /// Probabilities, also for boosting of two classes: the share of each background row is taken as
-    /// far as it moves the probability. Needs [`Removal::Background`] there.
-    Probability,
+    /// What the model predicts, also where it is not what it adds up: the shares beside each background
+    /// row are then taken as far as they move the prediction, as by shap's
+    /// `model_output="probability"`. Needs [`Removal::Background`] there.
+    Prediction,
 }
 
 /// Explains the prediction of every row of `frame`. The same whatever the number of threads.
@@ -66,8 +69,8 @@ pub fn explain(
     let ensemble = Ensemble::of(model, unit)?;
     let values = align(frame, model.features())?;
     match removal {
-        Removal::PathDependent if ensemble.link == Link::LogOdds => Err(ModelError::NotExplained {
-            why: "probabilities of boosting are explained by background rows",
+        Removal::PathDependent if ensemble.link != Link::Identity => Err(ModelError::NotExplained {
+            why: "predictions that are not what its trees add up are explained by background rows",
         }),
         Removal::PathDependent => Ok(path::explain(&ensemble, &values, frame.rows(), names)),
         Removal::Background(background) => {
@@ -128,6 +131,18 @@ fn cells(values: &[Aligned<'_>], rows: std::ops::Range<usize>) -> Vec<Cell> {
 enum Link {
     Identity,
     LogOdds,
+    Logarithm,
+}
+
+impl Link {
+    /// The prediction.
+    fn inverse(self, sum: f64) -> f64 {
+        match self {
+            Self::Identity => sum,
+            Self::LogOdds => sigmoid(sum),
+            Self::Logarithm => sum.exp(),
+        }
+    }
 }
 
 /// A sum of trees.
@@ -154,10 +169,17 @@ impl<'a> Ensemble<'a> {
         match &model.body {
             Body::Boosted(boosted) => {
                 let outputs = boosted.base_scores.len();
-                let link = match (unit, &model.label().task) {
-                    (Unit::Raw, _) | (_, crate::Task::Regression) => Link::Identity,
-                    (Unit::Probability, crate::Task::Binary { .. }) => Link::LogOdds,
-                    (Unit::Probability, _) => {
+                let link = match (unit, boosted.objective) {
+                    (Unit::Raw, _) => Link::Identity,
+                    (Unit::Prediction, Objective::LogLoss) => Link::LogOdds,
+                    (
+                        Unit::Prediction,
+                        Objective::Number(
+                            BoostingLoss::Poisson | BoostingLoss::Gamma | BoostingLoss::Tweedie { .. },
+                        ),
+                    ) => Link::Logarithm,
+                    (Unit::Prediction, Objective::Number(_)) => Link::Identity,
+                    (Unit::Prediction, Objective::Softmax(_)) => {
                         return Err(ModelError::NotExplained {
                             why: "boosting of several classes is explained in the raw unit",
                         });

@@ -9,7 +9,6 @@
 use super::explanation::Explanation;
 use super::layout::{Layout, NONE};
 use super::{Ensemble, Link, Part, Rows, cells};
-use crate::boosting::sigmoid;
 use crate::error::ModelError;
 use crate::tree::Cell;
 use rayon::prelude::*;
@@ -45,10 +44,7 @@ pub(super) fn explain(
         .chunks(features.max(1))
         .flat_map(|row| ensemble.margins(row))
         .collect();
-    let link = |margin: f64| match ensemble.link {
-        Link::Identity => margin,
-        Link::LogOdds => sigmoid(margin),
-    };
+    let link = |margin: f64| ensemble.link.inverse(margin);
     let base: Vec<f64> = (0..outputs)
         .map(|output| {
             let all = margins.iter().skip(output).step_by(outputs);
@@ -71,18 +67,18 @@ pub(super) fn explain(
                                 plan.add(row, outputs, background.count, &shares, into, &mut scratch);
                             }
                         }
-                        Link::LogOdds => {
+                        Link::LogOdds | Link::Logarithm => {
                             let own = ensemble.margins(row).first().copied().unwrap_or(0.0);
                             let mut pairs = vec![0.0; background.count * features];
                             for plan in &plans {
                                 plan.add_pairs(row, &shares, &mut pairs, features, &mut scratch);
                             }
                             for (pair, margin) in pairs.chunks(features).zip(&margins) {
-                                // The margin's shares, as far as they move the probability.
+                                // The margin's shares, as far as they move the prediction.
                                 let by = if own == *margin {
                                     1.0
                                 } else {
-                                    (sigmoid(own) - sigmoid(*margin)) / (own - margin)
+                                    (link(own) - link(*margin)) / (own - margin)
                                 };
                                 for (into, value) in into.iter_mut().zip(pair) {
                                     *into += value * by / background.count as f64;
@@ -103,7 +99,7 @@ pub(super) fn explain(
 
 impl Ensemble<'_> {
     /// What the trees add up to for a row, for each output.
-    fn margins(&self, row: &[Cell]) -> Vec<f64> {
+    pub(super) fn margins(&self, row: &[Cell]) -> Vec<f64> {
         let mut sums = self.base.clone();
         for part in &self.parts {
             let leaf = part.tree.leaf(|feature| row[feature]);

@@ -23,7 +23,7 @@ pub(super) fn explain(
             why: "linear models are explained by background rows",
         });
     };
-    if unit == Unit::Probability && linear.logistic {
+    if unit == Unit::Prediction && linear.logistic {
         return Err(ModelError::NotExplained {
             why: "logistic regression is explained in log odds",
         });

@@ -1,10 +1,12 @@
 //! SHAP values beside those of the `shap` package, and beside their definition.
 
 use super::*;
+use crate::boosting::BoostingLoss;
 use crate::fit::Flow;
 use crate::frame::{FrameColumn, Values, categorical};
 use crate::metrics::Weights;
 use crate::model::{Training, train};
+use crate::predictions::Predictions;
 use crate::random::Random;
 use crate::tree::{Child, Node, Question};
 use crate::{
@@ -232,6 +234,12 @@ fn binary() -> Task {
     }
 }
 
+fn several() -> Task {
+    Task::Multiclass {
+        classes: vec!["low".into(), "middle".into(), "high".into()],
+    }
+}
+
 fn model(algorithm: Algorithm, task: Task, frame: &Frame) -> Model {
     let target = target(frame, 9, &task);
     let training = Training {
@@ -276,12 +284,47 @@ fn models(frame: &Frame) -> Vec<Model> {
         })
     };
     let mut models = Vec::new();
-    for task in [binary(), Task::Regression] {
+    for task in [binary(), Task::Regression, several()] {
         models.push(model(boosting(), task.clone(), frame));
         models.push(model(forest(), task.clone(), frame));
         models.push(model(tree(), task, frame));
     }
+    let counts = Algorithm::GradientBoosting(BoostingParams {
+        loss: BoostingLoss::Poisson,
+        n_rounds: 10,
+        min_leaf: 5,
+        ..BoostingParams::default()
+    });
+    models.push(model(counts, Task::Regression, frame));
+    let extra = ForestParams {
+        n_trees: 5,
+        min_leaf: 4,
+        ..ForestParams::extra_trees()
+    };
+    models.push(model(Algorithm::ExtraTrees(extra), binary(), frame));
     models
+}
+
+/// What a model adds up for every row: row after row, in it output after output.
+fn raw(model: &Model, frame: &Frame) -> Vec<f64> {
+    if let Ok(ensemble) = Ensemble::of(model, Unit::Raw) {
+        let values = align(frame, model.features()).unwrap();
+        let cells = cells(&values, 0..frame.rows());
+        return cells.chunks(4).flat_map(|row| ensemble.margins(row)).collect();
+    }
+    let predictions = model.predict(frame).unwrap().into_numbers().unwrap();
+    match model.label().task {
+        Task::Regression => predictions,
+        _ => predictions.into_iter().map(|p| (p / (1.0 - p)).ln()).collect(),
+    }
+}
+
+/// What a model predicts for every row, in the same order.
+fn predicted(model: &Model, frame: &Frame) -> Vec<f64> {
+    match model.predict(frame).unwrap() {
+        Predictions::Classes(classes) => classes.values().to_vec(),
+        other => other.into_numbers().unwrap(),
+    }
 }
 
 /// Shapley values of one row from a game that gives the worth of every coalition of features.
@@ -303,12 +346,12 @@ fn by_definition(features: usize, worth: impl Fn(usize) -> f64) -> Vec<f64> {
 }
 
 /// The mean of a tree over the training rows where only the features of a coalition are known.
-fn known(tree: &Tree, covers: &[f64], row: &[Cell], coalition: usize, at: Child) -> f64 {
+fn known(tree: &Tree, covers: &[f64], row: &[Cell], coalition: usize, at: Child, nth: usize) -> f64 {
     match at {
-        Child::Leaf(leaf) => tree.values(leaf as usize)[0],
+        Child::Leaf(leaf) => tree.values(leaf as usize)[nth],
         Child::Node(node) => {
             let node = &tree.nodes[node as usize];
-            let go = |child| known(tree, covers, row, coalition, child);
+            let go = |child| known(tree, covers, row, coalition, child, nth);
             if coalition >> node.feature & 1 == 1 {
                 return go(if tree.goes_left(node, row[node.feature as usize]) {
                     node.left
@@ -326,6 +369,13 @@ fn known(tree: &Tree, covers: &[f64], row: &[Cell], coalition: usize, at: Child)
     }
 }
 
+/// The values of one row for one output.
+fn of_row(found: &Explanation, row: usize, output: usize) -> Vec<f64> {
+    (0..4)
+        .map(|feature| found.value(row, feature, output).unwrap())
+        .collect()
+}
+
 #[test]
 fn path_dependent_values_are_those_of_the_definition_with_categories_and_missing_values() {
     let frame = frame(300, 5);
@@ -333,26 +383,29 @@ fn path_dependent_values_are_those_of_the_definition_with_categories_and_missing
         let ensemble = Ensemble::of(&model, Unit::Raw).unwrap();
         let found = explain(&model, &frame, Removal::PathDependent, Unit::Raw).unwrap();
         let values = align(&frame, model.features()).unwrap();
-        for row in 0..12 {
+        for row in 0..8 {
             let cells = cells(&values, row..row + 1);
-            let worth = |coalition: usize| {
-                ensemble
-                    .parts
-                    .iter()
-                    .filter(|part| !part.tree.nodes.is_empty())
-                    .map(|part| {
-                        let covers = part.tree.node_covers();
-                        known(part.tree, &covers, &cells, coalition, Child::Node(0)) * part.scale
-                    })
-                    .sum()
-            };
-            let expected = by_definition(4, worth);
-            close(
-                &found.values()[row * 4..row * 4 + 4],
-                &expected,
-                1e-10,
-                model.algorithm().name(),
-            );
+            for output in 0..ensemble.outputs() {
+                let worth = |coalition: usize| {
+                    let grown = ensemble.parts.iter().filter(|part| !part.tree.nodes.is_empty());
+                    let of_output =
+                        grown.filter(|part| (part.output..part.output + part.tree.outputs).contains(&output));
+                    of_output
+                        .map(|part| {
+                            let covers = part.tree.node_covers();
+                            let nth = output - part.output;
+                            known(part.tree, &covers, &cells, coalition, Child::Node(0), nth) * part.scale
+                        })
+                        .sum()
+                };
+                let expected = by_definition(4, worth);
+                close(
+                    &of_row(&found, row, output),
+                    &expected,
+                    1e-10,
+                    model.algorithm().name(),
+                );
+            }
         }
         assert!(found.values().iter().any(|value| value.abs() > 1e-3));
     }
@@ -378,10 +431,6 @@ fn put_in(frame: &Frame, row: usize, background: &Frame, coalition: usize) -> Fr
     Frame::new(columns.collect()).unwrap()
 }
 
-fn log_odds(probability: f64) -> f64 {
-    (probability / (1.0 - probability)).ln()
-}
-
 #[test]
 fn background_values_are_those_of_the_definition_for_trees_and_linear_models() {
     let frame = frame(300, 5);
@@ -393,29 +442,20 @@ fn background_values_are_those_of_the_definition_for_trees_and_linear_models() {
     models.push(model(logistic, binary(), &frame));
     for model in models {
         let found = explain(&model, &frame, Removal::Background(&background), Unit::Raw).unwrap();
-        let adds_up_log_odds = matches!(
-            model.algorithm(),
-            Algorithm::GradientBoosting(_) | Algorithm::LogisticRegression(_)
-        ) && model.label().task == binary();
-        let raw = |probability: &f64| {
-            if adds_up_log_odds {
-                log_odds(*probability)
-            } else {
-                *probability
+        let outputs = found.base().len();
+        for row in 0..6 {
+            for output in 0..outputs {
+                let expected = by_definition(4, |coalition| {
+                    let mixed = raw(&model, &put_in(&frame, row, &background, coalition));
+                    mixed.iter().skip(output).step_by(outputs).sum::<f64>() / background.rows() as f64
+                });
+                close(
+                    &of_row(&found, row, output),
+                    &expected,
+                    1e-9,
+                    model.algorithm().name(),
+                );
             }
-        };
-        for row in 0..8 {
-            let expected = by_definition(4, |coalition| {
-                let mixed = put_in(&frame, row, &background, coalition);
-                let predictions = model.predict(&mixed).unwrap().into_numbers().unwrap();
-                predictions.iter().map(raw).sum::<f64>() / background.rows() as f64
-            });
-            close(
-                &found.values()[row * 4..row * 4 + 4],
-                &expected,
-                1e-9,
-                model.algorithm().name(),
-            );
         }
     }
 }
@@ -425,42 +465,45 @@ fn values_add_up_to_the_prediction_whatever_the_removal_and_unit() {
     let frame = frame(200, 8);
     let background = frame.take(&(0..20).collect::<Vec<_>>()).unwrap();
     for model in models(&frame) {
-        let predictions = model.predict(&frame).unwrap().into_numbers().unwrap();
-        let boosted =
-            matches!(model.algorithm(), Algorithm::GradientBoosting(_)) && model.label().task == binary();
-        for removal in [Removal::PathDependent, Removal::Background(&background)] {
-            for unit in [Unit::Raw, Unit::Probability] {
+        let adds_up_predictions = raw(&model, &frame)
+            .iter()
+            .zip(predicted(&model, &frame))
+            .all(|(raw, predicted)| (raw - predicted).abs() < 1e-9);
+        let several_boosted =
+            matches!(model.algorithm(), Algorithm::GradientBoosting(_)) && model.label().task == several();
+        for (path, removal) in [
+            (true, Removal::PathDependent),
+            (false, Removal::Background(&background)),
+        ] {
+            for unit in [Unit::Raw, Unit::Prediction] {
                 let found = explain(&model, &frame, removal, unit);
-                if boosted && unit == Unit::Probability && matches!(removal, Removal::PathDependent) {
+                if unit == Unit::Prediction && !adds_up_predictions && (path || several_boosted) {
                     assert!(matches!(found, Err(ModelError::NotExplained { .. })));
                     continue;
                 }
                 let found = found.unwrap();
-                for (row, prediction) in predictions.iter().enumerate() {
-                    let expected = if boosted && unit == Unit::Raw {
-                        log_odds(*prediction)
-                    } else {
-                        *prediction
-                    };
-                    let sum = found.prediction(row, 0).unwrap();
-                    assert!(
-                        (sum - expected).abs() < 1e-10,
-                        "{}: {sum} {expected}",
-                        model.algorithm().name()
-                    );
-                }
+                let expected = match unit {
+                    Unit::Raw => raw(&model, &frame),
+                    Unit::Prediction => predicted(&model, &frame),
+                };
+                let outputs = found.base().len();
+                let sums: Vec<f64> = (0..frame.rows() * outputs)
+                    .map(|at| found.prediction(at / outputs, at % outputs).unwrap())
+                    .collect();
+                close(&sums, &expected, 1e-10, model.algorithm().name());
             }
         }
         let pairs = interactions(&model, &frame).unwrap();
         let own = explain(&model, &frame, Removal::PathDependent, Unit::Raw).unwrap();
+        let output = own.base().len() - 1;
         for row in 0..frame.rows() {
             for feature in 0..4 {
                 let sum: f64 = (0..4)
-                    .map(|other| pairs.value(row, feature, other, 0).unwrap())
+                    .map(|other| pairs.value(row, feature, other, output).unwrap())
                     .sum();
-                assert!((sum - own.value(row, feature, 0).unwrap()).abs() < 1e-10);
+                assert!((sum - own.value(row, feature, output).unwrap()).abs() < 1e-10);
             }
-            assert_eq!(pairs.value(row, 0, 1, 0), pairs.value(row, 1, 0, 0));
+            assert_eq!(pairs.value(row, 0, 1, output), pairs.value(row, 1, 0, output));
         }
     }
 }
@@ -500,7 +543,7 @@ fn what_cannot_be_explained_is_refused() {
     let none = frame.take(&[]).unwrap();
     for (removal, unit) in [
         (Removal::PathDependent, Unit::Raw),
-        (Removal::Background(&frame), Unit::Probability),
+        (Removal::Background(&frame), Unit::Prediction),
         (Removal::Background(&none), Unit::Raw),
     ] {
         assert!(explain(&logistic, &frame, removal, unit).is_err());
