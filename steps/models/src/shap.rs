@@ -4,7 +4,8 @@
 //! For every row, [`Explanation::base`] and the values of all features add up to the prediction.
 //! Trees are explained by the training rows that came by each node ([`Removal::PathDependent`],
 //! Lundberg et al. 2020), or by putting in the values of background rows ([`Removal::Background`]);
-//! linear models by background rows alone. Values are those of the `shap` package; splits by category
+//! linear models by background rows alone. Any other model is explained by asking it
+//! ([`explain_by_asking`]). Values are those of the `shap` package; splits by category
 //! and missing values, which it knows only in part, are explained like all others.
 
 mod background;
@@ -14,8 +15,10 @@ mod layout;
 mod linear;
 mod path;
 mod quadrature;
+mod sampling;
 
 pub use explanation::{Explanation, Interactions};
+pub use sampling::explain_by_asking;
 
 use crate::boosting::{BoostingLoss, Objective, sigmoid};
 use crate::error::ModelError;

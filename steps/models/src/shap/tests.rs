@@ -509,6 +509,56 @@ fn values_add_up_to_the_prediction_whatever_the_removal_and_unit() {
 }
 
 #[test]
+fn asking_for_all_coalitions_gives_the_exact_values_and_orders_come_near_and_add_up() {
+    let frame = frame(300, 5);
+    let rows = frame.take(&(0..10).collect::<Vec<_>>()).unwrap();
+    let background = frame.take(&[3, 50, 51, 99, 140, 141, 222]).unwrap();
+    for model in models(&frame)
+        .iter()
+        .filter(|model| !matches!(model.algorithm(), Algorithm::GradientBoosting(_)))
+    {
+        let exact = explain(model, &rows, Removal::Background(&background), Unit::Raw).unwrap();
+        let all = explain_by_asking(model, &rows, &background, 2, 1).unwrap();
+        close(all.values(), exact.values(), 1e-9, "all coalitions");
+        close(all.base(), exact.base(), 1e-9, "base");
+        // One order and its reverse ask for fewer coalitions than there are.
+        let orders = explain_by_asking(model, &rows, &background, 1, 1).unwrap();
+        let outputs = orders.base().len();
+        let sums: Vec<f64> = (0..10 * outputs)
+            .map(|at| orders.prediction(at / outputs, at % outputs).unwrap())
+            .collect();
+        close(&sums, &predicted(model, &rows), 1e-10, "orders");
+        assert!(
+            orders
+                .values()
+                .iter()
+                .zip(exact.values())
+                .all(|(found, exact)| (found - exact).abs() < 0.5)
+        );
+        assert_eq!(
+            orders,
+            explain_by_asking(model, &rows, &background, 1, 1).unwrap()
+        );
+    }
+    let linear = model(
+        Algorithm::LinearRegression(LinearParams::least_squares()),
+        Task::Regression,
+        &frame,
+    );
+    let exact = explain(&linear, &rows, Removal::Background(&background), Unit::Raw).unwrap();
+    let orders = explain_by_asking(&linear, &rows, &background, 1, 1).unwrap();
+    close(
+        orders.values(),
+        exact.values(),
+        1e-9,
+        "a linear model, by one order",
+    );
+    let none = frame.take(&[]).unwrap();
+    assert!(explain_by_asking(&linear, &rows, &none, 1, 1).is_err());
+    assert!(explain_by_asking(&linear, &rows, &background, 0, 1).is_err());
+}
+
+#[test]
 fn the_same_rows_give_the_same_values_alone_together_and_on_any_number_of_threads() {
     let frame = frame(200, 8);
     let model = &models(&frame)[0];

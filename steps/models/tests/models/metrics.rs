@@ -46,6 +46,12 @@ fn binary_scores() {
             seen &= case.expect("det", curve(&ranking.det_curve()));
             assert!(seen);
         }
+        let tenths = CalibrationBins::Uniform(10);
+        let errors = vec![
+            rows.expected_calibration_error(tenths).unwrap(),
+            rows.maximum_calibration_error(tenths).unwrap(),
+        ];
+        assert!(case.expect("calibration_error", errors));
         for count in [1, 5, 10] {
             for (key, bins) in [
                 ("uniform", CalibrationBins::Uniform(count)),
