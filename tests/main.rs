@@ -11,6 +11,7 @@
 
 mod cli;
 mod faults;
+mod hooks;
 mod invalid;
 mod pipelines;
 mod yard;

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use trainyard_contract::task::FailureClass;
 use trainyard_contract::{RunId, Timestamp};
-use trainyard_domain::run::{Event, InstanceIx, RunDefinition, RunOutcome, SkipReason, StepState, What};
+use trainyard_domain::run::{
+    Event, Hook, InstanceIx, RunDefinition, RunOutcome, SkipReason, StepState, What,
+};
 use trainyard_engine::Observation;
 
 /// Shows a run as it happens.
@@ -324,7 +326,11 @@ pub(crate) fn why_skipped(definition: &RunDefinition, step: InstanceIx, because:
         }
         SkipReason::Upstream { step } => format!("takes data from `{}`, which was skipped", name(step)),
         SkipReason::UpstreamFailed { step } => format!("needs `{}`, which did not succeed", name(step)),
-        SkipReason::NotNeeded => "its occasion did not come".to_owned(),
+        SkipReason::NotNeeded => match definition.instances.get(step as usize).and_then(|i| i.hook) {
+            Some(Hook::OnFailure(step)) => format!("`{}` did not fail", name(&step)),
+            Some(Hook::RunFailed) => "no step failed the run".to_owned(),
+            Some(Hook::Finally) | None => "its occasion did not come".to_owned(),
+        },
         SkipReason::NotSelected => "not selected".to_owned(),
     }
 }
@@ -374,8 +380,9 @@ pub(crate) fn summary(
     terminal.note("");
     for (instance, failure) in &failed {
         let head = terminal.paint_err(Tone::Bad, "error");
+        let what = if instance.hook.is_some() { "hook" } else { "step" };
         terminal.note(format!(
-            "{head}: step `{}` failed: {}",
+            "{head}: {what} `{}` failed: {}",
             instance.name, failure.message
         ));
         for cause in &failure.causes {

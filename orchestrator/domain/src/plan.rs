@@ -49,6 +49,8 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// Hooks that run if a step fails: name of the hook, name of the step.
     pub on_failure: Vec<(String, String)>,
+    /// Names of the hooks that run if the run fails.
+    pub on_run_failure: Vec<String>,
     /// What is changed outside of the run's own outputs.
     pub effects: Vec<PlannedEffect>,
     /// For the whole run: along its longest path.
@@ -181,6 +183,7 @@ pub fn plan(
         data: data(&definition, previous.is_some(), facts),
         steps,
         on_failure: foreseen.on_failure,
+        on_run_failure: foreseen.on_run_failure,
         effects: Vec::new(),
         forecast: None,
         not_obeyed: definition.not_obeyed.clone(),

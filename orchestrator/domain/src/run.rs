@@ -18,6 +18,7 @@ pub mod mentions;
 mod planted;
 mod queue;
 pub mod reuse;
+mod stage;
 mod state;
 mod verdict;
 
@@ -39,6 +40,7 @@ pub use state::{Approval, RunStatus, StepState};
 
 use graph::Graph;
 use queue::Queue;
+use stage::Open;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use trainyard_contract::{RunId, Timestamp};
@@ -64,9 +66,8 @@ pub struct Run {
     pending: BTreeMap<InstanceIx, Verdict>,
     /// Groups of which a cell has failed, for `fail_fast`.
     tripped: BTreeSet<u32>,
-    /// Instances that are not final, and those of them that are no `finally` hooks.
-    open: usize,
-    open_before_finally: usize,
+    /// Instances that are not final.
+    open: Open,
     started: Option<Started>,
     cancel: Cancel,
     ended: Option<RunOutcome>,
@@ -136,8 +137,7 @@ impl Run {
             timers: BTreeSet::new(),
             pending: BTreeMap::new(),
             tripped: BTreeSet::new(),
-            open: count,
-            open_before_finally: count - graph.finally.len(),
+            open: Open::all_of(&definition),
             started: None,
             cancel: Cancel::No,
             ended: None,

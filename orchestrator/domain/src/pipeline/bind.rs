@@ -9,7 +9,6 @@ mod policy;
 use super::Pipeline;
 use super::spec::{Environment, FailureAction};
 use super::values::Values;
-use super::wiring::Occasion;
 use crate::expression::{RenderError, render_known};
 use crate::run::definition::{DEFINITION_VERSION, RunDefinition};
 use indexmap::IndexMap;
@@ -195,7 +194,6 @@ impl Pipeline {
         add(spec.sla.is_some(), "sla");
         add(spec.budget.is_some(), "budget");
         add(!spec.notify.is_empty(), "notify");
-        add(!spec.on_failure.is_empty(), "on_failure");
         let environments = spec.environments.values();
         add(
             environments
@@ -234,14 +232,9 @@ impl Pipeline {
             if !is_process && !step.env.is_empty() {
                 parts.push(format!("steps.{name}.env"));
             }
-            if step
-                .on_failure
-                .iter()
-                .any(|action| matches!(action, FailureAction::Notify(_)))
-            {
-                parts.push(format!("steps.{name}.on_failure"));
-            }
+            parts.extend(channels(&step.on_failure, &format!("steps.{name}.on_failure")));
         }
+        parts.extend(channels(&spec.on_failure, "on_failure"));
         parts
     }
 }
@@ -315,9 +308,12 @@ fn local(location: &str) -> String {
     }
 }
 
-/// Whether a hook runs after one step.
-fn after(occasion: Occasion, step: usize) -> bool {
-    occasion == Occasion::StepFailed(step)
+/// Channels that a failure is to be told to; its steps are run.
+fn channels(actions: &[FailureAction], of: &str) -> impl Iterator<Item = String> {
+    actions.iter().filter_map(move |action| match action {
+        FailureAction::Notify(channel) => Some(format!("{channel} of {of}")),
+        FailureAction::Run(_) => None,
+    })
 }
 
 #[cfg(test)]

@@ -106,7 +106,8 @@ pub struct PipelineSpec {
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}))]
     pub notify: IndexMap<String, Channel>,
-    /// What happens when the run has failed: channels or steps.
+    /// What happens when the run has failed, ahead of `finally`: channels or steps. A run that was
+    /// merely cancelled has not failed.
     #[serde(default)]
     pub on_failure: Vec<FailureAction>,
     /// Steps that run last, whatever the outcome.

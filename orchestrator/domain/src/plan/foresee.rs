@@ -21,6 +21,7 @@ pub(super) struct Foreseen {
     /// By index; hooks that run only on a failure have none.
     pub(super) instances: Vec<Option<PlannedInstance>>,
     pub(super) on_failure: Vec<(String, String)>,
+    pub(super) on_run_failure: Vec<String>,
     /// Upstream before downstream.
     pub(super) order: Vec<InstanceIx>,
 }
@@ -51,6 +52,7 @@ pub(super) struct Foresight<'a> {
     outlook: Vec<Outlook>,
     instances: Vec<Option<PlannedInstance>>,
     on_failure: BTreeMap<InstanceIx, (String, String)>,
+    on_run_failure: BTreeMap<InstanceIx, String>,
 }
 
 /// One instance's fate before it is written down.
@@ -107,6 +109,7 @@ impl<'a> Foresight<'a> {
             outlook: vec![Outlook::default(); count],
             instances: vec![None; count],
             on_failure: BTreeMap::new(),
+            on_run_failure: BTreeMap::new(),
         })
     }
 
@@ -119,11 +122,18 @@ impl<'a> Foresight<'a> {
             .partition(|ix| definition.instances[**ix as usize].hook == Some(Hook::Finally));
         for ix in first.into_iter().chain(last) {
             let instance = &definition.instances[ix as usize];
-            if let Some(Hook::OnFailure(target)) = instance.hook {
-                let target = &definition.instances[target as usize].name;
-                self.on_failure
-                    .insert(ix, (instance.name.clone(), target.clone()));
-                continue;
+            match instance.hook {
+                Some(Hook::OnFailure(target)) => {
+                    let target = &definition.instances[target as usize].name;
+                    self.on_failure
+                        .insert(ix, (instance.name.clone(), target.clone()));
+                    continue;
+                }
+                Some(Hook::RunFailed) => {
+                    self.on_run_failure.insert(ix, instance.name.clone());
+                    continue;
+                }
+                Some(Hook::Finally) | None => {}
             }
             let mut fate = self.fate(ix, instance, &needed);
             fate.outlook.known = fate.known.is_some();
@@ -145,10 +155,10 @@ impl<'a> Foresight<'a> {
                 from: fate.from,
             });
         }
-        let on_failure = self.on_failure.into_values().collect();
         Foreseen {
             instances: self.instances,
-            on_failure,
+            on_failure: self.on_failure.into_values().collect(),
+            on_run_failure: self.on_run_failure.into_values().collect(),
             order,
         }
     }

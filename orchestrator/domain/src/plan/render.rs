@@ -76,8 +76,8 @@ pub fn human(plan: &Plan, style: Style) -> String {
     out.push('\n');
     steps_table(&mut out, plan, style);
     out.push('\n');
-    for (hook, step) in &plan.on_failure {
-        head(&mut out, "Hook", &format!("{hook}, if {step} fails"));
+    for (hook, occasion) in hooks(plan) {
+        head(&mut out, "Hook", &format!("{hook}, {occasion}"));
     }
     for effect in &plan.effects {
         let open = if effect.certain { "" } else { "  (maybe)" };
@@ -110,6 +110,14 @@ pub fn human(plan: &Plan, style: Style) -> String {
         style.paint("2", &format!("plan id {}", plan.id.short()))
     );
     out
+}
+
+/// Hooks that may run, and on which occasion.
+fn hooks(plan: &Plan) -> impl Iterator<Item = (&str, String)> {
+    let of_steps = plan.on_failure.iter();
+    let of_steps = of_steps.map(|(hook, step)| (hook.as_str(), format!("on failure of {step}")));
+    let of_the_run = plan.on_run_failure.iter();
+    of_steps.chain(of_the_run.map(|hook| (hook.as_str(), "on failure of the run".to_owned())))
 }
 
 fn spec_line(plan: &Plan) -> String {
@@ -322,6 +330,9 @@ pub fn markdown(plan: &Plan) -> String {
         );
     }
     out.push('\n');
+    for (hook, occasion) in hooks(plan) {
+        let _ = writeln!(out, "- Hook: {}, {}", escaped(hook), escaped(&occasion));
+    }
     for effect in &plan.effects {
         let open = if effect.certain { "" } else { " (maybe)" };
         let _ = writeln!(

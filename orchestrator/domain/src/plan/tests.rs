@@ -246,6 +246,7 @@ fn flights(environment: &str, lag: &str, trials: u32) -> Arc<RunDefinition> {
         approve,
         effect(step("deploy"), "endpoint flight-delay").needs(&["approve"]).takes(&["register"]),
         step("rollback").on_failure_of("deploy"),
+        step("tell").when_run_failed(),
         step("cleanup").finally(),
     ]);
     definition.environment = Some(environment.to_owned());
@@ -336,7 +337,8 @@ fn a_changed_number_runs_what_depends_on_it_and_says_why() {
       deploy     maybe    depends on approve, register; never ran; side effect: endpoint flight-delay
       cleanup    run      at the end; cache off
 
-    Hook     rollback, if deploy fails
+    Hook     rollback, on failure of deploy
+    Hook     tell, on failure of the run
     Effect   register: registry flight_delay  (maybe)
     Effect   deploy: endpoint flight-delay  (maybe)
     Time     ~ 6 m 56 s (p90 10 m 15 s) with room for all; 7 m 36 s of work; some steps have no past to go by
@@ -381,6 +383,8 @@ fn the_same_plan_for_a_pull_request() {
     | `deploy` | maybe | depends on register; never ran; side effect: endpoint flight-delay |  |
     | `cleanup` | **run** | at the end; cache off |  |
 
+    - Hook: rollback, on failure of deploy
+    - Hook: tell, on failure of the run
     - Effect: register: registry flight\_delay (maybe)
     - Effect: deploy: endpoint flight-delay (maybe)
     - Time: ~ 6 m 15 s (p90 9 m 5 s) with room for all; 6 m 15 s of work; some steps have no past to go by
@@ -412,7 +416,8 @@ fn a_first_plan_runs_everything() {
       deploy     maybe    depends on register; never ran; side effect: endpoint flight-delay
       cleanup    run      at the end; never ran
 
-    Hook     rollback, if deploy fails
+    Hook     rollback, on failure of deploy
+    Hook     tell, on failure of the run
     Effect   register: registry flight_delay  (maybe)
     Effect   deploy: endpoint flight-delay  (maybe)
     Time     ~ 7 m 7 s (p90 10 m 26 s) with room for all; 7 m 51 s of work; some steps have no past to go by
@@ -487,6 +492,7 @@ fn a_plan_as_a_document() {
         }
       ],
       "on_failure": [],
+      "on_run_failure": [],
       "effects": [],
       "forecast": null,
       "not_obeyed": [],

@@ -1,9 +1,10 @@
 //! How an event changes a run. Total: an event that makes no sense where the run stands is counted
 //! and otherwise ignored, so no history, however strange, stops a program from reading it.
 
-use super::definition::{Hook, InstanceIx, RunnerKind};
+use super::definition::{Hook, Instance, InstanceIx, RunnerKind};
 use super::event::{Event, SkipReason, What};
 use super::planted::Fault;
+use super::stage::{Open, Stage};
 use super::state::{Approval, StepState};
 use super::verdict::Verdict;
 use super::{Cancel, Run, Started, Tally};
@@ -242,12 +243,17 @@ impl Run {
     /// Judges an instance if everything it waits for is over.
     fn judge_if_due(&mut self, ix: InstanceIx) {
         let Some(instance) = self.instance(ix) else { return };
-        let last = instance.hook == Some(Hook::Finally) && self.open_before_finally > 0;
+        let is_early = !self.open.may_begin(instance.stage());
+        let ignored = match instance.stage() {
+            Stage::Graph => false,
+            Stage::AfterFailure => self.has(Fault::FailureHookEarly),
+            Stage::Finally => self.has(Fault::FinallyEarly),
+        };
         let allowed = if self.has(Fault::StartBeforeNeeds) { 1 } else { 0 };
         if *self.step(ix) != StepState::Waiting
             || self.started.is_none()
             || self.tallies[ix as usize].waits_for > allowed
-            || last && !self.has(Fault::FinallyEarly)
+            || is_early && !ignored
             || self.pending.get(&ix) == Some(&Verdict::Cancel)
         {
             return;
@@ -357,21 +363,17 @@ impl Run {
     fn settle(&mut self, ix: InstanceIx, state: StepState) {
         self.leave(ix);
         self.steps[ix as usize] = state;
-        self.open = self.open.saturating_sub(1);
-        if self
-            .instance(ix)
-            .is_some_and(|instance| instance.hook != Some(Hook::Finally))
-        {
-            self.open_before_finally = self.open_before_finally.saturating_sub(1);
-        }
+        let stage = self.instance(ix).map_or(Stage::Graph, Instance::stage);
+        self.open.take(stage);
         let graph = self.graph.clone();
         for below in graph.downstream(ix) {
             let tally = &mut self.tallies[*below as usize];
             tally.waits_for = tally.waits_for.saturating_sub(1);
             self.judge_if_due(*below);
         }
-        if self.open_before_finally == 0 || self.has(Fault::FinallyEarly) {
-            for hook in &graph.finally {
+        let ignored = self.has(Fault::FinallyEarly) || self.has(Fault::FailureHookEarly);
+        if self.open.is_over(stage) || ignored {
+            for hook in &graph.run_hooks {
                 self.judge_if_due(*hook);
             }
         }
@@ -391,7 +393,7 @@ impl Run {
 
     /// What a retry would run again: what failed, was cancelled or was blocked, what was skipped
     /// because of them or on account of what they made of its condition, and their hooks. Hooks
-    /// that end a run run again if anything else does.
+    /// of the whole run are judged again if anything else is.
     pub(super) fn to_run_again(&self) -> Vec<bool> {
         let mut again = vec![false; self.steps.len()];
         for &ix in &self.graph.order {
@@ -417,10 +419,12 @@ impl Run {
             };
         }
         if again.contains(&true) {
-            self.graph
-                .finally
-                .iter()
-                .for_each(|hook| again[*hook as usize] = true);
+            let kept = |hook: &InstanceIx| {
+                let hook = self.instance(*hook).and_then(|instance| instance.hook);
+                self.has(Fault::FailureHookKept) && hook == Some(Hook::RunFailed)
+            };
+            let hooks = self.graph.run_hooks.iter().filter(|hook| !kept(hook));
+            hooks.for_each(|hook| again[*hook as usize] = true);
         }
         again
     }
@@ -447,20 +451,14 @@ impl Run {
                 ..Tally::default()
             };
         }
-        self.open = 0;
-        self.open_before_finally = 0;
+        self.open = Open::default();
         let graph = self.graph.clone();
         for ix in 0..self.steps.len() as InstanceIx {
             if self.step(ix).is_final() {
                 continue;
             }
-            self.open += 1;
-            if self
-                .instance(ix)
-                .is_some_and(|instance| instance.hook != Some(Hook::Finally))
-            {
-                self.open_before_finally += 1;
-            }
+            self.open
+                .add(self.instance(ix).map_or(Stage::Graph, Instance::stage));
             for below in graph.downstream(ix) {
                 self.tallies[*below as usize].waits_for += 1;
             }

@@ -1,12 +1,13 @@
 //! What follows from what the world tells a run.
 
+use super::Run;
 use super::backoff::{self, LOSSES_AT_MOST};
-use super::definition::{InstanceIx, OnExpire};
+use super::definition::{Hook, Instance, InstanceIx, OnExpire};
 use super::event::{Event, RunOutcome, SkipReason, What};
 use super::planted::Fault;
+use super::stage::Stage;
 use super::state::{RunStatus, StepState};
 use super::verdict::Verdict;
-use super::{Run, definition::Hook};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use trainyard_contract::task::{Failure, ResourcesUsed};
@@ -381,7 +382,7 @@ impl Deciding<'_> {
         }
         let begun = self.run.started.is_some() || self.run.is_cancelled();
         let early = usize::from(self.run.has(Fault::EndEarly));
-        if begun && self.run.ended.is_none() && self.run.open <= early {
+        if begun && self.run.ended.is_none() && self.run.open.total() <= early {
             let outcome = self.run.outcome();
             self.happened(What::RunEnded { outcome });
         }
@@ -393,22 +394,33 @@ impl Run {
         (ix as usize) < self.steps.len() && self.queue.contains(&self.graph, ix)
     }
 
-    /// What final states make of the run. A hook of one step cannot make it worse than that step
-    /// did; one that ends the run can.
+    /// What final states make of the run. A hook that follows a failure cannot make it worse than
+    /// that failure did, nor better; one that ends the run can make it worse.
     fn outcome(&self) -> RunOutcome {
-        let mut cancelled = self.started.is_none();
-        for (instance, state) in self.definition.instances.iter().zip(&self.steps) {
-            let counts = !instance.continue_on_error && !matches!(instance.hook, Some(Hook::OnFailure(_)));
-            match state {
-                StepState::Failed { .. } if counts => return RunOutcome::Failed,
-                StepState::Cancelled => cancelled = true,
-                _ => {}
-            }
-        }
-        if cancelled && self.is_cancelled() {
+        let cancelled = || self.steps.contains(&StepState::Cancelled);
+        if self.failures().next().is_some() {
+            RunOutcome::Failed
+        } else if self.is_cancelled() && (self.started.is_none() || cancelled()) {
             RunOutcome::Cancelled
         } else {
             RunOutcome::Succeeded
         }
+    }
+
+    /// Whether the graph has failed: known, and for good, once all of it is over.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures().any(|instance| instance.stage() == Stage::Graph)
+    }
+
+    /// What has failed and makes the run fail.
+    fn failures(&self) -> impl Iterator<Item = &Instance> {
+        let failed = |state: &StepState| matches!(state, StepState::Failed { .. });
+        let counts = |instance: &Instance| {
+            let after_a_failure = matches!(instance.hook, Some(Hook::OnFailure(_) | Hook::RunFailed));
+            !instance.continue_on_error && !after_a_failure
+        };
+        let all = self.definition.instances.iter().zip(&self.steps);
+        all.filter(move |(instance, state)| failed(state) && counts(instance))
+            .map(|(instance, _)| instance)
     }
 }

@@ -263,6 +263,10 @@ pub enum OnExpire {
 pub enum Hook {
     /// Runs when that instance has finally failed; else it is skipped.
     OnFailure(InstanceIx),
+    /// Runs when every step and every hook of a step is over and the run has failed by then; else it
+    /// is skipped. A run that was merely cancelled has not failed; one has in which a step failed
+    /// before or besides. Whatever becomes of such a hook, the run stays failed.
+    RunFailed,
     /// Runs when everything else is over, whatever the outcome.
     Finally,
 }

@@ -119,6 +119,10 @@ impl Draft {
         self.with(|i| i.hook = Some(Hook::Finally))
     }
 
+    pub(crate) fn when_run_failed(self) -> Self {
+        self.with(|i| i.hook = Some(Hook::RunFailed))
+    }
+
     pub(crate) fn cells(self, max_parallel: Option<u32>, fail_fast: bool) -> Self {
         self.with(|i| {
             i.matrix_limits = Some(MatrixLimits {

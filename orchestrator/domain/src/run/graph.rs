@@ -1,6 +1,7 @@
 //! What follows from a definition alone: who waits for whom, and in which order it is best begun.
 
 use super::definition::{BoundInput, DEFINITION_VERSION, Hook, Instance, InstanceIx, RunDefinition};
+use super::stage::Stage;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a definition cannot be run. The checks of a pipeline exclude all of these; a definition that
@@ -46,8 +47,8 @@ pub(super) struct Graph {
     pub(super) group_of: Vec<Option<u32>>,
     /// Instances of each step, in declaration order.
     pub(super) of_step: BTreeMap<String, Vec<InstanceIx>>,
-    /// Hooks that run at the end.
-    pub(super) finally: Vec<InstanceIx>,
+    /// Hooks of the whole run, in declaration order.
+    pub(super) run_hooks: Vec<InstanceIx>,
 }
 
 /// The cells of one matrix step with limits.
@@ -82,7 +83,7 @@ impl Graph {
             groups: Vec::new(),
             group_of: vec![None; count],
             of_step: BTreeMap::new(),
-            finally: Vec::new(),
+            run_hooks: Vec::new(),
         };
         graph.put_in_order(definition)?;
         graph.measure_heights();
@@ -149,8 +150,8 @@ impl Graph {
                 .entry(instance.step.to_string())
                 .or_default()
                 .push(ix);
-            if instance.hook == Some(Hook::Finally) {
-                self.finally.push(ix);
+            if instance.stage() > Stage::Graph {
+                self.run_hooks.push(ix);
             }
             if let Some(limits) = instance.matrix_limits {
                 let group = *group_of_step.entry(instance.step.as_str()).or_insert_with(|| {
@@ -216,12 +217,8 @@ fn check(definition: &RunDefinition, instance: &Instance) -> Result<(), InvalidD
     };
     for edge in &instance.upstream {
         let upstream = find(edge.instance)?;
-        let too_late = match upstream.hook {
-            None => false,
-            Some(Hook::OnFailure(_)) => instance.hook.is_none(),
-            Some(Hook::Finally) => instance.hook != Some(Hook::Finally),
-        };
-        if too_late {
+        let too_late = upstream.stage() > instance.stage();
+        if too_late || upstream.hook.is_some() && instance.hook.is_none() {
             return Err(InvalidDefinition::WaitsForHook {
                 instance: name(),
                 hook: upstream.name.clone(),
@@ -230,7 +227,7 @@ fn check(definition: &RunDefinition, instance: &Instance) -> Result<(), InvalidD
     }
     if let Some(Hook::OnFailure(target)) = instance.hook {
         let target = find(target)?;
-        if target.hook == Some(Hook::Finally) {
+        if target.stage() > Stage::Graph {
             return Err(InvalidDefinition::WaitsForHook {
                 instance: name(),
                 hook: target.name.clone(),

@@ -21,6 +21,9 @@ pub(super) enum Fault {
     ForgetSiblings,
     ApproveAlone,
     FinallyEarly,
+    FailureHookEarly,
+    FailureHookUnasked,
+    FailureHookKept,
     EndEarly,
 }
 

@@ -69,6 +69,9 @@ fn each_planted_fault_is_found() {
         Fault::ForgetSiblings,
         Fault::ApproveAlone,
         Fault::FinallyEarly,
+        Fault::FailureHookEarly,
+        Fault::FailureHookUnasked,
+        Fault::FailureHookKept,
         Fault::EndEarly,
     ];
     let mut missed = Vec::new();

@@ -42,9 +42,12 @@ impl Run {
         let Some(instance) = self.instance(ix) else {
             return Verdict::Start;
         };
-        if let Some(Hook::OnFailure(target)) = instance.hook
-            && !matches!(self.step(target), StepState::Failed { .. })
-        {
+        let is_needed = match instance.hook {
+            Some(Hook::OnFailure(target)) => matches!(self.step(target), StepState::Failed { .. }),
+            Some(Hook::RunFailed) => self.has_failed() || self.has(Fault::FailureHookUnasked),
+            Some(Hook::Finally) | None => true,
+        };
+        if !is_needed {
             return Verdict::Skip(SkipReason::NotNeeded);
         }
         let reuse_only = self.tallies[ix as usize].reuse_only;

@@ -1,7 +1,7 @@
 //! Instances: one for each cell of each step, with edges to what they wait for, and hooks.
 
 use super::matrix::MAX_INSTANCES;
-use super::{BindError, Binding, after};
+use super::{BindError, Binding};
 use crate::expression::Template;
 use crate::pipeline::infer::script;
 use crate::pipeline::spec::Step as StepSpec;
@@ -56,21 +56,20 @@ impl Binding<'_> {
                 if let Some(instance) = self.instance(index, name, cell, &places) {
                     instances.push(instance);
                 }
-                for hook in pipeline.hooks.iter().filter(|hook| after(hook.occasion, index)) {
-                    hooks.extend(self.hook(hook, Hook::OnFailure(at)));
-                }
+                hooks.extend(self.hooks(Occasion::StepFailed(index), Hook::OnFailure(at)));
             }
             self.values.matrix = None;
         }
-        for hook in pipeline
-            .hooks
-            .iter()
-            .filter(|hook| hook.occasion == Occasion::Finally)
-        {
-            hooks.extend(self.hook(hook, Hook::Finally));
-        }
+        hooks.extend(self.hooks(Occasion::RunFailed, Hook::RunFailed));
+        hooks.extend(self.hooks(Occasion::Finally, Hook::Finally));
         instances.extend(hooks);
         instances
+    }
+
+    fn hooks(&mut self, occasion: Occasion, bound: Hook) -> Vec<Instance> {
+        let pipeline = self.pipeline;
+        let hooks = pipeline.hooks.iter().filter(|hook| hook.occasion == occasion);
+        hooks.filter_map(|hook| self.hook(hook, bound)).collect()
     }
 
     fn instance(

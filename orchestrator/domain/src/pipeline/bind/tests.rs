@@ -189,12 +189,15 @@ steps:
 finally:
   - {uses: cleanup.temp@v1}
 on_failure:
+  - notify.oncall
   - {run: echo failed}
+notify:
+  oncall: {type: slack, channel: \"#ml\", secret: token}
 ",
     );
     let none = params(&[]);
     let bound = pipeline.bind(&request(None, &none)).unwrap();
-    let [train, register, approve, finally] = bound.instances.as_slice() else {
+    let [train, register, approve, failed, finally] = bound.instances.as_slice() else {
         panic!("{:#?}", bound.instances)
     };
     let kept = CachePolicy::On {
@@ -219,8 +222,12 @@ on_failure:
         (approve.runner, approve.limits.timeout),
         (RunnerKind::Orchestrator, None)
     );
+    assert_eq!(
+        (failed.name.as_str(), failed.hook),
+        ("on_failure-run_shell", Some(Hook::RunFailed))
+    );
     assert_eq!(finally.hook, Some(Hook::Finally));
-    assert_eq!(bound.not_obeyed, ["on_failure"]);
+    assert_eq!(bound.not_obeyed, ["notify", "notify.oncall of on_failure"]);
 }
 
 #[test]

@@ -190,6 +190,7 @@ impl<'a> Judge<'a> {
                 ensure(*outcome == self.outcome(), || {
                     format!("it ended as {outcome:?}, not {:?}", self.outcome())
                 })?;
+                self.failure_hooks_were_right()?;
                 self.ended = Some(*outcome);
             }
         }
@@ -382,6 +383,16 @@ impl<'a> Judge<'a> {
             Some(Hook::OnFailure(target)) if *self.at(target) != Where::Failed => {
                 return Some(Due::NotNeeded);
             }
+            Some(Hook::RunFailed) => {
+                let mut all = (0..).zip(&self.definition.instances);
+                let goes_ahead = |hook: Option<Hook>| matches!(hook, None | Some(Hook::OnFailure(_)));
+                if all.any(|(ix, other)| goes_ahead(other.hook) && !over(ix)) {
+                    return None;
+                }
+                if !self.a_step_failed_the_run() {
+                    return Some(Due::NotNeeded);
+                }
+            }
             Some(Hook::Finally) => {
                 let all = (0..).zip(&self.definition.instances);
                 let mut before = all.filter(|(_, other)| other.hook != Some(Hook::Finally));
@@ -468,13 +479,36 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Seen from the end: whoever asked to be called when the run fails was called, or skipped, and
+    /// not by mistake. Only a second cancel keeps them from it.
+    fn failure_hooks_were_right(&self) -> Verdict {
+        let all = self.seen.iter().zip(&self.definition.instances);
+        for (seen, hook) in all.filter(|(_, instance)| instance.hook == Some(Hook::RunFailed)) {
+            let was_left_out = seen.state == Where::Skipped(SkipReason::NotNeeded);
+            let right = match seen.state {
+                Where::Cancelled => self.cancels > 1,
+                _ => was_left_out != self.a_step_failed_the_run(),
+            };
+            ensure(right, || {
+                format!("{} of a failed run was {:?} in the end", hook.name, seen.state)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A step of the graph has failed that was not allowed to.
+    fn a_step_failed_the_run(&self) -> bool {
+        let mut all = self.seen.iter().zip(&self.definition.instances);
+        all.any(|(seen, step)| seen.state == Where::Failed && step.hook.is_none() && !step.continue_on_error)
+    }
+
     fn outcome(&self) -> RunOutcome {
         let all = || self.seen.iter().zip(&self.definition.instances);
-        let bad = |(seen, instance): (&Seen, &Instance)| {
-            let of_a_step = matches!(instance.hook, Some(Hook::OnFailure(_)));
-            seen.state == Where::Failed && !instance.continue_on_error && !of_a_step
+        let failed_at_the_end = |(seen, instance): (&Seen, &Instance)| {
+            let last = instance.hook == Some(Hook::Finally);
+            seen.state == Where::Failed && last && !instance.continue_on_error
         };
-        if all().any(bad) {
+        if self.a_step_failed_the_run() || all().any(failed_at_the_end) {
             RunOutcome::Failed
         } else if self.cancels > 0 && (!self.started || all().any(|(seen, _)| seen.state == Where::Cancelled))
         {
@@ -500,7 +534,7 @@ impl<'a> Judge<'a> {
                         .any(|edge| again.contains(&edge.instance));
                     let hooked = match instance.hook {
                         Some(Hook::OnFailure(target)) => again.contains(&target),
-                        Some(Hook::Finally) => !again.is_empty(),
+                        Some(Hook::RunFailed | Hook::Finally) => !again.is_empty(),
                         None => false,
                     };
                     hooked

@@ -41,10 +41,24 @@ pub(super) fn random_definition(random: &mut Random) -> RunDefinition {
         let hook = step(&format!("hook{at}")).on_failure_of(name);
         drafts.push(with_retry(random, hook));
     }
+    let failed = random.below(3);
+    for at in 0..failed {
+        let mut hook = step(&format!("failed{at}")).when_run_failed();
+        if at > 0 && random.percent(50) {
+            hook = hook.needs(&[&format!("failed{}", at - 1)]);
+        }
+        if random.percent(70) {
+            hook = hook.may_fail();
+        }
+        drafts.push(with_retry(random, hook));
+    }
     for at in 0..random.below(3) {
         let mut hook = step(&format!("last{at}")).finally();
         if at > 0 && random.percent(50) {
             hook = hook.needs(&[&format!("last{}", at - 1)]);
+        }
+        if failed > 0 && random.percent(20) {
+            hook = hook.needs(&["failed0"]);
         }
         drafts.push(with_retry(random, hook));
     }

@@ -33,6 +33,18 @@ fn a_definition_that_could_not_come_to_an_end_is_refused() {
         "`b` waits for the hook `a`, which starts after it"
     );
     assert_eq!(
+        fault(|d| d.instances[0].hook = Some(Hook::RunFailed)),
+        "`b` waits for the hook `a`, which starts after it"
+    );
+    assert_eq!(
+        fault(|d| {
+            d.instances[0].hook = Some(Hook::RunFailed);
+            (d.instances[1].inputs, d.instances[1].upstream) = Default::default();
+            d.instances[1].hook = Some(Hook::OnFailure(0));
+        }),
+        "`b` waits for the hook `a`, which starts after it"
+    );
+    assert_eq!(
         fault(|d| d.instances[0].retry.max_attempts = 0),
         "`a` has a limit of zero: max_attempts"
     );
@@ -60,4 +72,33 @@ fn a_cycle_is_named_by_a_step_on_it() {
             instance: "x".to_owned()
         }
     );
+}
+
+#[test]
+fn a_definition_that_was_kept_before_hooks_of_runs_were_known_is_still_read() {
+    let kept = |hook: Option<Hook>| {
+        let mut definition = definition([step("a"), step("b")]);
+        definition.instances[1].hook = hook;
+        serde_json::to_value(definition).unwrap()
+    };
+    let hook_of = |document: serde_json::Value| {
+        let read: RunDefinition = serde_json::from_value(document).unwrap();
+        read.instances[1].hook
+    };
+    let word = |document: &serde_json::Value| document["instances"][1].get("hook").cloned();
+    let before = [
+        (None, None),
+        (
+            Some(serde_json::json!({"on_failure": 0})),
+            Some(Hook::OnFailure(0)),
+        ),
+        (Some(serde_json::json!("finally")), Some(Hook::Finally)),
+    ];
+    for (written, hook) in before {
+        assert_eq!(word(&kept(hook)), written, "what was written stays as it was");
+        assert_eq!(hook_of(kept(hook)), hook);
+    }
+    let now = kept(Some(Hook::RunFailed));
+    assert_eq!(word(&now), Some("run_failed".into()));
+    assert_eq!(hook_of(now), Some(Hook::RunFailed));
 }
