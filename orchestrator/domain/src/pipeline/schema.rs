@@ -8,6 +8,7 @@ mod alternatives;
 mod kind;
 mod object;
 mod words;
+mod zone;
 
 pub(crate) use words::{describe, plural};
 
@@ -260,13 +261,7 @@ impl<'s> Validator<'s> {
         if let Some(kind) = kind
             && let Some(wrong) = kind::wrong_text(kind, text)
         {
-            walk.report(
-                "S01/wrong-format",
-                node.span,
-                wrong.message,
-                wrong.label,
-                wrong.help,
-            );
+            walk.report(wrong.code, node.span, wrong.message, wrong.label, wrong.help);
             if let Some(fix) = wrong.fix {
                 walk.fix(node.span, fix);
             }

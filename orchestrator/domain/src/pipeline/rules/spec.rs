@@ -98,6 +98,13 @@ pub(super) static RULES: &[Rule] = &[
         "timeout: 30m",
     ),
     error(
+        "S01/unknown-timezone",
+        "a time zone is not in the IANA database",
+        "A schedule would have no clock to go by, and a timestamp no meaning. Zones are named as in the database, letter case included; abbreviations such as `PST` name several zones or none.",
+        "nightly: {type: schedule, cron: \"30 2 * * *\", timezone: America/NewYork}",
+        "nightly: {type: schedule, cron: \"30 2 * * *\", timezone: America/New_York}",
+    ),
+    error(
         "S01/wrong-value",
         "a value makes no sense where it stands",
         "The kind of step says what its parameters may be.",

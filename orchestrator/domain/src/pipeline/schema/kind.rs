@@ -1,6 +1,7 @@
 //! Types of values, and texts that have to be something.
 
 use super::words::{describe, either};
+use super::zone::{Meant, is_zone};
 use super::{Place, Walk};
 use crate::pipeline::reader::{Content, Node, Scalar};
 use trainyard_contract::schema::DATA_TYPE_NAMES;
@@ -108,16 +109,20 @@ pub(super) fn wrong_type(node: &Node, wanted: &[&str], place: Place<'_>, walk: &
 
 /// What is wrong with a text that has to be something.
 pub(super) struct WrongText {
+    pub(super) code: &'static str,
     pub(super) message: String,
     pub(super) label: &'static str,
     pub(super) help: Option<String>,
     pub(super) fix: Option<String>,
 }
 
+const WRONG_FORMAT: &str = "S01/wrong-format";
+
 /// Checks a text against what `x-kind` or `format` says it has to be.
 pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
     let wrong = |message: String, label: &'static str, help: &str| {
         Some(WrongText {
+            code: WRONG_FORMAT,
             message,
             label,
             help: Some(help.to_owned()),
@@ -129,6 +134,7 @@ pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
         "duration" if text.parse::<Millis>().is_err() => {
             let spelled = spelled_duration(text);
             Some(WrongText {
+                code: WRONG_FORMAT,
                 message: format!("`{shown}` is not a duration"),
                 label: "not a duration",
                 help: Some(spelled.as_ref().map_or_else(
@@ -153,6 +159,7 @@ pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
                         .map(str::to_owned)
                 });
             Some(WrongText {
+                code: WRONG_FORMAT,
                 message: format!("`{shown}` is not a size"),
                 label: "not a size",
                 help: Some(binary.as_ref().map_or_else(
@@ -162,7 +169,10 @@ pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
                 fix: binary,
             })
         }
-        "data_type" if text.parse::<DataType>().is_err() => {
+        "data_type" => {
+            if let Ok(known) = text.parse::<DataType>() {
+                return wrong_zone_of(known);
+            }
             let mean = match text.to_ascii_lowercase().as_str() {
                 "int" | "integer" => Some("int32"),
                 "long" | "bigint" => Some("int64"),
@@ -174,6 +184,7 @@ pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
                 other => trainyard_contract::finding::nearest(other, DATA_TYPE_NAMES.iter().copied()),
             };
             Some(WrongText {
+                code: WRONG_FORMAT,
                 message: format!("`{shown}` is not a column type"),
                 label: "not a column type",
                 help: Some(mean.map_or_else(
@@ -188,11 +199,7 @@ pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
             "not a time",
             "write `HH:MM` in quotes, e.g. \"06:00\"",
         ),
-        "timezone" if !is_zone(text) => wrong(
-            format!("`{shown}` is not a time zone"),
-            "not a time zone",
-            "write a zone such as `Europe/Berlin` or `UTC`",
-        ),
+        "timezone" if !is_zone(text) => Some(wrong_zone(text)),
         _ => None,
     }
 }
@@ -225,17 +232,53 @@ fn is_time_of_day(text: &str) -> bool {
     within(hour, 24) && within(minute, 60)
 }
 
-/// By form only: whether the zone exists is for the scheduler, which has the zone data.
-fn is_zone(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 64
-        && text.split('/').all(|part| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'-'))
-                && part.as_bytes()[0].is_ascii_alphabetic()
-        })
+/// A zone that the database does not have. Only a name that is surely meant is put in its place:
+/// what looks alike may lie on another continent.
+fn wrong_zone(text: &str) -> WrongText {
+    let shown: String = text.chars().take(60).collect();
+    let meant = Meant::by(text);
+    let fix = match meant {
+        Some(Meant::Surely(zone)) => Some(zone.to_owned()),
+        Some(Meant::Perhaps(_)) | None => None,
+    };
+    WrongText {
+        code: "S01/unknown-timezone",
+        message: format!("`{shown}` is not a time zone"),
+        label: "not a time zone",
+        help: Some(meant.map_or_else(
+            || "write a name of the IANA database such as `Europe/Berlin` or `UTC`".to_owned(),
+            |meant| format!("did you mean `{}`?", meant.name()),
+        )),
+        fix,
+    }
+}
+
+/// The zone of a column type, or of what its lists hold.
+fn zone_of(kind: &mut DataType) -> Option<&mut String> {
+    match kind {
+        DataType::Timestamp(_, zone) => zone.as_mut(),
+        DataType::List(inner) => zone_of(inner),
+        _ => None,
+    }
+}
+
+/// A column type of a zone that there is not. The whole type is proposed, which is quoted in some
+/// places and not in others, so nothing is put in its place.
+fn wrong_zone_of(mut kind: DataType) -> Option<WrongText> {
+    let zone = zone_of(&mut kind).filter(|zone| !is_zone(zone))?;
+    let wrong = wrong_zone(zone);
+    let help = match Meant::by(zone) {
+        Some(meant) => {
+            meant.name().clone_into(zone);
+            Some(format!("did you mean `{kind}`?"))
+        }
+        None => wrong.help,
+    };
+    Some(WrongText {
+        help,
+        fix: None,
+        ..wrong
+    })
 }
 
 /// Message and help for a text that does not match a pattern.
