@@ -4,6 +4,7 @@
 use crate::data_type;
 use indexmap::IndexMap;
 use polars::prelude as pl;
+use polars::prelude::{IntoSeries, NamedFrom};
 use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::task::ColumnEdge;
 use trainyard_contract::{Column, KnownAt, Schema};
@@ -149,6 +150,28 @@ impl Facts {
             })
             .collect();
         pl::DataFrame::full_null(&schema, 1)
+    }
+
+    /// A table of these columns with one row of plain values: 1, `1`, true, the first of January 1970.
+    pub(crate) fn plain_frame(&self) -> pl::DataFrame {
+        let blank = self.blank_frame();
+        let columns = blank.columns().iter().map(|column| {
+            let name = column.name().clone();
+            let one = match column.dtype() {
+                pl::DataType::String => pl::Series::new(name.clone(), ["1"]),
+                pl::DataType::Boolean => pl::Series::new(name.clone(), [true]),
+                _ => pl::Series::new(name.clone(), [1i32]),
+            };
+            let cast = match column.dtype() {
+                pl::DataType::List(inner) => one
+                    .cast(inner)
+                    .and_then(|item| item.implode())
+                    .map(|list| list.into_series()),
+                other => one.cast(other),
+            };
+            cast.map_or_else(|_| column.clone(), pl::Column::from)
+        });
+        pl::DataFrame::new(1, columns.collect()).unwrap_or(blank)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Fact> {

@@ -279,6 +279,16 @@ impl Step for FeaturesBuild {
         answer.findings = findings;
         if let Some((flow, schema)) = table {
             answer.uses = flow.facts.uses();
+            // What tells rows and times apart is used by being there, whoever reads it later.
+            for name in params.entity.iter().chain(&schema.event_time) {
+                for source in flow.facts.get(name).into_iter().flat_map(|fact| &fact.sources) {
+                    answer
+                        .uses
+                        .entry(source.input.clone())
+                        .or_default()
+                        .insert(source.column.clone());
+                }
+            }
             for output in request.outputs.keys() {
                 answer.lineage.extend(flow.facts.edges(output));
                 answer

@@ -403,7 +403,7 @@ fn names_and_types_that_clash_are_found() {
             "S01 with.as_of_join[0].lag: `soon` is not a duration; write `500ms`, `30s`, `5m`, `2h` or `3d`",
             "D03 with.as_of_join[0].columns[0] `city`: `city` is already a column here",
             "D03 with.columns.km: `km` is already a column here",
-            "D01/wrong-column-type with.columns.t: arithmetic on dtypes f64 and str is not allowed (lhs: column 'km', rhs: expression `\"x\"`); try an explicit cast first",
+            "D01/wrong-column-type with.columns.t `'x'`: `+` does not go with float64 and text",
             "S03 with.columns.u: this is not SQL: expected: an expression, found: EOF",
             "S03 with.filter: a filter must be true or false, this is float64",
             "D03 with.label.name: `wait` is already a column here",

@@ -9,16 +9,30 @@ use crate::lineage::{TracedInput, trace};
 use polars::prelude::{IntoLazy, LazyFrame, PolarsError, PolarsResult};
 use trainyard_contract::Schema;
 
-/// Carries a plan out over frames without values: some functions say only then that they cannot take
-/// a type. Errors of other kinds may come of the values missing, and are none.
+/// Carries a plan out over a row without values and over one with plain values: some functions say only
+/// then that they cannot take a type. Errors that come of the values are none.
 fn rehearse(plan: LazyFrame) -> PolarsResult<()> {
-    match guarded(|| plan.collect()) {
-        Err(
-            error @ (PolarsError::InvalidOperation(_)
-            | PolarsError::SchemaMismatch(_)
-            | PolarsError::Duplicate(_)),
-        ) => Err(error),
-        _ => Ok(()),
+    const OF_TYPES: [&str; 6] = [
+        "not supported for",
+        "not allowed on",
+        "cannot compare",
+        "could not evaluate",
+        "cannot cast",
+        "cannot perform",
+    ];
+    let Err(error) = guarded(|| plan.collect()) else {
+        return Ok(());
+    };
+    let text = crate::fault::sentence(&error);
+    let of_values = text.contains("conversion from") || text.contains("out of bounds");
+    let of_types = matches!(
+        error,
+        PolarsError::InvalidOperation(_) | PolarsError::SchemaMismatch(_) | PolarsError::Duplicate(_)
+    ) || OF_TYPES.iter().any(|words| text.contains(words));
+    if of_types && !of_values {
+        Err(error)
+    } else {
+        Ok(())
     }
 }
 
@@ -86,6 +100,12 @@ impl Flow {
             let plan = change(blank.iter().map(|input| input.frame.clone()).collect())?;
             let facts = trace(&plan, &blank)?;
             rehearse(plan)?;
+            rehearse(change(
+                tables
+                    .iter()
+                    .map(|table| table.facts.plain_frame().lazy())
+                    .collect(),
+            )?)?;
             Ok(Self {
                 plan: change(tables.iter().map(|table| table.plan.clone()).collect())?,
                 facts,

@@ -3,16 +3,27 @@
 //! polars' SQL can also read files and drop tables; a step must do neither, so texts are parsed here
 //! first with the same parser.
 
+mod class;
+mod function;
+mod misuse;
+mod resolve;
+mod scope;
+mod typing;
+
 use crate::fault::guarded;
+pub(crate) use misuse::Misuse;
 use polars::prelude::{Expr, LazyFrame, PolarsError, PolarsResult};
 use polars::sql::{SQLContext, sql_expr};
+use resolve::{Common, Resolver};
 use schemars::JsonSchema;
+use scope::{Known, Relation, Scope};
 use serde::Deserialize;
 use sqlparser::ast::{Query, Statement, TableFactor, Visit, Visitor};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use trainyard_contract::{DataType, Schema};
 
 /// A SQL expression over the columns of one row, as a parameter.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -49,6 +60,64 @@ pub(crate) fn tables_of(text: &str) -> Result<BTreeSet<String>, String> {
         return Err(refusal);
     }
     Ok(found.tables.difference(&found.defined).cloned().collect())
+}
+
+/// What is wrong with the words of a query over these tables; nothing if it cannot even be parsed.
+///
+/// A table without a schema may have any columns.
+pub(crate) fn check<'a>(
+    text: &str,
+    tables: impl IntoIterator<Item = (&'a str, Option<&'a Schema>)>,
+) -> Vec<Misuse> {
+    let statements = parser(text).and_then(|mut parser| parser.parse_statements().map_err(readable));
+    let Ok(statements) = statements else {
+        return Vec::new();
+    };
+    let tables: BTreeMap<String, Relation> = tables
+        .into_iter()
+        .map(|(name, schema)| {
+            let columns = schema.map(|schema| &schema.columns).into_iter().flatten();
+            let relation = relation(columns.map(|column| (column.name.as_str(), &column.data_type)));
+            let open = schema.is_none();
+            (name.to_owned(), Relation { open, ..relation })
+        })
+        .collect();
+    let mut resolver = Resolver::new(text, &tables);
+    if let [Statement::Query(query)] = statements.as_slice() {
+        resolver.query(query, &Common::new(), None);
+    }
+    resolver.found
+}
+
+/// What is wrong with the words of an expression over these columns.
+pub(crate) fn check_expression<'a>(
+    text: &str,
+    columns: impl IntoIterator<Item = (&'a str, &'a DataType)>,
+) -> Vec<Misuse> {
+    let Ok(parsed) = parser(text).and_then(|mut parser| parser.parse_expr().map_err(readable)) else {
+        return Vec::new();
+    };
+    let scope = Scope {
+        relations: vec![relation(columns)],
+        ..Scope::default()
+    };
+    let nothing = BTreeMap::new();
+    let mut resolver = Resolver::new(text, &nothing);
+    resolver.alone = true;
+    resolver.expression(&parsed, &scope, &Common::new());
+    resolver.found
+}
+
+fn relation<'a>(columns: impl IntoIterator<Item = (&'a str, &'a DataType)>) -> Relation {
+    let columns = columns.into_iter().map(|(name, data_type)| Known {
+        name: name.to_owned(),
+        class: class::Class::of(data_type),
+        shown: data_type.to_string(),
+    });
+    Relation {
+        columns: columns.collect(),
+        ..Relation::default()
+    }
 }
 
 /// An expression over the columns of one row.
@@ -141,6 +210,9 @@ impl Visitor for Found {
 }
 
 #[cfg(test)]
+mod agreement_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -179,5 +251,211 @@ mod tests {
         ] {
             assert!(expression(text).is_err(), "{text}");
         }
+    }
+
+    /// `orders(id int64, who string, amount float64, at timestamp)`, `people(who string, age int64, at timestamp)`.
+    fn said(query: &str) -> Vec<String> {
+        let at = trainyard_contract::DataType::Timestamp(trainyard_contract::TimeUnit::Microseconds, None);
+        let schema = |columns: &[(&str, DataType)]| Schema {
+            columns: columns
+                .iter()
+                .map(|(name, data_type)| trainyard_contract::Column::new(*name, data_type.clone(), true))
+                .collect(),
+            ..Schema::default()
+        };
+        let orders = schema(&[
+            ("id", DataType::Int64),
+            ("who", DataType::String),
+            ("amount", DataType::Float64),
+            ("at", at.clone()),
+        ]);
+        let people = schema(&[("who", DataType::String), ("age", DataType::Int64), ("at", at)]);
+        check(query, [("orders", Some(&orders)), ("people", Some(&people))])
+            .into_iter()
+            .map(|misuse| {
+                let range = misuse.range.clone();
+                let finding = misuse.finding(query, trainyard_contract::Path::root());
+                let help = finding.help.map(|help| format!(" ({help})")).unwrap_or_default();
+                format!(
+                    "{}..{} {}: {}{help}",
+                    range.start, range.end, finding.code, finding.message
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_misuse_is_said_at_its_own_word() {
+        let cases: &[(&str, &[&str])] = &[
+            (
+                "SELECT amuont FROM orders",
+                &["7..13 D01: there is no column `amuont` here (did you mean `amount`?)"],
+            ),
+            (
+                "SELECT amount, amount + amuont FROM orders",
+                &["24..30 D01: there is no column `amuont` here (did you mean `amount`?)"],
+            ),
+            (
+                "SELECT o.amuont FROM orders o",
+                &["9..15 D01: there is no column `amuont` here (did you mean `amount`?)"],
+            ),
+            (
+                "SELECT x.id FROM orders o",
+                &["7..8 D01: there is no table `x` here (did you mean `o`?)"],
+            ),
+            (
+                "SELECT people.age FROM orders",
+                &["7..13 D01: there is no table `people` here (there are `orders`)"],
+            ),
+            (
+                "SELECT * FROM oders",
+                &["14..19 D01: there is no input `oders` (did you mean `orders`?)"],
+            ),
+            (
+                "SELECT at FROM orders o JOIN people p USING (who)",
+                &["7..9 D01/ambiguous-name: `at` could be `o.at` or `p.at` (did you mean `o.at`?)"],
+            ),
+            ("SELECT who FROM orders o JOIN people p USING (who)", &[]),
+            (
+                "SELECT o.id FROM orders o JOIN people p ON o.who = p.who WHERE at > '2020-01-01'",
+                &["63..65 D01/ambiguous-name: `at` could be `o.at` or `p.at` (did you mean `o.at`?)"],
+            ),
+            (
+                "SELECT o.id FROM orders o SEMI JOIN people p USING (who) WHERE at > '2020-01-01'",
+                &[],
+            ),
+            (
+                "SELECT o.*, p.* FROM orders o JOIN people p ON o.who = p.who",
+                &[
+                    "12..13 D03: `who`, `at` are in `o` as well; the second becomes `who:p` (leave them out: `p.* EXCLUDE (who, at)`, or name each with `AS`)",
+                ],
+            ),
+            (
+                "SELECT o.who FROM orders o JOIN people p USING (wo)",
+                &[
+                    "48..50 D01: there is no column `wo` in `o` (did you mean `who`?)",
+                    "48..50 D01: there is no column `wo` in `p` (did you mean `who`?)",
+                ],
+            ),
+            (
+                "SELECT sin(who) FROM orders",
+                &[
+                    "11..14 D01/wrong-column-type: `who` is string, and `sin` takes a number (convert it: `CAST(… AS DOUBLE)`)",
+                ],
+            ),
+            (
+                "SELECT id FROM orders WHERE who > 15",
+                &[
+                    "34..36 D01/wrong-column-type: string is compared with a number (convert one of them: `CAST(… AS …)`, or write texts in quotes and numbers without)",
+                ],
+            ),
+            (
+                "SELECT id FROM orders WHERE id = 'a'",
+                &[
+                    "33..36 D01/wrong-column-type: int64 is compared with text (convert one of them: `CAST(… AS …)`, or write texts in quotes and numbers without)",
+                ],
+            ),
+            (
+                "SELECT id FROM orders WHERE at > 'yesterday'",
+                &[
+                    "33..44 D01/wrong-column-type: 'yesterday' does not read as timestamp[us] (write it as '2024-01-31 12:00:00')",
+                ],
+            ),
+            (
+                "SELECT id FROM orders WHERE amount",
+                &[
+                    "28..34 D01/wrong-column-type: WHERE needs a condition, this is float64 (compare it with something)",
+                ],
+            ),
+            (
+                "SELECT mean(amount) FROM orders",
+                &["7..11 S03: there is no function `mean` (did you mean `avg`?)"],
+            ),
+            (
+                "SELECT uper(who) FROM orders",
+                &["7..11 S03: there is no function `uper` (did you mean `upper`?)"],
+            ),
+            (
+                "SELECT replace(who, 'a') FROM orders",
+                &["7..14 S03: `replace` takes 3 arguments, here are 2"],
+            ),
+            (
+                "SELECT row_number() FROM orders",
+                &["7..17 S03: `row_number` needs `OVER (…)` (say e.g. `row_number(…) OVER (ORDER BY …)`)"],
+            ),
+            (
+                "SELECT id, SUM(amount) AS s FROM orders GROUP BY who",
+                &[
+                    "7..9 S03: `id` is neither grouped by nor aggregated (add it to GROUP BY, or take one of its values: `MAX(id)`)",
+                ],
+            ),
+            (
+                "SELECT SUM(who) AS s FROM orders",
+                &[
+                    "11..14 D01/wrong-column-type: `who` is string, and `SUM` takes numbers (convert it: `CAST(… AS DOUBLE)`)",
+                ],
+            ),
+            (
+                "WITH t AS (SELECT who AS w, SUM(amount) AS s FROM orders GROUP BY who) SELECT w, ss FROM t WHERE w > 1",
+                &[
+                    "101..102 D01/wrong-column-type: string is compared with a number (convert one of them: `CAST(… AS …)`, or write texts in quotes and numbers without)",
+                    "81..83 D01: there is no column `ss` here (did you mean `s`?)",
+                ],
+            ),
+            (
+                "SELECT id FROM orders o WHERE EXISTS (SELECT 1 FROM people p WHERE p.who = o.woh)",
+                &["77..80 D01: there is no column `woh` here (did you mean `who`?)"],
+            ),
+            (
+                "SELECT id AS x, amount AS x FROM orders",
+                &[
+                    "26..27 D03: two columns of the result are called `x` (give one of them another name with `AS`)",
+                ],
+            ),
+            (
+                "SELECT EXTRACT(year FROM who) AS y FROM orders",
+                &[
+                    "25..28 D01/wrong-column-type: `who` is string, and `EXTRACT` takes a date or time (convert it: `strptime(…, '%Y-%m-%d')`)",
+                ],
+            ),
+            (
+                "SELECT\n  id,\n  \"whö\"\nFROM orders",
+                &["16..20 D01: there is no column `whö` here (did you mean `who`?)"],
+            ),
+            (
+                "SELECT id FROM orders ASOF JOIN people MATCH_CONDITION (orders.at >= people.at) ON orders.who = people.who",
+                &[
+                    "32..38 S03: this kind of join is not supported (use JOIN, LEFT, RIGHT, FULL, CROSS, SEMI or ANTI JOIN; joins as of a time are `as_of_join` of `features.build`)",
+                ],
+            ),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(said(query), *expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn an_expression_alone_reads_dates_only_where_they_are_called_dates() {
+        let columns = [(
+            "at",
+            DataType::Timestamp(trainyard_contract::TimeUnit::Microseconds, None),
+        )];
+        let said = |text: &str| -> Vec<String> {
+            check_expression(text, columns.iter().map(|(name, data_type)| (*name, data_type)))
+                .into_iter()
+                .map(|misuse| {
+                    misuse
+                        .finding(text, trainyard_contract::Path::root())
+                        .help
+                        .unwrap()
+                })
+                .collect()
+        };
+        assert_eq!(
+            said("at > '2020-01-31'"),
+            ["write it as `TIMESTAMP '2020-01-31'`"]
+        );
+        assert_eq!(said("at > TIMESTAMP '2020-01-31 00:00:00'"), [""; 0]);
+        assert!(expression("at > TIMESTAMP '2020-01-31 00:00:00'").is_ok());
     }
 }

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use polars::prelude::PolarsResult;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use trainyard_contract::finding::{Finding, nearest};
+use trainyard_contract::finding::{Finding, Severity};
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
 use trainyard_contract::{ArtifactKind, InferRequest, Inference, Schema, Shape, Step, StepError, StepIo};
 
@@ -74,16 +74,18 @@ impl Step for TransformSql {
                 return inference::sifted(request, answer);
             }
         };
-        for table in tables.iter().filter(|table| !request.inputs.contains_key(*table)) {
-            let names: Vec<&str> = request.inputs.keys().map(String::as_str).collect();
-            let finding =
-                Finding::error("D01", path.clone(), format!("there is no input `{table}`")).at_word(table);
-            answer.findings.push(match nearest(table, names.iter().copied()) {
-                Some(near) => finding.help(format!("did you mean `{near}`?")),
-                None => finding.help(format!("the inputs are {}", fault::list(&names))),
-            });
+        let known = request.inputs.iter().map(|(name, shape)| match shape {
+            Shape::Table(schema) => (name.as_str(), Some(schema)),
+            _ => (name.as_str(), None),
+        });
+        for misuse in sql::check(&params.query, known) {
+            answer.findings.push(misuse.finding(&params.query, path.clone()));
         }
-        if !answer.findings.is_empty() {
+        if answer
+            .findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error)
+        {
             return inference::sifted(request, answer);
         }
         let mut inputs = IndexMap::new();

@@ -2,7 +2,9 @@
 //! position.
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,6 +82,9 @@ pub struct Finding {
     /// Point at this word inside the text at `path` (an expression, an SQL query), if it occurs
     /// there as a whole word; else at the whole value.
     pub word: Option<String>,
+    /// Which bytes of the text at `path` the word is, where it may stand there more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range<usize>>,
     /// One sentence in lower case without a full stop: what is wrong.
     pub message: String,
     /// What would fix it.
@@ -96,6 +101,7 @@ impl Finding {
             severity: Severity::Error,
             path,
             word: None,
+            range: None,
             message: message.into(),
             help: None,
             notes: Vec::new(),
@@ -114,6 +120,16 @@ impl Finding {
     #[must_use]
     pub fn at_word(mut self, word: impl Into<String>) -> Self {
         self.word = Some(word.into());
+        self
+    }
+
+    /// The same, pointing at these bytes of `text`, which stands at the path.
+    #[must_use]
+    pub fn at_range(mut self, text: &str, range: Range<usize>) -> Self {
+        if let Some(word) = text.get(range.clone()).filter(|word| !word.is_empty()) {
+            self.word = Some(word.to_owned());
+            self.range = Some(range);
+        }
         self
     }
 
@@ -208,6 +224,80 @@ impl Distances {
     }
 }
 
+/// Many names that many words are compared with: the answers of [`nearest`], found without going
+/// through all names for a word that is one edit away.
+///
+/// Words further away cost a walk through all names. Once [`Names::PATIENCE`] distances have been
+/// counted such words get no answer any more, so a document with thousands of them stays cheap.
+#[derive(Debug, Default)]
+pub struct Names<'a> {
+    names: Vec<&'a str>,
+    /// Each name with at most one letter left out → places of the names.
+    near: HashMap<String, Vec<usize>>,
+    counted: std::cell::Cell<usize>,
+}
+
+impl<'a> Names<'a> {
+    /// Distances counted for one set of names before only slips of one letter are still told.
+    pub const PATIENCE: usize = 200_000;
+
+    /// An index of these names.
+    pub fn new(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        let mut near: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, name) in names.iter().enumerate() {
+            for shorter in with_one_left_out(name) {
+                near.entry(shorter).or_default().push(at);
+            }
+        }
+        Self {
+            names,
+            near,
+            counted: std::cell::Cell::new(0),
+        }
+    }
+
+    /// The name nearest to `word` among those that are not `except`, as [`nearest`] says it.
+    pub fn nearest(&self, word: &str, except: Option<&str>) -> Option<&'a str> {
+        if word.chars().count() > 256 {
+            return None;
+        }
+        let letters: Vec<char> = word.chars().collect();
+        let mut distances = Distances::default();
+        let close = with_one_left_out(word)
+            .flat_map(|shorter| self.near.get(&shorter).into_iter().flatten().copied())
+            .filter(|at| Some(self.names[*at]) != except)
+            .filter_map(|at| {
+                let name: Vec<char> = self.names[at].chars().collect();
+                let distance = distances.between(&letters, &name);
+                (distance <= 1).then_some((distance, at))
+            })
+            .min();
+        if let Some((_, at)) = close {
+            return Some(self.names[at]);
+        }
+        let spent = self.counted.get();
+        if spent >= Self::PATIENCE {
+            return None;
+        }
+        self.counted.set(spent + self.names.len());
+        nearest(
+            word,
+            self.names.iter().copied().filter(|name| Some(*name) != except),
+        )
+    }
+}
+
+/// The word itself, and the word with each one of its letters left out; only itself if it is long.
+fn with_one_left_out(word: &str) -> impl Iterator<Item = String> + '_ {
+    let places = word.char_indices().take(if word.len() > 256 { 0 } else { 256 });
+    std::iter::once(word.to_owned()).chain(places.map(|(at, letter)| {
+        let mut shorter = word.to_owned();
+        shorter.replace_range(at..at + letter.len_utf8(), "");
+        shorter
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +313,48 @@ mod tests {
         assert_eq!(nearest("a", [""]), Some(""));
         assert_eq!(nearest(&"x".repeat(10_000), ["x"]), None);
         assert_eq!(nearest("x", [&*"x".repeat(10_000)]), None);
+    }
+
+    #[test]
+    fn an_index_of_names_gives_the_same_answers_as_a_walk_through_all() {
+        let mut state = 11u64;
+        let mut draw = |bound: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % bound
+        };
+        let mut word = || -> String {
+            let length = 1 + draw(7);
+            (0..length)
+                .map(|_| char::from(b'a' + u8::try_from(draw(4)).unwrap()))
+                .collect()
+        };
+        for _ in 0..200 {
+            let words: Vec<String> = (0..12).map(|_| word()).collect();
+            let names = Names::new(words.iter().map(String::as_str));
+            let asked = word();
+            assert_eq!(
+                names.nearest(&asked, None),
+                nearest(&asked, words.iter().map(String::as_str)),
+                "{asked} among {words:?}"
+            );
+        }
+        let names = Names::new(["load", "lead"]);
+        assert_eq!(names.nearest("load", Some("load")), Some("lead"));
+    }
+
+    #[test]
+    fn patience_with_names_that_are_far_off_ends() {
+        let words: Vec<String> = (0..1_000).map(|at| format!("step_number_{at}")).collect();
+        let names = Names::new(words.iter().map(String::as_str));
+        let asked = |at: usize| names.nearest(&format!("stop_numbers_{at}"), None);
+        assert!(asked(0).is_some());
+        let answers = (1..=Names::PATIENCE / words.len())
+            .filter(|at| asked(*at).is_some())
+            .count();
+        assert_eq!(answers, Names::PATIENCE / words.len() - 1);
+        assert_eq!(names.nearest("step_numbr_7", None), Some("step_number_7"));
     }
 
     #[test]

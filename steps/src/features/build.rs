@@ -297,16 +297,19 @@ impl<'a> Build<'a> {
                 return None;
             }
         };
+        let columns = self
+            .flow
+            .facts
+            .columns
+            .iter()
+            .map(|(name, fact)| (name.as_str(), &fact.column.data_type));
         let mut whole = true;
-        for name in expression.clone().meta().root_names() {
-            if self.flow.facts.get(&name).is_none() {
-                // What is already reported as wrong need not be reported again where it is used.
-                if !self.params.columns.contains_key(name.as_str()) || self.findings.is_empty() {
-                    self.findings.push(
-                        fault::no_column(&name, path.clone(), self.flow.facts.names()).at_word(name.as_str()),
-                    );
-                }
-                whole = false;
+        for misuse in sql::check_expression(text, columns) {
+            whole = false;
+            let word = text.get(misuse.range.clone()).unwrap_or_default();
+            // What is already reported as wrong need not be reported again where it is used.
+            if !self.params.columns.contains_key(word) || self.findings.is_empty() {
+                self.findings.push(misuse.finding(text, path.clone()));
             }
         }
         whole.then_some(expression)

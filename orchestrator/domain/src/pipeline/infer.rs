@@ -357,7 +357,8 @@ fn report(scene: &mut Scene<'_>, index: usize, finding: &Finding) {
         return;
     };
     let path = in_step(&finding.path);
-    let span = locate::of_finding(scene.sources, &entry.value, &path, finding.word.as_deref());
+    let word = finding.word.as_deref();
+    let span = locate::of_finding(scene.sources, &entry.value, &path, word, finding.range.clone());
     // The whole step is too much to underline.
     let span = if span == entry.value.span {
         entry.key_span

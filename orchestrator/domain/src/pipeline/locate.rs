@@ -91,6 +91,13 @@ pub(crate) fn of_range(sources: &Sources, node: &Node, range: std::ops::Range<us
     let Content::Scalar(Scalar::Text(text)) = &node.content else {
         return whole;
     };
+    if let Some(span) = in_block(written, text, &range) {
+        return Span {
+            start: node.span.start + span.start,
+            end: node.span.start + span.end,
+            ..node.span
+        };
+    }
     if let Some(at) = written.find(&**text) {
         let start = node.span.start + at + range.start;
         return Span {
@@ -118,6 +125,37 @@ pub(crate) fn of_range(sources: &Sources, node: &Node, range: std::ops::Range<us
     }
 }
 
+/// Bytes `range` of the value of a text that runs over several lines, in the text as written: a
+/// block or a folded text differs from its value in white space only.
+fn in_block(written: &str, value: &str, range: &std::ops::Range<usize>) -> Option<std::ops::Range<usize>> {
+    if !written.contains('\n') || value.get(range.clone())?.is_empty() {
+        return None;
+    }
+    // The header of a block stands on its first line.
+    let body = match written.starts_with(['|', '>']) {
+        true => written.find('\n')? + 1,
+        false => 0,
+    };
+    let mut letters = written
+        .get(body..)?
+        .char_indices()
+        .filter(|(_, letter)| !letter.is_whitespace());
+    let mut place: Option<std::ops::Range<usize>> = None;
+    for (at, letter) in value.char_indices().filter(|(_, letter)| !letter.is_whitespace()) {
+        let (there, same) = letters.next()?;
+        if same != letter {
+            return None;
+        }
+        if range.contains(&at) {
+            let end = body + there + letter.len_utf8();
+            place = Some(place.map_or(body + there, |place| place.start)..end);
+        } else if at >= range.end {
+            break;
+        }
+    }
+    place
+}
+
 fn first_line_end(sources: &Sources, span: Span) -> usize {
     let text = sources
         .file(span.file)
@@ -126,12 +164,26 @@ fn first_line_end(sources: &Sources, span: Span) -> usize {
     span.start + text.find('\n').unwrap_or(text.len())
 }
 
-/// Where a word named by a finding stands: in the scalar at `path`, or in any text or key below it.
-pub(crate) fn of_finding(sources: &Sources, root: &Node, path: &Path, word: Option<&str>) -> Span {
+/// Where a word named by a finding stands: in the scalar at `path`, there at `range` if that is
+/// said, or in any text or key below it.
+pub(crate) fn of_finding(
+    sources: &Sources,
+    root: &Node,
+    path: &Path,
+    word: Option<&str>,
+    range: Option<std::ops::Range<usize>>,
+) -> Span {
     let Some(word) = word else {
         return of_path(sources, root, path);
     };
     let found = root.find(&path.0);
+    // With values put in, the text is no longer what stands in the file.
+    let written = found.node.text().filter(|_| found.depth == path.0.len());
+    if let (Some(range), Some(text)) = (range, written)
+        && text.get(range.clone()) == Some(word)
+    {
+        return of_range(sources, found.node, range);
+    }
     if found.depth == path.0.len()
         && let Some(span) = word_below(sources, found.node, word)
     {
@@ -168,7 +220,7 @@ mod tests {
         let mut sources = Sources::default();
         let id = sources.add("a.yaml", text);
         let root = read(id, text).0.unwrap().root;
-        let span = of_finding(&sources, &root, path, word);
+        let span = of_finding(&sources, &root, path, word, None);
         let file = sources.file(id).unwrap();
         let (line, column) = file.line_column(span.start);
         (line, column, text[span.start..span.end].to_owned())
@@ -189,6 +241,27 @@ mod tests {
             located("expr: [x, 'dep_delay']\n", &expr, Some("dep_delay")),
             (1, 12, "dep_delay".into())
         );
+    }
+
+    #[test]
+    fn the_second_of_two_equal_words_of_a_block_is_found_where_it_stands() {
+        let cases = [
+            ("q: |\n  select x,\n    x\n", 12..13, (3, 5)),
+            ("q: >-\n  select x,\n  x\n", 10..11, (3, 3)),
+            ("q: select x,\n   x\n", 10..11, (2, 4)),
+            ("q: 'select x, x'\n", 10..11, (1, 15)),
+        ];
+        for (text, range, place) in cases {
+            let mut sources = Sources::default();
+            let id = sources.add("a.yaml", text);
+            let root = read(id, text).0.unwrap().root;
+            let path = Path::root().key("q");
+            let value = root.find(&path.0).node.text().unwrap();
+            assert_eq!(&value[range.clone()], "x", "{value:?}");
+            let span = of_finding(&sources, &root, &path, Some("x"), Some(range));
+            let found = sources.file(id).unwrap().line_column(span.start);
+            assert_eq!((found, span.end - span.start), (place, 1), "{text}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ use signals::{secrets, triggers_and_alerts};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use trainyard_contract::Path;
-use trainyard_contract::finding::nearest;
+use trainyard_contract::finding::{Names, nearest};
 use trainyard_contract::task::OutputDeclaration;
 
 /// A finding with the nearest of some names.
@@ -44,6 +44,14 @@ fn near<'n>(
     }
 }
 
+/// A finding with the nearest of all steps but the one it is about.
+fn near_step(finding: Finding, word: &str, names: &Names<'_>, itself: &str) -> Finding {
+    match names.nearest(word, Some(itself)) {
+        Some(near) => finding.did_you_mean(near),
+        None => finding.help("declare it under `steps:`"),
+    }
+}
+
 pub(super) fn run(scene: &mut Scene<'_>) -> (Vec<Wired>, Vec<WiredHook>) {
     let draft = scene.draft;
     let kinds: Vec<Option<Arc<Kind>>> = (0..draft.spec.steps.len())
@@ -56,6 +64,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> (Vec<Wired>, Vec<WiredHook>) {
         .zip(&kinds)
         .map(|(step, kind)| outputs_of(step, kind.as_deref()))
         .collect();
+    let names = Names::new(draft.spec.steps.keys().map(String::as_str));
     let mut wired = Vec::with_capacity(draft.spec.steps.len());
     for (index, (step, kind)) in draft.spec.steps.values().zip(&kinds).enumerate() {
         let mut next = Wired {
@@ -65,8 +74,8 @@ pub(super) fn run(scene: &mut Scene<'_>) -> (Vec<Wired>, Vec<WiredHook>) {
             outputs: outputs[index].clone(),
             order: BTreeSet::new(),
         };
-        inputs(scene, index, &outputs, &kinds, &mut next);
-        needs(scene, index, &mut next);
+        inputs(scene, index, &outputs, &kinds, &names, &mut next);
+        needs(scene, index, &names, &mut next);
         output_ports(scene, index);
         wired.push(next);
     }
@@ -164,7 +173,7 @@ fn unknown_uses(scene: &Scene<'_>, uses: &str, span: Span) -> Finding {
     }
 }
 
-fn needs(scene: &mut Scene<'_>, index: usize, wired: &mut Wired) {
+fn needs(scene: &mut Scene<'_>, index: usize, names: &Names<'_>, wired: &mut Wired) {
     let draft = scene.draft;
     let Some((name, step)) = draft.spec.steps.get_index(index) else {
         return;
@@ -193,13 +202,7 @@ fn needs(scene: &mut Scene<'_>, index: usize, wired: &mut Wired) {
                 let finding = if bare != text && draft.spec.steps.contains_key(bare) {
                     finding.did_you_mean(bare)
                 } else {
-                    let names = draft
-                        .spec
-                        .steps
-                        .keys()
-                        .map(String::as_str)
-                        .filter(|known| known != name);
-                    near(finding, text, names, "declare it under `steps:`")
+                    near_step(finding, text, names, name)
                 };
                 scene.add(finding);
             }

@@ -624,6 +624,30 @@ fn ten_thousand_steps_are_read_checked_and_bound() {
     );
 }
 
+#[test]
+fn ten_thousand_misspelt_needs_each_have_their_finding_and_those_one_letter_off_a_proposal() {
+    let mut text = String::from("version: 1\nname: wide\nsteps:\n");
+    for step in 0..10_000 {
+        text += &format!(
+            "  step_{step:05}:\n    run: echo\n    needs: [stepp_{:05}]\n",
+            (step + 1) % 10_000
+        );
+    }
+    let checked = checked(&project(&text), &["pipelines/p.yaml"], None);
+    let proposed = checked
+        .diagnostics
+        .iter()
+        .filter(|found| found.code == "S02/unknown-step" && found.fix.is_some());
+    assert_eq!(proposed.count(), 10_000);
+    let far = text.replace("needs: [stepp_", "needs: [stopps_");
+    let checked = super::tests::checked(&project(&far), &["pipelines/p.yaml"], None);
+    let found = checked
+        .diagnostics
+        .iter()
+        .filter(|found| found.code == "S02/unknown-step");
+    assert_eq!(found.count(), 10_000);
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(120))]
 

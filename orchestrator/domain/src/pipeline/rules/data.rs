@@ -21,6 +21,14 @@ pub(super) static RULES: &[Rule] = &[
         good: "columns: {hour_sin: \"sin(2.0 * pi() * hour / 24.0)\"}",
     },
     Rule {
+        code: "D01/ambiguous-name",
+        title: "a name in a query could be a column of more than one of its tables",
+        severity: Severity::Error,
+        why: "Which of the columns is meant nobody can tell, so the query is refused when it runs.",
+        bad: "query: SELECT month FROM flights f JOIN weather w USING (origin)",
+        good: "query: SELECT f.month FROM flights f JOIN weather w USING (origin)",
+    },
+    Rule {
         code: "D02/nullable",
         title: "values that may be missing go where none may be",
         severity: Severity::Warning,

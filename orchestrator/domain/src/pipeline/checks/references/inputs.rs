@@ -1,12 +1,13 @@
 //! Inputs: where each comes from, and whether it is of the kind that is taken.
 
-use super::{near, step_key, value_of};
+use super::{near, near_step, step_key, value_of};
 use crate::diagnostic::Span;
 use crate::pipeline::checks::{Finding, Scene, found};
 use crate::pipeline::reader::Node;
 use crate::pipeline::wiring::{Kind, Reference, Source, Wired, port};
 use indexmap::IndexMap;
 use std::sync::Arc;
+use trainyard_contract::finding::Names;
 use trainyard_contract::task::OutputDeclaration;
 use trainyard_contract::{ArtifactKind, Ports};
 
@@ -15,6 +16,7 @@ pub(super) fn inputs(
     index: usize,
     outputs: &[IndexMap<String, OutputDeclaration>],
     kinds: &[Option<Arc<Kind>>],
+    names: &Names<'_>,
     wired: &mut Wired,
 ) {
     let draft = scene.draft;
@@ -119,7 +121,7 @@ pub(super) fn inputs(
                 output,
                 all,
             } => {
-                let Some(from_index) = step_index(scene, from, value, span, name) else {
+                let Some(from_index) = step_index(scene, from, (value, span), name, names) else {
                     continue;
                 };
                 let known = &outputs[from_index];
@@ -240,20 +242,20 @@ fn check_kind(
     );
 }
 
-fn step_index(scene: &mut Scene<'_>, from: &str, value: &Node, span: Span, own: &str) -> Option<usize> {
+fn step_index(
+    scene: &mut Scene<'_>,
+    from: &str,
+    (value, span): (&Node, Span),
+    own: &str,
+    names: &Names<'_>,
+) -> Option<usize> {
     let draft = scene.draft;
     if let Some(index) = draft.spec.steps.get_index_of(from) {
         return Some(index);
     }
     let span = crate::pipeline::locate::of_word(scene.sources, value, from).unwrap_or(span);
     let finding = found("S02/unknown-step", span, format!("there is no step `{from}`")).label("no such step");
-    let names = draft
-        .spec
-        .steps
-        .keys()
-        .map(String::as_str)
-        .filter(|name| *name != own);
-    scene.add(near(finding, from, names, "declare it under `steps:`"));
+    scene.add(near_step(finding, from, names, own));
     None
 }
 
