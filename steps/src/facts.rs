@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use polars::prelude as pl;
 use polars::prelude::{IntoSeries, NamedFrom};
 use std::collections::{BTreeMap, BTreeSet};
-use trainyard_contract::task::ColumnEdge;
+use trainyard_contract::task::{ColumnEdge, Way};
 use trainyard_contract::{Column, KnownAt, Schema};
 
 /// A column of one of a step's inputs.
@@ -16,13 +16,40 @@ pub(crate) struct Source {
     pub(crate) column: String,
 }
 
+/// Columns of inputs and the ways in which they came in.
+pub(crate) type Sources = BTreeMap<Source, BTreeSet<Way>>;
+
+/// Adds what came in one way or another to what is there.
+pub(crate) fn join_sources(sources: &mut Sources, more: &Sources) {
+    for (source, ways) in more {
+        sources.entry(source.clone()).or_default().extend(ways);
+    }
+}
+
+/// The same sources where what they became is itself used in `way`: an aggregate of a sum is an
+/// aggregation, a filter by it a filter. What only decided on a value still only decides.
+pub(crate) fn used_as(sources: &Sources, way: Way) -> Sources {
+    let used = |before: &Way| match (before.is_direct(), way.is_direct()) {
+        (true, true) => (*before).max(way),
+        (true, false) => way,
+        (false, _) => *before,
+    };
+    sources
+        .iter()
+        .map(|(source, ways)| (source.clone(), ways.iter().map(used).collect()))
+        .collect()
+}
+
 /// One column and what it depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct Fact {
     /// As the next step will see it; `known_at` is filled in by [`Facts::schema`].
     pub(crate) column: Column,
-    /// Input columns whose values became this column's values.
-    pub(crate) sources: BTreeSet<Source>,
+    /// Input columns whose values became this column's values or decided on them.
+    pub(crate) sources: Sources,
+    /// Those of them whose value at the row's own moment had a say: not what an as-of join found or a
+    /// window over the past took in.
+    pub(crate) current: BTreeSet<Source>,
     /// When everything that had a say in the value is known: also join keys and, for aggregates,
     /// whatever chose the rows.
     pub(crate) known: BTreeSet<KnownAt>,
@@ -43,18 +70,19 @@ pub(crate) struct Facts {
 /// Columns that matter without becoming a value.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Influence {
-    pub(crate) sources: BTreeSet<Source>,
+    pub(crate) sources: Sources,
     pub(crate) known: BTreeSet<KnownAt>,
 }
 
 impl Influence {
     pub(crate) fn add(&mut self, other: &Influence) {
-        self.sources.extend(other.sources.iter().cloned());
+        join_sources(&mut self.sources, &other.sources);
         self.known.extend(other.known.iter().cloned());
     }
 
-    pub(crate) fn add_fact(&mut self, fact: &Fact) {
-        self.sources.extend(fact.sources.iter().cloned());
+    /// Adds a column that matters in `way`.
+    pub(crate) fn add_fact(&mut self, fact: &Fact, way: Way) {
+        join_sources(&mut self.sources, &used_as(&fact.sources, way));
         self.known.extend(fact.known.iter().cloned());
     }
 }
@@ -64,6 +92,13 @@ impl Fact {
     pub(crate) fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.column.name);
         self
+    }
+
+    /// Whether it is one input column as it is.
+    pub(crate) fn copies(&self) -> Option<&Source> {
+        let mut sources = self.sources.iter();
+        let (source, ways) = sources.next()?;
+        (sources.next().is_none() && ways.iter().all(|way| *way == Way::Identity)).then_some(source)
     }
 
     /// What holds for a value computed from all of `parts`.
@@ -78,12 +113,14 @@ impl Fact {
                 trainyard_contract::DataType::Other("other[unknown]".to_owned()),
                 nullable,
             ),
-            sources: BTreeSet::new(),
+            sources: Sources::new(),
+            current: BTreeSet::new(),
             known: BTreeSet::new(),
             takes_in_rows: false,
         };
         for part in parts {
-            fact.sources.extend(part.sources.iter().cloned());
+            join_sources(&mut fact.sources, &used_as(&part.sources, Way::Transformation));
+            fact.current.extend(part.current.iter().cloned());
             fact.known.extend(part.known.iter().cloned());
             fact.column.origins.extend(part.column.origins.iter().cloned());
             fact.column.classification =
@@ -126,7 +163,8 @@ impl Facts {
                 };
                 let fact = Fact {
                     column: column.clone(),
-                    sources: BTreeSet::from([source]),
+                    sources: Sources::from([(source.clone(), BTreeSet::from([Way::Identity]))]),
+                    current: BTreeSet::from([source]),
                     known: column.known_at.clone().into_iter().collect(),
                     takes_in_rows: false,
                 };
@@ -200,27 +238,40 @@ impl Facts {
         }
     }
 
-    /// Column lineage of the table as the step's output `output`.
+    /// Column lineage of the table as the step's output `output`: what became of each column, and
+    /// under [`ColumnEdge::ROWS`] what decided which rows there are and their order.
     pub(crate) fn edges(&self, output: &str) -> Vec<ColumnEdge> {
+        let edge = |column: &str, source: &Source, ways: &BTreeSet<Way>| ColumnEdge {
+            output: output.to_owned(),
+            column: column.to_owned(),
+            input: source.input.clone(),
+            from: source.column.clone(),
+            derived: true,
+            ways: ways.clone(),
+        };
         let mut edges = Vec::new();
         for (name, fact) in &self.columns {
-            for source in &fact.sources {
-                edges.push(ColumnEdge {
-                    output: output.to_owned(),
-                    column: name.clone(),
-                    input: source.input.clone(),
-                    from: source.column.clone(),
-                    derived: true,
-                });
-            }
+            edges.extend(fact.sources.iter().map(|(source, ways)| edge(name, source, ways)));
         }
+        let rows = self.rows();
+        edges.extend(
+            rows.iter()
+                .map(|(source, ways)| edge(ColumnEdge::ROWS, source, ways)),
+        );
         edges
+    }
+
+    /// What decided which rows there are and their order.
+    pub(crate) fn rows(&self) -> Sources {
+        let mut rows = self.deciding.sources.clone();
+        join_sources(&mut rows, &self.ordering.sources);
+        rows
     }
 
     /// Input columns that matter whatever becomes of the columns.
     pub(crate) fn uses(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for source in self.deciding.sources.iter().chain(&self.ordering.sources) {
+        for source in self.rows().keys() {
             uses.entry(source.input.clone())
                 .or_default()
                 .insert(source.column.clone());

@@ -281,7 +281,12 @@ impl Step for FeaturesBuild {
             answer.uses = flow.facts.uses();
             // What tells rows and times apart is used by being there, whoever reads it later.
             for name in params.entity.iter().chain(&schema.event_time) {
-                for source in flow.facts.get(name).into_iter().flat_map(|fact| &fact.sources) {
+                for source in flow
+                    .facts
+                    .get(name)
+                    .into_iter()
+                    .flat_map(|fact| fact.sources.keys())
+                {
                     answer
                         .uses
                         .entry(source.input.clone())

@@ -76,11 +76,8 @@ pub(crate) fn inherit(schema: &mut Schema, facts: &Facts, inputs: &[(&str, &Sche
             .columns
             .iter()
             .find(|(_, fact)| {
-                fact.sources.len() == 1
-                    && fact
-                        .sources
-                        .iter()
-                        .all(|s| s.input == input && s.column == column)
+                let source = fact.copies();
+                source.is_some_and(|source| source.input == input && source.column == column)
             })
             .map(|(name, _)| name.clone())
     };

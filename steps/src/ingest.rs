@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use trainyard_contract::finding::Finding;
 use trainyard_contract::step::{Effect, Ports, Runner, Signature};
-use trainyard_contract::task::{ColumnEdge, DatasetRef, TaskInput};
+use trainyard_contract::task::{ColumnEdge, DatasetRef, TaskInput, Way};
 use trainyard_contract::{
     ArtifactKind, DataContract, InferRequest, Inference, OutputValue, Schema, Shape, Step, StepError, StepIo,
 };
@@ -90,6 +90,7 @@ fn identity(name: &str, schema: &Schema) -> Vec<ColumnEdge> {
             input: name.to_owned(),
             from: column.to_owned(),
             derived: true,
+            ways: [Way::Identity].into(),
         })
         .collect()
 }

@@ -4,7 +4,7 @@
 //! The plan's types are no stable interface of polars: they are named here and nowhere else.
 
 use crate::data_type;
-use crate::facts::{Fact, Facts, Influence};
+use crate::facts::{Fact, Facts, Influence, Sources, join_sources, used_as};
 use indexmap::IndexMap;
 use polars::chunked_array::cast::CastOptions;
 use polars::prelude::{JoinType, LazyFrame, PlSmallStr, PolarsError, PolarsResult};
@@ -14,6 +14,12 @@ use polars_plan::plans::{AExpr, FunctionIR, IR, IRAggExpr};
 use polars_plan::prelude::{Arena, Node, Operator, aexpr_to_leaf_names_iter};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use trainyard_contract::task::Way;
+
+/// How the names begin of functions that take in rows of a window; [`PAST`] if only earlier ones.
+pub(crate) const WINDOW: &str = "window";
+/// A window over rows before its own.
+pub(crate) const PAST: &str = "window of the past";
 
 /// An input of a plan: a frame without values, recognised in the plan by its address.
 pub(crate) struct TracedInput<'a> {
@@ -117,7 +123,7 @@ impl Walker<'_> {
             }
             IR::Filter { input, predicate } => {
                 let mut input = self.plan(*input)?;
-                let chosen = self.influence(predicate.node(), &input);
+                let chosen = self.influence(predicate.node(), &input, Way::Filter);
                 input.deciding.add(&chosen);
                 Ok(input)
             }
@@ -129,7 +135,7 @@ impl Walker<'_> {
             } => {
                 let mut input = self.plan(*input)?;
                 for by in by_column {
-                    let order = self.influence(by.node(), &input);
+                    let order = self.influence(by.node(), &input, Way::Sort);
                     input.ordering.add(&order);
                 }
                 if slice.is_some() {
@@ -149,7 +155,7 @@ impl Walker<'_> {
                 let mut columns = self.expressions(keys, &input);
                 let mut deciding = input.deciding.clone();
                 for key in keys {
-                    deciding.add(&self.influence(key.node(), &input));
+                    deciding.add(&self.influence(key.node(), &input, Way::GroupBy));
                 }
                 for (name, mut fact) in self.expressions(aggs, &input) {
                     fact.known.extend(deciding.known.iter().cloned());
@@ -172,7 +178,7 @@ impl Walker<'_> {
                         .as_ref()
                         .is_none_or(|subset| subset.iter().any(|s| s.as_str() == name))
                     {
-                        chosen.add_fact(fact);
+                        chosen.add_fact(fact, Way::GroupBy);
                     }
                 }
                 input.deciding.add(&chosen);
@@ -199,7 +205,10 @@ impl Walker<'_> {
                             .unit
                             .clone()
                             .filter(|unit| other.column.unit.as_ref() == Some(unit));
+                        let mut sources = fact.sources.clone();
+                        join_sources(&mut sources, &other.sources);
                         *fact = Fact::computed(name, nullable, [&fact.clone(), other]);
+                        fact.sources = sources;
                         fact.column.unit = unit;
                     }
                     union.deciding.add(&table.deciding);
@@ -229,7 +238,7 @@ impl Walker<'_> {
             IR::Gather { input, idxs, .. } => {
                 let mut input = self.plan(*input)?;
                 for fact in self.plan(*idxs)?.columns.values() {
-                    input.deciding.add_fact(fact);
+                    input.deciding.add_fact(fact, Way::Filter);
                 }
                 Ok(input)
             }
@@ -326,16 +335,16 @@ impl Walker<'_> {
         let mut left_keys = Influence::default();
         let mut right_keys = Influence::default();
         for key in left_on {
-            left_keys.add(&self.influence(key.node(), &left));
+            left_keys.add(&self.influence(key.node(), &left, Way::Join));
         }
         for key in right_on {
-            right_keys.add(&self.influence(key.node(), &right));
+            right_keys.add(&self.influence(key.node(), &right, Way::Join));
         }
         if let JoinType::AsOf(as_of) = how {
             let by = |names: &Option<Vec<PlSmallStr>>, facts: &Facts, keys: &mut Influence| {
                 for name in names.iter().flatten() {
                     if let Some(fact) = facts.get(name) {
-                        keys.add_fact(fact);
+                        keys.add_fact(fact, Way::Join);
                     }
                 }
             };
@@ -347,7 +356,7 @@ impl Walker<'_> {
 
         let mut deciding = left.deciding.clone();
         deciding.add(&right.deciding);
-        deciding.sources.extend(both_keys.sources.iter().cloned());
+        join_sources(&mut deciding.sources, &both_keys.sources);
         if !matches!(how, JoinType::Left | JoinType::AsOf(_)) {
             deciding.known.extend(both_keys.known.iter().cloned());
         }
@@ -364,7 +373,10 @@ impl Walker<'_> {
         let from_right = |fact: &Fact, name: &str| {
             let mut fact = fact.clone().named(name);
             match how {
-                JoinType::AsOf(_) => fact.known = left_keys.known.clone(),
+                JoinType::AsOf(_) => {
+                    fact.known = left_keys.known.clone();
+                    fact.current.clear();
+                }
                 _ => fact.known.extend(left_keys.known.iter().cloned()),
             }
             fact.column.nullable |= matches!(how, JoinType::Left | JoinType::Full | JoinType::AsOf(_));
@@ -412,7 +424,10 @@ impl Walker<'_> {
                 let other = right.get(right_key.output_name()).cloned();
                 if let (Some(fact), Some(other)) = (columns.get_mut(left_key.output_name().as_str()), other) {
                     let nullable = fact.column.nullable && other.column.nullable;
+                    let mut sources = fact.sources.clone();
+                    join_sources(&mut sources, &other.sources);
                     *fact = Fact::computed(left_key.output_name(), nullable, [&fact.clone(), &other]);
+                    fact.sources = sources;
                 }
             }
         }
@@ -441,6 +456,16 @@ impl Walker<'_> {
         }
         let parts = aexpr_to_leaf_names_iter(node, self.expressions).filter_map(|leaf| input.get(leaf));
         let mut fact = Fact::computed(name, self.nullable(node, input), parts);
+        fact.sources = self.sources(node, input, Way::Identity);
+        if let AExpr::AnonymousFunction {
+            input: arguments,
+            fmt_str,
+            ..
+        } = self.expressions.get(node)
+            && fmt_str.as_str() == PAST
+        {
+            return self.past(fact, arguments, input);
+        }
         fact.takes_in_rows = self.takes_in(node, false);
         if self.takes_in(node, true) {
             fact.known.extend(input.deciding.known.iter().cloned());
@@ -449,14 +474,136 @@ impl Walker<'_> {
         fact
     }
 
-    fn influence(&self, node: Node, input: &Facts) -> Influence {
-        let mut influence = Influence::default();
+    /// What a window over earlier rows found lies in the past, so only what says which rows counts.
+    fn past(&self, mut fact: Fact, arguments: &[ExprIR], input: &Facts) -> Fact {
+        fact.known.clear();
+        fact.current.clear();
+        let leaves = arguments
+            .iter()
+            .skip(1)
+            .flat_map(|argument| aexpr_to_leaf_names_iter(argument.node(), self.expressions));
+        for key in leaves.filter_map(|leaf| input.get(leaf)) {
+            fact.known.extend(key.known.iter().cloned());
+            fact.current.extend(key.current.iter().cloned());
+        }
+        fact
+    }
+
+    fn influence(&self, node: Node, input: &Facts, way: Way) -> Influence {
+        let mut influence = Influence {
+            sources: self.sources(node, input, way),
+            ..Influence::default()
+        };
         for leaf in aexpr_to_leaf_names_iter(node, self.expressions) {
             if let Some(fact) = input.get(leaf) {
-                influence.add_fact(fact);
+                influence.known.extend(fact.known.iter().cloned());
             }
         }
         influence
+    }
+
+    /// Where the values of an expression come from if the expression itself is used in `way`.
+    fn sources(&self, node: Node, input: &Facts, way: Way) -> Sources {
+        let mut found = Sources::new();
+        let mut stack = vec![(node, way)];
+        while let Some((node, way)) = stack.pop() {
+            // What decides on something that decides is no more than that.
+            let aside = |other: Way| if way.is_direct() { other } else { way };
+            let value = way.max(Way::Transformation);
+            let expression = self.expressions.get(node);
+            match expression {
+                AExpr::Column(name) => {
+                    if let Some(fact) = input.get(name) {
+                        join_sources(&mut found, &used_as(&fact.sources, way));
+                    }
+                }
+                AExpr::Ternary {
+                    predicate,
+                    truthy,
+                    falsy,
+                } => {
+                    if !self.is_guard(*predicate, *truthy, *falsy) {
+                        stack.push((*predicate, aside(Way::Conditional)));
+                    }
+                    stack.extend([(*truthy, value), (*falsy, value)]);
+                }
+                AExpr::Filter { input, by } => {
+                    stack.push((*input, value));
+                    stack.push((*by, aside(Way::Filter)));
+                }
+                AExpr::SortBy { expr, by, .. } => {
+                    stack.push((*expr, value));
+                    stack.extend(by.iter().map(|by| (*by, aside(Way::Sort))));
+                }
+                AExpr::Over {
+                    function,
+                    partition_by,
+                    order_by,
+                    ..
+                } => {
+                    stack.push((*function, value));
+                    let order = order_by.iter().map(|(order, _)| order);
+                    let keys = partition_by.iter().chain(order);
+                    stack.extend(keys.map(|key| (*key, aside(Way::Window))));
+                }
+                AExpr::AnonymousFunction {
+                    input: arguments,
+                    fmt_str,
+                    ..
+                } if fmt_str.starts_with(WINDOW) => {
+                    // Its value comes first, then what says which rows it takes in.
+                    let mut arguments = arguments.iter();
+                    let first = arguments
+                        .next()
+                        .map(|argument| (argument.node(), way.max(Way::Aggregation)));
+                    stack.extend(first);
+                    stack.extend(arguments.map(|key| (key.node(), aside(Way::Window))));
+                }
+                _ => {
+                    let of_rows = match expression {
+                        AExpr::Agg(_) | AExpr::AnonymousAgg { .. } => true,
+                        AExpr::Function { options, .. } => options.flags.returns_scalar(),
+                        _ => false,
+                    };
+                    let value = if of_rows { way.max(Way::Aggregation) } else { value };
+                    let mut below = Vec::new();
+                    expression.children_rev(&mut below);
+                    stack.extend(below.into_iter().map(|child| (child, value)));
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a condition only asks if there is anything to aggregate, as polars does by itself for a
+    /// sum: where the values are that the other branch aggregates, and nothing more.
+    fn is_guard(&self, predicate: Node, value: Node, otherwise: Node) -> bool {
+        let otherwise = match self.expressions.get(otherwise) {
+            AExpr::Cast { expr, .. } => *expr,
+            _ => otherwise,
+        };
+        let is_missing = matches!(self.expressions.get(otherwise), AExpr::Literal(value) if value.is_null());
+        let mut stack = vec![predicate];
+        while let Some(node) = stack.pop() {
+            let expression = self.expressions.get(node);
+            let asks = match expression {
+                AExpr::Column(_) | AExpr::Ternary { .. } => return false,
+                AExpr::Agg(IRAggExpr::Count { .. }) | AExpr::Len | AExpr::Literal(_) => true,
+                AExpr::Function { function, .. } => {
+                    matches!(
+                        function.to_string().as_str(),
+                        "null_count" | "is_null" | "is_not_null" | "len"
+                    )
+                }
+                _ => false,
+            };
+            if !asks {
+                expression.children_rev(&mut stack);
+            }
+        }
+        let in_value =
+            |leaf: &PlSmallStr| aexpr_to_leaf_names_iter(value, self.expressions).any(|name| name == leaf);
+        is_missing && aexpr_to_leaf_names_iter(predicate, self.expressions).all(in_value)
     }
 
     /// Whether a value takes in more rows than its own; rows before it in a window with an order
@@ -478,6 +625,21 @@ impl Walker<'_> {
         false
     }
 
+    /// Whether it is plain to see that an expression is a number.
+    fn is_number(&self, node: Node, input: &Facts) -> bool {
+        match self.expressions.get(node) {
+            AExpr::Column(name) => input
+                .get(name)
+                .is_some_and(|fact| fact.column.data_type.is_numeric()),
+            AExpr::Literal(value) => value.get_datatype().is_numeric(),
+            AExpr::Cast { dtype, .. } => dtype.is_numeric(),
+            AExpr::BinaryExpr { left, op, right } => {
+                op.is_arithmetic() && self.is_number(*left, input) && self.is_number(*right, input)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the value may be missing, given which columns may be; `true` where in doubt.
     fn nullable(&self, node: Node, input: &Facts) -> bool {
         let of = |node: Node| self.nullable(node, input);
@@ -488,7 +650,14 @@ impl Walker<'_> {
                 // Whole-number division by zero is null in polars.
                 matches!(op, Operator::FloorDivide | Operator::Modulus) || of(*left) || of(*right)
             }
-            AExpr::Cast { expr, options, .. } => !matches!(options, CastOptions::Strict) || of(*expr),
+            AExpr::Cast { expr, dtype, options } => {
+                let is_truth =
+                    matches!(self.expressions.get(*expr), AExpr::BinaryExpr { op, .. } if op.is_comparison());
+                let may_fail = !matches!(options, CastOptions::Strict)
+                    && !(dtype.is_float() && self.is_number(*expr, input))
+                    && !(dtype.is_numeric() && is_truth);
+                may_fail || of(*expr)
+            }
             AExpr::Ternary { truthy, falsy, .. } => of(*truthy) || of(*falsy),
             AExpr::Len => false,
             AExpr::Agg(IRAggExpr::Count { .. } | IRAggExpr::NUnique(_) | IRAggExpr::Sum(_)) => false,
@@ -500,11 +669,13 @@ impl Walker<'_> {
             } => {
                 let mut arguments = arguments.iter().map(|argument| of(argument.node()));
                 match function.to_string().as_str() {
-                    "is_null" | "is_not_null" => false,
+                    "is_null" | "is_not_null" | "null_count" | "len" => false,
                     "coalesce" => arguments.all(|nullable| nullable),
                     "fill_null" => arguments.next_back().unwrap_or(true),
+                    // Their further arguments only say what to take off.
+                    name if name.starts_with("str.strip_chars") => arguments.next().unwrap_or(true),
                     name if name.starts_with("str.") && !KEEPS_PRESENCE.contains(&name) => true,
-                    name if name.starts_with("list.") => true,
+                    name if name.starts_with("list.") && !KEEPS_PRESENCE.contains(&name) => true,
                     _ => !options.is_elementwise() || arguments.any(|nullable| nullable),
                 }
             }
@@ -513,16 +684,17 @@ impl Walker<'_> {
     }
 }
 
-/// Text functions that give a value for every value.
-const KEEPS_PRESENCE: [&str; 14] = [
+/// Functions of texts and lists that give a value for every value.
+const KEEPS_PRESENCE: [&str; 15] = [
     "str.to_lowercase",
     "str.to_uppercase",
     "str.len_bytes",
     "str.len_chars",
     "str.concat_horizontal",
-    "str.strip_chars",
-    "str.strip_chars_start",
-    "str.strip_chars_end",
+    "str.reverse",
+    "str.split",
+    "list.length",
+    "list.contains",
     "str.slice",
     "str.starts_with",
     "str.ends_with",
@@ -537,6 +709,8 @@ fn cut(table: &mut Facts) {
     table.deciding.add(&ordering);
 }
 
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 #[path = "lineage_tests.rs"]
 mod tests;

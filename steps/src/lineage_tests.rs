@@ -52,9 +52,9 @@ fn inputs() -> (Flow, Flow) {
 /// decides rows.
 fn described(facts: &Facts) -> String {
     let mut lines = Vec::new();
-    let list = |sources: &std::collections::BTreeSet<crate::facts::Source>| {
+    let list = |sources: &crate::facts::Sources| {
         sources
-            .iter()
+            .keys()
             .map(|s| format!("{}.{}", s.input, s.column))
             .collect::<Vec<_>>()
             .join(" ")
@@ -72,8 +72,7 @@ fn described(facts: &Facts) -> String {
                 .to_owned(),
         );
     }
-    let mut rows = facts.deciding.sources.clone();
-    rows.extend(facts.ordering.sources.iter().cloned());
+    let rows = facts.rows();
     if !rows.is_empty() {
         lines.push(format!("rows <- {}", list(&rows)));
     }

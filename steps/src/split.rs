@@ -16,7 +16,7 @@ use crate::table::{self, Table};
 use polars::prelude::{DataFrame, IdxCa, IdxSize};
 use trainyard_contract::finding::{Finding, Path};
 use trainyard_contract::step::{InputPort, Ports};
-use trainyard_contract::task::ColumnEdge;
+use trainyard_contract::task::{ColumnEdge, Way};
 use trainyard_contract::{ArtifactKind, InferRequest, Inference, Schema, Shape, StepError, StepIo};
 
 /// The parts rows can go to, by output name.
@@ -133,6 +133,7 @@ fn copied(schema: &Schema, output: &str) -> Vec<ColumnEdge> {
             input: "table".to_owned(),
             from: column.to_owned(),
             derived: true,
+            ways: [Way::Identity].into(),
         })
         .collect()
 }

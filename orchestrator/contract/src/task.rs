@@ -5,7 +5,7 @@ use crate::data_contract::DataContract;
 use crate::time::{ByteSize, Millis};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Version of both documents; a worker refuses another.
@@ -190,6 +190,46 @@ pub struct ColumnEdge {
     pub from: String,
     /// False where only a declaration says so.
     pub derived: bool,
+    /// How the source comes in; empty where nothing tells.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ways: BTreeSet<Way>,
+}
+
+impl ColumnEdge {
+    /// In place of a column's name: the source decides which rows the output has, or their order.
+    pub const ROWS: &'static str = "*";
+}
+
+/// How a source column comes into an output, in the words of OpenLineage's column lineage facet
+/// (version 1.2, `transformations`): the first three become the value, the others only decide on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Way {
+    /// The value as it is.
+    Identity,
+    /// A value computed from it and others of its row.
+    Transformation,
+    /// A value computed from many rows of it.
+    Aggregation,
+    /// Rows are matched by it.
+    Join,
+    /// Rows are put together by it.
+    GroupBy,
+    /// Rows are left out by it.
+    Filter,
+    /// Rows are ordered by it.
+    Sort,
+    /// It says which rows a window has, or their order in it.
+    Window,
+    /// It chooses between values.
+    Conditional,
+}
+
+impl Way {
+    /// Whether the source's values become the output's.
+    pub fn is_direct(self) -> bool {
+        matches!(self, Self::Identity | Self::Transformation | Self::Aggregation)
+    }
 }
 
 /// A change to shared state. Carried out in the transaction that records the step's success, and

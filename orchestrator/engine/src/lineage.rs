@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use trainyard_contract::task::ColumnEdge;
 use trainyard_contract::{ContentHash, OutputValue};
-use trainyard_domain::run::{BoundInput, Instance, InstanceIx, Run, StepState};
+use trainyard_domain::run::{BoundInput, Instance, InstanceIx, Run, RunnerKind, StepState};
 use trainyard_executors::AttemptKey;
 use trainyard_store::{LineageEdge, LineageNode};
 
@@ -97,10 +97,16 @@ impl Finished {
                 None => {}
             }
         }
+        // Nobody can look into a command: that its outputs come of its inputs is a declaration.
+        let derived = instance.runner != RunnerKind::Process;
         for output in self.outputs.values() {
             match output {
                 OutputValue::Artifact(artifact) => {
-                    edge(step.clone(), LineageNode::Artifact { hash: artifact.hash }, true);
+                    edge(
+                        step.clone(),
+                        LineageNode::Artifact { hash: artifact.hash },
+                        derived,
+                    );
                 }
                 OutputValue::Value(value) => {
                     if let Some(version) = model_version(value) {
@@ -113,6 +119,17 @@ impl Finished {
             let Some(OutputValue::Artifact(artifact)) = self.outputs.get(&column.output) else {
                 continue;
             };
+            // What decides which rows there are has a say in the table as a whole.
+            if column.column == ColumnEdge::ROWS {
+                for source in column_sources(run, instance, column) {
+                    edge(
+                        source,
+                        LineageNode::Artifact { hash: artifact.hash },
+                        column.derived,
+                    );
+                }
+                continue;
+            }
             let target = LineageNode::ArtifactColumn {
                 hash: artifact.hash,
                 column: column.column.clone(),

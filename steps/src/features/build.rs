@@ -196,7 +196,7 @@ impl<'a> Build<'a> {
             .root_names()
             .iter()
             .filter_map(|name| self.flow.facts.get(name))
-            .flat_map(|fact| fact.sources.iter().cloned())
+            .flat_map(|fact| fact.sources.keys().cloned())
             .collect()
     }
 

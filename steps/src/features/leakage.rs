@@ -68,7 +68,7 @@ impl Watch {
     }
 
     fn is_label(&self, column: &str, fact: &Fact, path: &Path) -> Option<Finding> {
-        if !fact.sources.iter().any(|source| self.label.contains(source)) {
+        if fact.current.is_disjoint(&self.label) {
             return None;
         }
         let message = format!("`{column}` is what the label is made from");

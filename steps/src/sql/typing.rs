@@ -100,11 +100,12 @@ impl Resolver<'_> {
                 Typed::of(Class::Boolean)
             }
             Expr::Subquery(query) => {
-                let relation = self.query(query, common, Some(scope));
-                match relation.columns.as_slice() {
-                    [one] if !relation.open => Typed::known(one),
-                    _ => Typed::any(),
-                }
+                self.query(query, common, Some(scope));
+                let message = "a query that stands for one value is not supported here";
+                let misuse = Misuse::new("S03", self.places.of(expr), message);
+                self.found
+                    .push(misuse.help("give it a name with `WITH`, and join it"));
+                Typed::any()
             }
             Expr::Like { expr, pattern, .. }
             | Expr::ILike { expr, pattern, .. }
@@ -285,6 +286,20 @@ impl Resolver<'_> {
 
     fn binary(&mut self, left: &Expr, op: &Op, right: &Expr, scope: &Scope<'_>, common: &Common) -> Typed {
         match op {
+            // polars makes a join of an equality with a query.
+            Op::Eq | Op::NotEq if matches!(left, Expr::Subquery(_)) || matches!(right, Expr::Subquery(_)) => {
+                for part in [left, right] {
+                    match part {
+                        Expr::Subquery(query) => {
+                            self.query(query, common, Some(scope));
+                        }
+                        part => {
+                            self.expression(part, scope, common);
+                        }
+                    }
+                }
+                Typed::of(Class::Boolean)
+            }
             Op::Gt | Op::GtEq | Op::Lt | Op::LtEq | Op::Eq | Op::NotEq | Op::Spaceship => {
                 self.compared(left, right, scope, common);
                 Typed::of(Class::Boolean)

@@ -6,7 +6,7 @@ use super::settings::AlgorithmName;
 use crate::inference;
 use serde::de::DeserializeOwned;
 use trainyard_contract::finding::{Finding, Path};
-use trainyard_contract::task::ColumnEdge;
+use trainyard_contract::task::{ColumnEdge, Way};
 use trainyard_contract::{ArtifactKind, InferRequest, Inference, Schema, Segment, Shape};
 
 /// The parameters, leaving out what is known only at run time.
@@ -145,6 +145,7 @@ pub(crate) fn edges(roles: &Roles, output: &str) -> Vec<ColumnEdge> {
         input: "train".to_owned(),
         from: from.clone(),
         derived: true,
+        ways: [Way::Transformation].into(),
     };
     roles.features.iter().map(edge).collect()
 }

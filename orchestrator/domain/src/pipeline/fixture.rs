@@ -124,6 +124,7 @@ fn features(request: &InferRequest<'_>) -> Inference {
                     input: "flights".into(),
                     from: name.into(),
                     derived: true,
+                    ways: Default::default(),
                 });
                 out.columns.push(column.clone());
             }
@@ -185,6 +186,7 @@ fn pass(request: &InferRequest<'_>) -> Inference {
                         input: input.clone(),
                         from: column.name.clone(),
                         derived: true,
+                        ways: Default::default(),
                     });
                 }
             }
