@@ -8,6 +8,8 @@ mod build;
 mod fit;
 mod joins;
 mod leakage;
+mod window;
+mod windows;
 
 use crate::flow::Flow;
 use crate::inference;
@@ -48,6 +50,12 @@ pub(crate) struct Params {
     /// Left joins by equal keys. The other table may have each key once only.
     #[serde(default)]
     join: Vec<Join>,
+    /// Aggregates over earlier rows of the same key: of the base table, or of another.
+    #[serde(default)]
+    windows: Vec<windows::Windows>,
+    /// Aggregates over all rows of the same keys: of the base table, or of another.
+    #[serde(default)]
+    group: Vec<windows::Group>,
     /// New features by name: SQL expressions over one row, which may use features before them.
     #[serde(default)]
     columns: IndexMap<String, Expression>,
@@ -100,9 +108,31 @@ pub(crate) struct AsOfJoin {
     #[serde(default)]
     #[schemars(extend("x-kind" = "column"))]
     on: Option<String>,
+    /// Which row is found: the last one before (`backward`), the first one after (`forward`), or the
+    /// nearer of the two. Default: `backward`. The others find what nobody knows yet at the event.
+    #[serde(default)]
+    direction: Direction,
+    /// Whether a row of exactly that time may be found. Default: true. Of several rows of one time the
+    /// last one in the table's order is found.
+    #[serde(default = "yes")]
+    allow_equal: bool,
     /// Put before the names of the columns taken. Default: nothing.
     #[serde(default)]
     prefix: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Where an as-of join looks.
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Direction {
+    #[default]
+    Backward,
+    Forward,
+    Nearest,
 }
 
 /// A left join.

@@ -199,6 +199,69 @@ fn an_as_of_join_agrees_with_a_search_by_hand_over_many_random_rows() {
 }
 
 #[test]
+fn an_as_of_join_looks_back_ahead_or_both_ways_with_or_without_the_moment_itself() {
+    let looked = |more: Value| {
+        let mut join = json!({"table": "rain", "by": ["city"], "columns": ["mm"]});
+        join.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let with = json!({"base": "trips", "entity": ["id"], "event_time": "at", "as_of_join": [join]});
+        rows(&built(&bed(), with).select(["id", "mm"]).unwrap())
+    };
+    // Rain in A at 9:00 (3), 11:00 (5, then 6) and 13:00 (7), in B at 10:30 (9). Trips in A at 12:00 and
+    // 10:00, in B at 11:00.
+    assert_eq!(looked(json!({"direction": "forward"})), ["3|7", "1|5", "2|-"]);
+    assert_eq!(
+        looked(json!({"direction": "nearest", "tolerance": "45m"})),
+        ["3|-", "1|-", "2|9"]
+    );
+    assert_eq!(looked(json!({"lag": "1h"})), ["3|6", "1|3", "2|-"]);
+    assert_eq!(
+        looked(json!({"lag": "1h", "allow_equal": false})),
+        ["3|3", "1|-", "2|-"]
+    );
+    assert_eq!(
+        found(base(
+            json!({"as_of_join": [{"table": "rain", "by": ["city"], "columns": ["mm"], "direction": "forward"}]})
+        )),
+        [
+            "M01 warning with.as_of_join[0].direction: rows later than the event are found: nobody knows them when the prediction is made"
+        ]
+    );
+}
+
+#[test]
+fn a_window_of_the_past_may_take_in_the_label_and_one_with_its_own_row_may_not() {
+    let windowed = |closed: &str| {
+        found(base(json!({
+            "windows": [{"by": ["city"], "closed": closed, "columns": {"delays": {"aggregate": "mean", "of": "delay"}}}],
+            "columns": {"more": "delays + 1"},
+            "label": {"name": "late", "expr": "delay > 15"},
+        })))
+    };
+    assert_eq!(windowed("left"), [""; 0]);
+    let said = windowed("right");
+    assert!(
+        said.iter()
+            .any(|finding| finding.starts_with("M01 with.windows[0].columns.delays")),
+        "{said:?}"
+    );
+    assert!(
+        said.iter()
+            .any(|finding| finding.starts_with("M02 with.windows[0].columns.delays")),
+        "{said:?}"
+    );
+    assert_eq!(
+        found(base(json!({
+            "windows": [{"by": ["driver"], "columns": {"trips": {"aggregate": "count"}}}],
+        }))),
+        [
+            "M01 with.windows[0].columns.trips `trips`: `trips` is known at start, after the prediction is made at plan"
+        ]
+    );
+}
+
+#[test]
 fn a_left_join_keeps_all_rows_and_their_order() {
     let with = base(json!({
         "predict_at": "start",

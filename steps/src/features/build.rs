@@ -1,7 +1,7 @@
 //! The plan of `features.build`, from input tables to the output's columns.
 
 use super::leakage::Watch;
-use super::{Input, Params, fit, joins};
+use super::{Input, Params, fit, joins, windows};
 use crate::fault;
 use crate::flow::Flow;
 use crate::inference::with;
@@ -42,6 +42,8 @@ fn base<'a>(params: &'a Params, inputs: &[&'a str]) -> Option<&'a str> {
         .iter()
         .map(|j| &j.table)
         .chain(params.as_of_join.iter().map(|j| &j.table))
+        .chain(params.windows.iter().filter_map(|windows| windows.table.as_ref()))
+        .chain(params.group.iter().filter_map(|group| group.table.as_ref()))
         .map(String::as_str)
         .collect();
     match &params.base {
@@ -70,6 +72,16 @@ pub(super) fn tables(params: &Params, inputs: &[&str]) -> Vec<Finding> {
     }
     for (at, join) in params.as_of_join.iter().enumerate() {
         look(&join.table, with("as_of_join").index(at).key("table"));
+    }
+    for (at, windows) in params.windows.iter().enumerate() {
+        if let Some(table) = &windows.table {
+            look(table, with("windows").index(at).key("table"));
+        }
+    }
+    for (at, group) in params.group.iter().enumerate() {
+        if let Some(table) = &group.table {
+            look(table, with("group").index(at).key("table"));
+        }
     }
     if findings.is_empty() && base(params, inputs).is_none() {
         let finding = Finding::error(
@@ -124,6 +136,12 @@ impl<'a> Build<'a> {
         self.watch.label(label);
         self.kept();
         self.joined();
+        for at in 0..self.params.windows.len() {
+            windows::windows(&mut self, at);
+        }
+        for at in 0..self.params.group.len() {
+            windows::group(&mut self, at);
+        }
         self.computed();
         self.filtered();
         self.labelled();
@@ -153,6 +171,18 @@ impl<'a> Build<'a> {
                 .push(fault::no_column(name, path, self.flow.facts.names()).at_word(name));
         }
         known
+    }
+
+    /// Adds a finding if a new column cannot have this name.
+    pub(super) fn is_free(&mut self, name: &str, path: &Path) -> bool {
+        let free = self.flow.facts.get(name).is_none();
+        if !free {
+            let message = format!("`{name}` is already a column here");
+            let finding = Finding::error("D03", path.clone(), message);
+            self.findings
+                .push(finding.help("give the new column another name"));
+        }
+        free
     }
 
     fn columns_of_base(&mut self) {
@@ -318,10 +348,7 @@ impl<'a> Build<'a> {
     fn computed(&mut self) {
         for (name, Expression(text)) in &self.params.columns {
             let path = with("columns").key(name);
-            if self.flow.facts.get(name).is_some() {
-                let message = format!("`{name}` is already a column here");
-                self.findings
-                    .push(Finding::error("D03", path, message).help("give the new column another name"));
+            if !self.is_free(name, &path) {
                 continue;
             }
             let Some(expression) = self.expression(text, &path) else {

@@ -1,7 +1,7 @@
 //! Lookups in other tables: by equal keys, and as of a point in time.
 
 use super::build::Build;
-use super::{How, Input, Key, Params};
+use super::{Direction, How, Input, Key, Params};
 use crate::fault;
 use crate::flow::Flow;
 use crate::inference::with;
@@ -23,18 +23,16 @@ const KEY: &str = "__key_";
 /// Columns a join takes: (name there, name here).
 type Taken = Vec<(String, String)>;
 
-/// Checks keys and columns of a join; `None` if something is wrong with them.
-fn taken(
-    build: &mut Build<'_>,
-    path: &Path,
-    table: &str,
-    by: &[Key],
-    columns: &[String],
-    prefix: &str,
-    time: Option<&str>,
-) -> Option<Taken> {
-    let other = build.inputs.get(table)?;
-    let facts = &other.flow.facts;
+/// Whether the keys are there on both sides and of one type; findings if not.
+pub(super) fn keys(build: &mut Build<'_>, path: &Path, table: &str, by: &[Key]) -> bool {
+    let Some(other) = build.inputs.get(table) else {
+        return false;
+    };
+    let facts = if table == build.base {
+        build.flow.facts.clone()
+    } else {
+        other.flow.facts.clone()
+    };
     let mut whole = true;
     for (at, key) in by.iter().enumerate() {
         let path = path.key("by").index(at);
@@ -69,11 +67,27 @@ fn taken(
             whole = false;
         }
     }
-    let keys: Vec<&str> = by.iter().map(Key::right).collect();
+    whole
+}
+
+/// Checks keys and columns of a join; `None` if something is wrong with them.
+fn taken(
+    build: &mut Build<'_>,
+    path: &Path,
+    table: &str,
+    by: &[Key],
+    columns: &[String],
+    prefix: &str,
+    time: Option<&str>,
+) -> Option<Taken> {
+    let other = build.inputs.get(table)?;
+    let facts = &other.flow.facts;
+    let mut whole = keys(build, path, table, by);
+    let joined_by: Vec<&str> = by.iter().map(Key::right).collect();
     let named: Vec<String> = if columns.is_empty() {
         facts
             .names()
-            .filter(|name| !keys.contains(name) && Some(*name) != time)
+            .filter(|name| !joined_by.contains(name) && Some(*name) != time)
             .map(str::to_owned)
             .collect()
     } else {
@@ -211,42 +225,10 @@ pub(super) fn as_of_join(build: &mut Build<'_>, at: usize, event_time: &str) {
     let lag = duration(build, join.lag.as_deref(), &path.key("lag"));
     let tolerance = duration(build, join.tolerance.as_deref(), &path.key("tolerance"));
 
-    let event_times = [other.schema.event_time.as_deref(), Some(event_time)];
-    let time = join.on.as_deref().or_else(|| {
-        event_times
-            .into_iter()
-            .flatten()
-            .find(|name| other.flow.facts.get(name).is_some())
-    });
-    let Some(time) = time.map(str::to_owned) else {
-        let message = format!("nothing says which column of `{}` is its time", join.table);
-        let finding = Finding::error("D01", path, message);
-        build
-            .findings
-            .push(finding.help("say `on: COLUMN`, or give its contract an `event_time`"));
+    let Some(time) = time_of(build, other, &join.table, join.on.as_deref(), event_time, &path) else {
         return;
     };
-    let on_path = if join.on.is_some() {
-        path.key("on")
-    } else {
-        path.key("table")
-    };
-    let Some(then) = other.flow.facts.get(&time) else {
-        let finding = fault::no_column(&time, on_path, other.flow.facts.names()).at_word(time.as_str());
-        build
-            .findings
-            .push(finding.note(format!("looked for in `{}`", join.table)));
-        return;
-    };
-    let Some(now) = build.flow.facts.get(event_time) else {
-        return;
-    };
-    let Some(common) = common_time(&now.column.data_type, &then.column.data_type) else {
-        let message = format!(
-            "`{event_time}` is {} in `{}`, `{time}` is {} in `{}`: they cannot be compared",
-            now.column.data_type, build.base, then.column.data_type, join.table
-        );
-        build.findings.push(Finding::error("D03", on_path, message));
+    let Some(common) = comparable(build, other, &join.table, (event_time, &time), &path) else {
         return;
     };
     // A lookup key that is itself known too late is to blame, not what it finds.
@@ -267,6 +249,13 @@ pub(super) fn as_of_join(build: &mut Build<'_>, at: usize, event_time: &str) {
     let (Some(lag), Some(tolerance)) = (lag, tolerance) else {
         return;
     };
+    if join.direction != Direction::Backward && params.predict_at.is_some() {
+        let message = "rows later than the event are found: nobody knows them when the prediction is made";
+        let finding = Finding::warning("M01", path.key("direction"), message);
+        build
+            .findings
+            .push(finding.help("leave `direction` out, so that only earlier rows are found"));
+    }
     let joined = build.flow.with(&other.flow, |left, right| {
         let PolarsType::Datetime(unit, _) = &common else {
             return Ok(left);
@@ -287,11 +276,15 @@ pub(super) fn as_of_join(build: &mut Build<'_>, at: usize, event_time: &str) {
         for key in &join.by {
             found = found.filter(col(format!("{KEY}{}", key.right())).is_not_null());
         }
-        // Among rows of one time the last in the table's order wins.
+        // Among rows of one time the last in the table's order wins, or looking ahead the first.
         let found = found.sort([THEN], SortMultipleOptions::default().with_maintain_order(true));
         let keys = |names: Vec<PlSmallStr>| if names.is_empty() { None } else { Some(names) };
         let options = AsOfOptions {
-            strategy: AsofStrategy::Backward,
+            strategy: match join.direction {
+                Direction::Backward => AsofStrategy::Backward,
+                Direction::Forward => AsofStrategy::Forward,
+                Direction::Nearest => AsofStrategy::Nearest,
+            },
             tolerance_str: tolerance.map(|tolerance| PlSmallStr::from_string(format!("{}ms", tolerance.0))),
             left_by: keys(join.by.iter().map(|key| key.left().into()).collect()),
             right_by: keys(
@@ -300,7 +293,7 @@ pub(super) fn as_of_join(build: &mut Build<'_>, at: usize, event_time: &str) {
                     .map(|key| PlSmallStr::from_string(format!("{KEY}{}", key.right())))
                     .collect(),
             ),
-            allow_eq: true,
+            allow_eq: join.allow_equal,
             check_sortedness: false,
             ..AsOfOptions::default()
         };
@@ -317,6 +310,65 @@ pub(super) fn as_of_join(build: &mut Build<'_>, at: usize, event_time: &str) {
         Ok(joined.select(rest))
     });
     accept(build, joined, &taken, &path, join.columns.is_empty());
+}
+
+/// The column of a table that says when its rows are; a finding if nothing says.
+pub(super) fn time_of(
+    build: &mut Build<'_>,
+    other: &Input,
+    table: &str,
+    on: Option<&str>,
+    event_time: &str,
+    path: &Path,
+) -> Option<String> {
+    let event_times = [other.schema.event_time.as_deref(), Some(event_time)];
+    let time = on.or_else(|| {
+        event_times
+            .into_iter()
+            .flatten()
+            .find(|name| other.flow.facts.get(name).is_some())
+    });
+    let Some(time) = time.map(str::to_owned) else {
+        let message = format!("nothing says which column of `{table}` is its time");
+        let finding = Finding::error("D01", path.clone(), message);
+        build
+            .findings
+            .push(finding.help("say `on: COLUMN`, or give its contract an `event_time`"));
+        return None;
+    };
+    if other.flow.facts.get(&time).is_none() {
+        let path = path.key(if on.is_some() { "on" } else { "table" });
+        let finding = fault::no_column(&time, path, other.flow.facts.names()).at_word(time.as_str());
+        build
+            .findings
+            .push(finding.note(format!("looked for in `{table}`")));
+        return None;
+    }
+    Some(time)
+}
+
+/// The type in which the base's event time and another table's time can be compared; a finding if
+/// there is none.
+pub(super) fn comparable(
+    build: &mut Build<'_>,
+    other: &Input,
+    table: &str,
+    (event_time, time): (&str, &str),
+    path: &Path,
+) -> Option<PolarsType> {
+    let then = &other.flow.facts.get(time)?.column.data_type;
+    let now = &build.flow.facts.get(event_time)?.column.data_type;
+    let common = common_time(now, then);
+    if common.is_none() {
+        let message = format!(
+            "`{event_time}` is {now} in `{}`, `{time}` is {then} in `{table}`: they cannot be compared",
+            build.base
+        );
+        build
+            .findings
+            .push(Finding::error("D03", path.clone(), message).at_word(time));
+    }
+    common
 }
 
 /// The type in which two times can be compared, if there is one.
@@ -336,7 +388,7 @@ fn common_time(left: &DataType, right: &DataType) -> Option<PolarsType> {
 }
 
 /// A duration, `Some(None)` if none is given, `None` with a finding if it is none.
-fn duration(build: &mut Build<'_>, text: Option<&str>, path: &Path) -> Option<Option<Millis>> {
+pub(super) fn duration(build: &mut Build<'_>, text: Option<&str>, path: &Path) -> Option<Option<Millis>> {
     let Some(text) = text else { return Some(None) };
     match text.parse() {
         Ok(span) => Some(Some(span)),
