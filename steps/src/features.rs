@@ -1,13 +1,16 @@
 //! `features.build@v1`: joins, expressions and the label, with every feature held against the moment
 //! at which the prediction is made.
 //!
-//! Order: the base table, `join`, `as_of_join`, `columns`, `filter`, `label` (rows without one are
-//! dropped), then `impute`, `encode` and `scale`.
+//! Order: the base table, `join`, `as_of_join`, `windows`, `group`, `dates`, `text`, `cross`, `columns`,
+//! `filter`, `label` (rows without one are dropped), then `impute`, `bin`, `encode` and `scale`, which are
+//! fitted, kept as the output `fitted`, and applied to other rows where that output is an input.
 
 mod build;
+mod dates;
 mod fit;
 mod joins;
 mod leakage;
+mod text;
 mod window;
 mod windows;
 
@@ -15,13 +18,15 @@ use crate::flow::Flow;
 use crate::inference;
 use crate::sql::Expression;
 use crate::table;
-use build::{Build, Built};
+use build::{Build, Built, FIT};
+use fit::{Encoding, Fitted, Imputation, Scaling};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
+use trainyard_contract::task::TaskInput;
 use trainyard_contract::{
-    ArtifactKind, InferRequest, Inference, Schema, Severity, Shape, Step, StepError, StepIo,
+    ArtifactKind, InferRequest, Inference, OutputValue, Schema, Severity, Shape, Step, StepError, StepIo,
 };
 
 /// Parameters of `features.build@v1`.
@@ -56,6 +61,16 @@ pub(crate) struct Params {
     /// Aggregates over all rows of the same keys: of the base table, or of another.
     #[serde(default)]
     group: Vec<windows::Group>,
+    /// Date or time column → parts of it as features.
+    #[serde(default)]
+    dates: IndexMap<String, dates::Dates>,
+    /// Text column → numbers and pieces of it as features.
+    #[serde(default)]
+    text: IndexMap<String, text::Text>,
+    /// New categories by name: columns whose values are put together with `|` between them.
+    #[serde(default)]
+    #[schemars(extend("x-kind" = "columns"))]
+    cross: IndexMap<String, Vec<String>>,
     /// New features by name: SQL expressions over one row, which may use features before them.
     #[serde(default)]
     columns: IndexMap<String, Expression>,
@@ -69,15 +84,22 @@ pub(crate) struct Params {
     /// What is to be predicted. Rows without it are dropped.
     #[serde(default)]
     label: Option<Label>,
-    /// Feature → how its categories become numbers, fitted on all rows.
-    #[serde(default)]
-    encode: IndexMap<String, Encoding>,
-    /// Feature → what stands for missing values, fitted on all rows.
+    /// Feature → what stands for missing values: `mean`, `median`, `mode` or `zero`. Fitted.
     #[serde(default)]
     impute: IndexMap<String, Imputation>,
-    /// Feature → how it is brought to scale, fitted on all rows.
+    /// Feature → bins that its numbers fall into. Fitted, unless `edges` are given.
+    #[serde(default)]
+    bin: IndexMap<String, fit::Binning>,
+    /// Feature → how its categories become numbers. Fitted.
+    #[serde(default)]
+    encode: IndexMap<String, Encoding>,
+    /// Feature → how it is brought to scale: `standard`, `min_max` or `robust`. Fitted.
     #[serde(default)]
     scale: IndexMap<String, Scaling>,
+    /// SQL condition: what is fitted is fitted on these rows only, such as those that will be trained on.
+    /// Default: all rows; then a later split warns.
+    #[serde(default)]
+    fit_on: Option<Expression>,
     /// The feature view these features belong to.
     #[serde(default)]
     store: Option<Store>,
@@ -209,31 +231,6 @@ pub(crate) struct Label {
     expr: Expression,
 }
 
-#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Encoding {
-    /// The label's mean among rows of the category.
-    Target,
-    /// The category's share of rows.
-    Frequency,
-}
-
-#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Imputation {
-    Mean,
-    Median,
-}
-
-#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Scaling {
-    /// Mean 0, standard deviation 1.
-    Standard,
-    /// Least 0, greatest 1.
-    MinMax,
-}
-
 /// The feature view these features belong to.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -266,16 +263,23 @@ impl Step for FeaturesBuild {
         Signature {
             doc: "Builds features and label by joins and expressions, held against the moment of prediction.",
             inputs: Ports::Any {
-                kinds: vec![ArtifactKind::Table],
+                kinds: vec![ArtifactKind::Table, ArtifactKind::File],
                 min: 1,
             },
-            outputs: Ports::Named(vec![InputPort::required(
-                "table",
-                ArtifactKind::Table,
-                "entity, event time, features and label",
-            )]),
+            outputs: Ports::Named(vec![
+                InputPort::required(
+                    "table",
+                    ArtifactKind::Table,
+                    "entity, event time, features and label",
+                ),
+                InputPort::optional(
+                    "fitted",
+                    ArtifactKind::File,
+                    "what was fitted, as JSON: as an input it is applied to other rows",
+                ),
+            ]),
             params: schemars::schema_for!(Params).to_value(),
-            revision: 1,
+            revision: 2,
             effect: Effect::None,
             runner: Runner::Worker,
         }
@@ -287,10 +291,12 @@ impl Step for FeaturesBuild {
             Err(answer) => return answer,
         };
         let mut answer = inference::unknown_tables(request);
-        let names: Vec<&str> = request.inputs.keys().map(String::as_str).collect();
+        let is_fitted = |shape: &Shape| matches!(shape, Shape::Other(ArtifactKind::File));
+        let tables = || request.inputs.iter().filter(|(_, shape)| !is_fitted(shape));
+        let names: Vec<&str> = tables().map(|(name, _)| name.as_str()).collect();
         answer.findings = build::tables(&params, &names);
         let mut inputs = IndexMap::new();
-        for (name, shape) in request.inputs {
+        for (name, shape) in tables() {
             let Shape::Table(schema) = shape else {
                 return inference::sifted(request, answer);
             };
@@ -305,7 +311,11 @@ impl Step for FeaturesBuild {
         if !answer.findings.is_empty() {
             return inference::sifted(request, answer);
         }
-        let Built { table, findings } = Build::new(&params, request.step, &inputs).finish();
+        let applies = request.inputs.values().any(is_fitted);
+        let built = Build::new(&params, request.step, &inputs)
+            .applying(applies)
+            .finish();
+        let Built { table, findings, .. } = built;
         answer.findings = findings;
         if let Some((flow, schema)) = table {
             answer.uses = flow.facts.uses();
@@ -324,7 +334,11 @@ impl Step for FeaturesBuild {
                         .insert(source.column.clone());
                 }
             }
-            for output in request.outputs.keys() {
+            let tables = request
+                .outputs
+                .iter()
+                .filter(|(_, declared)| declared.kind == ArtifactKind::Table);
+            for (output, _) in tables {
                 answer.lineage.extend(flow.facts.edges(output));
                 answer
                     .outputs
@@ -336,8 +350,19 @@ impl Step for FeaturesBuild {
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
         let params: Params = io.params()?;
-        let names: Vec<String> = io.spec().inputs.keys().cloned().collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let given: Vec<String> = io.spec().inputs.keys().cloned().collect();
+        let (fitted, names): (Vec<&str>, Vec<&str>) = given
+            .iter()
+            .map(String::as_str)
+            .partition(|name| is_file(io.input(name)));
+        let fitted = match fitted.as_slice() {
+            [] => None,
+            [one] => Some(read_fitted(io, one)?),
+            [_, other, ..] => {
+                let message = format!("`{other}` is a second file of fitted parts");
+                return Err(StepError::rejected(message).help("take one of them out"));
+            }
+        };
         refuse(build::tables(&params, &names))?;
         let mut inputs = IndexMap::new();
         for name in names {
@@ -355,7 +380,14 @@ impl Step for FeaturesBuild {
         }
         joins::refuse_doubled_keys(&params, &inputs)?;
         let step = io.spec().step.clone();
-        let Built { table, findings } = Build::new(&params, &step, &inputs).finish();
+        let built = Build::new(&params, &step, &inputs)
+            .applying(fitted.is_some())
+            .finish();
+        let Built {
+            table,
+            findings,
+            weighted,
+        } = built;
         refuse(findings)?;
         let Some((flow, schema)) = table else {
             return Err(StepError::internal(
@@ -373,7 +405,25 @@ impl Step for FeaturesBuild {
                 ));
             }
         }
-        frame = fit::fit(&params, frame)?;
+        let rows = fit_rows(&mut frame)?;
+        let fitted = match fitted {
+            Some(fitted) => {
+                fitted.apply(&params, &weighted, &mut frame)?;
+                fitted
+            }
+            None => Fitted::fit(&params, weighted, &mut frame, &rows)?,
+        };
+        if io.wants("fitted") {
+            let bytes =
+                serde_json::to_vec_pretty(&fitted).map_err(|error| StepError::internal(error.to_string()))?;
+            let kept = io.keep_bytes(
+                ArtifactKind::File,
+                "application/json",
+                &bytes,
+                serde_json::Value::Null,
+            )?;
+            io.output("fitted", kept);
+        }
         if let Some(store) = &params.store {
             let ttl = store
                 .ttl
@@ -395,6 +445,36 @@ impl Step for FeaturesBuild {
         table::write(io, "table", &mut frame, schema)?;
         Ok(())
     }
+}
+
+fn is_file(input: Option<&TaskInput>) -> bool {
+    matches!(input, Some(TaskInput::Output(OutputValue::Artifact(artifact))) if artifact.kind == ArtifactKind::File)
+}
+
+/// What an earlier step fitted.
+fn read_fitted(io: &StepIo, name: &str) -> Result<Fitted, StepError> {
+    let Some(artifact) = io.artifact(name)? else {
+        return Err(StepError::rejected(format!("input `{name}` is missing")));
+    };
+    serde_json::from_slice(&io.read(&artifact.hash)?).map_err(|error| {
+        let message = format!("input `{name}` is not what `features.build` has fitted: {error}");
+        StepError::rejected(message).help("take the output `fitted` of a step `features.build@v1`")
+    })
+}
+
+/// Takes out the mark of rows that are fitted on; all are without one.
+fn fit_rows(frame: &mut polars::prelude::DataFrame) -> Result<Vec<bool>, StepError> {
+    let internal = |error: polars::prelude::PolarsError| StepError::internal(error.to_string());
+    if frame.column(FIT).is_err() {
+        return Ok(vec![true; frame.height()]);
+    }
+    let marks = frame.drop_in_place(FIT).map_err(internal)?;
+    Ok(marks
+        .bool()
+        .map_err(internal)?
+        .iter()
+        .map(|mark| mark == Some(true))
+        .collect())
 }
 
 /// Drops rows whose label is missing; how many there were.

@@ -103,6 +103,11 @@ impl Bed {
             .iter()
             .map(|(name, input)| {
                 let shape = match input {
+                    TaskInput::Output(OutputValue::Artifact(artifact))
+                        if artifact.kind == ArtifactKind::File =>
+                    {
+                        Shape::Other(ArtifactKind::File)
+                    }
                     TaskInput::Output(OutputValue::Artifact(artifact)) => {
                         artifact.schema.clone().map_or(Shape::UnknownTable, Shape::Table)
                     }
@@ -208,6 +213,11 @@ impl Ended {
             Some(OutputValue::Artifact(artifact)) => artifact,
             other => panic!("output `{output}` is {other:?}"),
         }
+    }
+
+    /// The folder with its objects, so that another step can take its outputs.
+    pub(crate) fn folder(&self) -> Arc<TempDir> {
+        Arc::clone(&self.folder)
     }
 
     fn objects(&self) -> Objects {

@@ -1,24 +1,28 @@
 //! The plan of `features.build`, from input tables to the output's columns.
 
 use super::leakage::Watch;
-use super::{Input, Params, fit, joins, windows};
+use super::{Input, Params, dates, fit, joins, text, windows};
 use crate::fault;
 use crate::flow::Flow;
 use crate::inference::with;
 use crate::sql::{self, Expression};
 use indexmap::{IndexMap, IndexSet};
-use polars::prelude::{Expr, SortMultipleOptions, col};
+use polars::prelude::{DataType as PolarsType, Expr, SortMultipleOptions, col, concat_str, lit};
 use std::collections::BTreeSet;
 use trainyard_contract::finding::{Finding, Path, nearest};
 use trainyard_contract::{DataType, Schema};
 
 /// Number of a base row, to come back to their order.
 const ROW: &str = "__row";
+/// Marks the rows that are fitted on.
+pub(super) const FIT: &str = "__fit";
 
 /// What came of building: the table unless something is wrong, and what is wrong.
 pub(super) struct Built {
     pub(super) table: Option<(Flow, Schema)>,
     pub(super) findings: Vec<Finding>,
+    /// Features whose counts are weighed by document frequencies.
+    pub(super) weighted: Vec<String>,
 }
 
 /// A table on its way from base to features.
@@ -33,6 +37,10 @@ pub(super) struct Build<'a> {
     pub(super) findings: Vec<Finding>,
     /// Features in the order of the output.
     pub(super) features: IndexSet<String>,
+    /// Features whose counts are weighed by document frequencies.
+    pub(super) weighted: IndexSet<String>,
+    /// Whether what is fitted comes from elsewhere.
+    pub(super) applies: bool,
 }
 
 /// Name of the base input.
@@ -125,9 +133,16 @@ impl<'a> Build<'a> {
             watch,
             findings: Vec::new(),
             features: IndexSet::new(),
+            weighted: IndexSet::new(),
+            applies: false,
         };
         build.columns_of_base();
         build
+    }
+
+    /// The same, where what is fitted comes from elsewhere.
+    pub(super) fn applying(self, applies: bool) -> Self {
+        Self { applies, ..self }
     }
 
     /// Does everything else.
@@ -142,9 +157,13 @@ impl<'a> Build<'a> {
         for at in 0..self.params.group.len() {
             windows::group(&mut self, at);
         }
+        dates::dates(&mut self);
+        text::text(&mut self);
+        self.crossed();
         self.computed();
         self.filtered();
         self.labelled();
+        let fit_on = self.fitted_on();
         if self
             .findings
             .iter()
@@ -156,10 +175,11 @@ impl<'a> Build<'a> {
             .findings
             .iter()
             .all(|f| f.severity != trainyard_contract::Severity::Error);
-        let table = if ok { self.output() } else { None };
+        let table = if ok { self.output(fit_on) } else { None };
         Built {
             table,
             findings: self.findings,
+            weighted: self.weighted.into_iter().collect(),
         }
     }
 
@@ -304,6 +324,21 @@ impl<'a> Build<'a> {
         });
     }
 
+    /// Selects the output's columns. What is fitted changes their types only afterwards, so the plan is
+    /// not typed again.
+    fn fit_facts(&mut self, selected: &[Expr]) {
+        self.flow.plan = self.flow.plan.clone().select(selected);
+        let names: Vec<String> = selected
+            .iter()
+            .filter_map(|column| Some(column.clone().meta().output_name().ok()?.to_string()))
+            .collect();
+        let mut columns = std::mem::take(&mut self.flow.facts.columns);
+        self.flow.facts.columns = names
+            .into_iter()
+            .filter_map(|name| columns.swap_remove_entry(&name))
+            .collect();
+    }
+
     /// A change that cannot be wrong by what the user wrote.
     fn step(
         &mut self,
@@ -354,30 +389,86 @@ impl<'a> Build<'a> {
             let Some(expression) = self.expression(text, &path) else {
                 continue;
             };
-            let roots: Vec<String> = expression
-                .clone()
-                .meta()
-                .root_names()
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            let alias = expression.alias(name.as_str());
-            match self.flow.then(|frame| Ok(frame.with_columns([alias.clone()]))) {
-                Ok(flow) => {
-                    let before = std::mem::replace(&mut self.flow, flow);
-                    let found = self
-                        .watch
-                        .expression(name, &before.facts, &self.flow.facts, &roots, &path);
-                    self.findings.extend(found);
-                    fit::declare_aggregate(self, name, &path);
-                    self.features.insert(name.clone());
-                }
-                Err(error) => {
-                    let names = self.flow.facts.names();
-                    self.findings.push(fault::finding(&error, path, names));
-                }
+            self.derive(name, expression, &path);
+        }
+    }
+
+    /// Adds a column that is no feature; whether that went well.
+    pub(super) fn put(&mut self, name: &str, expression: Expr, path: &Path) -> bool {
+        let alias = expression.alias(name);
+        match self.flow.then(|frame| Ok(frame.with_columns([alias.clone()]))) {
+            Ok(flow) => {
+                self.flow = flow;
+                true
+            }
+            Err(error) => {
+                let finding = fault::finding(&error, path.clone(), self.flow.facts.names());
+                self.findings.push(finding);
+                false
             }
         }
+    }
+
+    /// Takes a column out again.
+    pub(super) fn drop_column(&mut self, name: &str) {
+        self.step(|frame| {
+            let names = frame.clone().collect_schema()?;
+            let rest = names.iter_names().filter(|other| *other != name);
+            Ok(frame.select(rest.map(|name| col(name.clone())).collect::<Vec<_>>()))
+        });
+    }
+
+    /// Adds a feature, held against the moment of prediction and the label.
+    pub(super) fn derive(&mut self, name: &str, expression: Expr, path: &Path) {
+        if !self.is_free(name, path) {
+            return;
+        }
+        let roots: Vec<String> = expression
+            .clone()
+            .meta()
+            .root_names()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let before = self.flow.facts.clone();
+        if self.put(name, expression, path) {
+            let found = self
+                .watch
+                .expression(name, &before, &self.flow.facts, &roots, path);
+            self.findings.extend(found);
+            fit::declare_aggregate(self, name, path);
+            self.features.insert(name.to_owned());
+        }
+    }
+
+    fn crossed(&mut self) {
+        for (name, columns) in &self.params.cross {
+            let path = with("cross").key(name);
+            let mut whole = columns.len() > 1;
+            if !whole {
+                let finding = Finding::error("S01", path.clone(), "a cross has at least two columns");
+                self.findings.push(finding);
+            }
+            for (at, column) in columns.iter().enumerate() {
+                whole &= self.has(column, path.index(at));
+            }
+            if whole {
+                let texts: Vec<Expr> = columns
+                    .iter()
+                    .map(|column| col(column.as_str()).cast(PolarsType::String))
+                    .collect();
+                // A missing part leaves the whole missing.
+                self.derive(name, concat_str(texts, "|", false), &path);
+            }
+        }
+    }
+
+    /// The condition of rows that are fitted on.
+    fn fitted_on(&mut self) -> Option<Expr> {
+        let Expression(text) = self.params.fit_on.as_ref()?;
+        let path = with("fit_on");
+        let condition = self.expression(text, &path)?;
+        self.is_boolean(&condition, &path).then_some(condition)
     }
 
     fn filtered(&mut self) {
@@ -449,7 +540,8 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn output(&mut self) -> Option<(Flow, Schema)> {
+    /// The output's columns, and if only some rows are fitted on, [`FIT`] which marks them.
+    fn output(&mut self, fit_on: Option<Expr>) -> Option<(Flow, Schema)> {
         let label = self.params.label.as_ref().map(|label| label.name.clone());
         let columns: IndexSet<String> = self
             .params
@@ -460,8 +552,14 @@ impl<'a> Build<'a> {
             .chain(&label)
             .cloned()
             .collect();
-        let selected: Vec<Expr> = columns.iter().map(|name| col(name.as_str())).collect();
-        self.step(|frame| Ok(frame.select(&selected)));
+        let marked = fit_on.map(|condition| condition.fill_null(lit(false)).alias(FIT));
+        let selected: Vec<Expr> = columns
+            .iter()
+            .map(|name| col(name.as_str()))
+            .chain(marked)
+            .collect();
+        self.fit_facts(&selected);
+        self.flow.facts.columns.shift_remove(FIT);
         let mut schema = self.flow.facts.schema();
         schema.event_time.clone_from(&self.event_time);
         schema.primary_key.clone_from(&self.params.entity);

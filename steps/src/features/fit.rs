@@ -1,49 +1,262 @@
-//! `impute`, `encode`, `scale`: statistics fitted over all rows. Later splits are told, since their
-//! test rows have then had a say in training rows.
+//! `impute`, `bin`, `encode`, `scale`: statistics fitted over rows, and applied to them or, kept as the
+//! output `fitted`, to other rows later. Unless `fit_on` says which rows, later splits are told, since
+//! their test rows have then had a say in training rows.
 
+use super::Params;
 use super::build::Build;
-use super::{Encoding, Imputation, Params, Scaling};
+use super::window::quantile_of;
 use crate::fault;
 use crate::inference::with;
-use crate::table;
-use polars::prelude::{DataFrame, DataType as PolarsType, Expr, IntoLazy, col, len, lit, when};
+use indexmap::IndexMap;
+use polars::prelude::{Column, DataFrame, DataType as PolarsType, NamedFrom, PolarsError, Series};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use trainyard_contract::finding::{Finding, Path};
 use trainyard_contract::{DataType, FitNote, StepError};
+
+/// What stands for a missing value.
+#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Imputation {
+    Mean,
+    Median,
+    /// The value that most rows have; of equally frequent ones the least.
+    Mode,
+    Zero,
+}
+
+/// How numbers become numbers of bins, counted from 0.
+#[derive(Clone, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Binning {
+    /// Where the bins' edges come from.
+    method: BinMethod,
+    /// How many bins. Default: 10. Equal quantiles make fewer; `given` ignores it.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 2, max = 1000))]
+    count: u32,
+    /// Edges between bins in rising order; a value on an edge belongs to the bin above. For `given`.
+    #[serde(default)]
+    edges: Vec<f64>,
+}
+
+fn ten() -> u32 {
+    10
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BinMethod {
+    /// Bins of equal width between the least and the greatest value.
+    Uniform,
+    /// Bins of equally many rows.
+    Quantile,
+    /// As `edges` say.
+    Given,
+}
+
+/// How categories become numbers: a method by its name, or with settings.
+#[derive(Clone, Deserialize, JsonSchema, PartialEq)]
+#[serde(untagged)]
+pub(crate) enum Encoding {
+    Named(EncodingMethod),
+    Set(EncodingSettings),
+}
+
+/// How categories become numbers. A missing value is a category of its own.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EncodingMethod {
+    /// The label's mean among rows of the category (Micci-Barreca, 2001).
+    Target,
+    /// The category's share of rows; 0 for one never seen.
+    Frequency,
+    /// The category's place in alphabetical order, from 0; -1 for one never seen.
+    Ordinal,
+}
+
+/// An encoding with its settings.
+#[derive(Clone, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EncodingSettings {
+    /// How categories become numbers.
+    method: EncodingMethod,
+    /// Of `target`: so many rows with the overall mean are added to each category, so that rare ones say
+    /// little. Default: 10.
+    #[serde(default = "smoothing")]
+    #[schemars(range(min = 0.0))]
+    smoothing: f64,
+    /// Of `target`: each row's value is taken from the rows of the other folds, never from its own
+    /// label. 0 takes it from all rows. Default: 5.
+    #[serde(default = "folds")]
+    #[schemars(range(max = 1000))]
+    folds: u32,
+}
+
+fn smoothing() -> f64 {
+    10.0
+}
+
+fn folds() -> u32 {
+    5
+}
+
+impl Encoding {
+    fn settings(&self) -> EncodingSettings {
+        match self {
+            Self::Set(settings) => settings.clone(),
+            Self::Named(method) => EncodingSettings {
+                method: *method,
+                smoothing: smoothing(),
+                folds: folds(),
+            },
+        }
+    }
+}
+
+/// How numbers are brought to scale.
+#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Scaling {
+    /// Mean 0, standard deviation 1.
+    Standard,
+    /// Least 0, greatest 1.
+    MinMax,
+    /// Median 0, distance between the quartiles 1.
+    Robust,
+}
+
+/// Everything learnt from rows. Kept as JSON, so that serving can read it without us.
+#[derive(Debug, Default, Deserialize, Serialize, PartialEq)]
+pub(super) struct Fitted {
+    version: u32,
+    /// Feature → the number that stands for a missing value.
+    impute: IndexMap<String, f64>,
+    /// Feature → edges between bins in rising order; a value on an edge belongs to the bin above.
+    bin: IndexMap<String, Vec<f64>>,
+    /// Feature of a text's hashes → what its counts are multiplied with.
+    idf: IndexMap<String, f64>,
+    encode: IndexMap<String, Categories>,
+    /// Feature → what is taken off, and by what the rest is divided.
+    scale: IndexMap<String, (f64, f64)>,
+}
+
+/// Numbers of categories.
+#[derive(Debug, Deserialize, Serialize, PartialEq)]
+struct Categories {
+    values: BTreeMap<String, f64>,
+    /// Of missing values, if there were any.
+    missing: Option<f64>,
+    /// Of categories that were never seen.
+    unseen: f64,
+}
+
+impl Categories {
+    fn of(&self, category: Option<&str>) -> f64 {
+        match category {
+            Some(category) => self.values.get(category).copied(),
+            None => self.missing,
+        }
+        .unwrap_or(self.unseen)
+    }
+}
+
+const VERSION: u32 = 1;
 
 /// Checks the parameters and notes on the columns that they are fitted.
 pub(super) fn declare(build: &mut Build<'_>) {
     let params = build.params;
     for column in params.impute.keys() {
-        declare_one(build, "impute", column, "imputation");
-        if let Some(fact) = build.flow.facts.columns.get_mut(column) {
-            fact.column.nullable = false;
-            fact.column.data_type = DataType::Float64;
-        }
+        declare_one(build, "impute", column, "imputation", true);
+        change(build, column, DataType::Float64, Some(false));
     }
-    for column in params.encode.keys() {
-        declare_one(build, "encode", column, "encoding");
-        if params.label.is_none() && params.encode.get(column) == Some(&Encoding::Target) {
-            let finding = Finding::error("D01", with("encode").key(column), "target encoding needs a label");
+    for (column, binning) in &params.bin {
+        if binning.method == BinMethod::Given && !rises(&binning.edges) {
+            let path = with("bin").key(column).key("edges");
+            let finding = Finding::error("S01", path, "edges are numbers in rising order");
             build
                 .findings
-                .push(finding.help("declare `label`, or use `frequency`"));
+                .push(finding.help("write e.g. `edges: [0, 10, 100]`"));
         }
-        if let Some(fact) = build.flow.facts.columns.get_mut(column) {
-            fact.column.data_type = DataType::Float64;
-            fact.column.unit = None;
-            fact.column.nullable = false;
+        declare_one(
+            build,
+            "bin",
+            column,
+            "binning",
+            binning.method != BinMethod::Given,
+        );
+        change(build, column, DataType::Int32, None);
+    }
+    let weighted: Vec<String> = build.weighted.iter().cloned().collect();
+    for column in weighted {
+        let path = with("text");
+        note(
+            build,
+            &column,
+            path,
+            format!("document frequencies of `{column}`"),
+        );
+    }
+    for (column, encoding) in &params.encode {
+        declare_one(build, "encode", column, "encoding", true);
+        if encoding.settings().method == EncodingMethod::Target && !build.applies {
+            target_label(build, column);
         }
+        change(build, column, DataType::Float64, Some(false));
     }
     for column in params.scale.keys() {
-        declare_one(build, "scale", column, "scaling");
-        if let Some(fact) = build.flow.facts.columns.get_mut(column) {
-            fact.column.data_type = DataType::Float64;
-            fact.column.unit = None;
+        declare_one(build, "scale", column, "scaling", true);
+        change(build, column, DataType::Float64, None);
+    }
+}
+
+fn rises(edges: &[f64]) -> bool {
+    !edges.is_empty()
+        && edges.windows(2).all(|pair| pair[0] < pair[1])
+        && edges.iter().all(|edge| edge.is_finite())
+}
+
+/// Target encoding takes the mean of a label, which must be a number or a truth value.
+fn target_label(build: &mut Build<'_>, column: &str) {
+    let path = with("encode").key(column);
+    let Some(label) = &build.params.label else {
+        let finding = Finding::error("D01", path, "target encoding needs a label");
+        build
+            .findings
+            .push(finding.help("declare `label`, or use `frequency`"));
+        return;
+    };
+    let data_type = build
+        .flow
+        .facts
+        .get(&label.name)
+        .map(|fact| fact.column.data_type.clone());
+    if let Some(data_type) = data_type
+        && !data_type.is_numeric()
+        && data_type != DataType::Boolean
+    {
+        let message = format!(
+            "target encoding takes the label's mean, and `{}` is {data_type}",
+            label.name
+        );
+        build
+            .findings
+            .push(Finding::error("D01/wrong-column-type", path, message));
+    }
+}
+
+fn change(build: &mut Build<'_>, column: &str, data_type: DataType, nullable: Option<bool>) {
+    if let Some(fact) = build.flow.facts.columns.get_mut(column) {
+        fact.column.data_type = data_type;
+        fact.column.unit = None;
+        if let Some(nullable) = nullable {
+            fact.column.nullable = nullable;
         }
     }
 }
 
-fn declare_one(build: &mut Build<'_>, parameter: &str, column: &str, what: &str) {
+fn declare_one(build: &mut Build<'_>, parameter: &str, column: &str, what: &str, is_fitted: bool) {
     let path = with(parameter).key(column);
     if !build.features.contains(column) {
         let names: Vec<&str> = build.features.iter().map(String::as_str).collect();
@@ -67,11 +280,23 @@ fn declare_one(build: &mut Build<'_>, parameter: &str, column: &str, what: &str)
             .push(Finding::error("D01/wrong-column-type", path, message));
         return;
     }
-    fact.column.fitted = Some(FitNote {
-        step: build.step.to_owned(),
-        path,
-        what: format!("{what} of `{column}`"),
-    });
+    if is_fitted {
+        note(build, column, path, format!("{what} of `{column}`"));
+    }
+}
+
+/// Notes that a feature depends on statistics of all rows, if it does.
+fn note(build: &mut Build<'_>, column: &str, path: Path, what: String) {
+    if build.applies || build.params.fit_on.is_some() {
+        return;
+    }
+    if let Some(fact) = build.flow.facts.columns.get_mut(column) {
+        fact.column.fitted = Some(FitNote {
+            step: build.step.to_owned(),
+            path,
+            what,
+        });
+    }
 }
 
 /// Notes on a computed column that it takes in other rows than its own.
@@ -89,53 +314,408 @@ pub(super) fn declare_aggregate(build: &mut Build<'_>, name: &str, path: &Path) 
     }
 }
 
-/// Fits on all rows and applies.
-///
-/// # Errors
-/// `Rejected` with polars' words.
-pub(super) fn fit(params: &Params, frame: DataFrame) -> Result<DataFrame, StepError> {
-    if params.impute.is_empty() && params.encode.is_empty() && params.scale.is_empty() {
-        return Ok(frame);
-    }
-    let number = |name: &str| col(name).cast(PolarsType::Float64);
-    let imputed = params.impute.iter().map(|(name, how)| {
-        let stand_in = match how {
-            Imputation::Mean => number(name).mean(),
-            Imputation::Median => number(name).median(),
-        };
-        number(name).fill_null(stand_in).alias(name.as_str())
-    });
-    let encoded = params.encode.iter().map(|(name, how)| {
-        let share: Expr = match how {
-            Encoding::Target => {
-                let label = params.label.as_ref().map_or("", |label| label.name.as_str());
-                number(label).mean()
-            }
-            Encoding::Frequency => len().cast(PolarsType::Float64) / lit(frame.height().max(1) as f64),
-        };
-        share
-            .over([col(name.as_str())])
-            .map(|share| share.alias(name.as_str()))
-    });
-    let encoded = encoded
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| StepError::internal(error.to_string()))?;
-    let scaled = params.scale.iter().map(|(name, how)| {
-        let (zero, spread) = match how {
-            Scaling::Standard => (number(name).mean(), number(name).std(1)),
-            Scaling::MinMax => (number(name).min(), number(name).max() - number(name).min()),
-        };
-        // A constant column has no spread and becomes 0.
-        when(spread.clone().gt(lit(0.0)))
-            .then((number(name) - zero.clone()) / spread)
-            .otherwise(number(name) - zero)
-            .alias(name.as_str())
-    });
-    let plan = frame
-        .clone()
-        .lazy()
-        .with_columns(imputed.collect::<Vec<_>>())
-        .with_columns(encoded)
-        .with_columns(scaled.collect::<Vec<_>>());
-    table::collect("fit", plan)
+fn internal(error: PolarsError) -> StepError {
+    StepError::internal(error.to_string())
 }
+
+/// The numbers of a column.
+fn numbers(frame: &DataFrame, name: &str) -> Result<Vec<Option<f64>>, StepError> {
+    let column = frame
+        .column(name)
+        .and_then(|column| column.cast(&PolarsType::Float64))
+        .map_err(internal)?;
+    Ok(column.f64().map_err(internal)?.iter().collect())
+}
+
+/// The categories of a column, as text.
+fn categories(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>, StepError> {
+    let column = frame
+        .column(name)
+        .and_then(|column| column.cast(&PolarsType::String))
+        .map_err(internal)?;
+    Ok(column
+        .str()
+        .map_err(internal)?
+        .iter()
+        .map(|text| text.map(str::to_owned))
+        .collect())
+}
+
+fn put(frame: &mut DataFrame, name: &str, series: Series) -> Result<(), StepError> {
+    frame.replace(name, Column::from(series)).map_err(internal)?;
+    Ok(())
+}
+
+impl Fitted {
+    /// Fits on the rows that `rows` marks, and applies to all.
+    ///
+    /// # Errors
+    /// `Rejected` if there are no rows to fit on.
+    pub(super) fn fit(
+        params: &Params,
+        weighted: impl IntoIterator<Item = String>,
+        frame: &mut DataFrame,
+        rows: &[bool],
+    ) -> Result<Self, StepError> {
+        let mut fitted = Self {
+            version: VERSION,
+            ..Self::default()
+        };
+        let nothing = params.impute.is_empty() && params.encode.is_empty() && params.scale.is_empty();
+        if !nothing && frame.height() > 0 && !rows.contains(&true) {
+            return Err(
+                StepError::rejected("no row meets `fit_on`, so nothing can be fitted")
+                    .help("change the condition, or leave it out"),
+            );
+        }
+        let of_rows = |values: &[Option<f64>]| -> Vec<f64> {
+            let chosen = values.iter().zip(rows).filter(|(_, chosen)| **chosen);
+            let mut sorted: Vec<f64> = chosen.filter_map(|(value, _)| *value).collect();
+            sorted.sort_by(f64::total_cmp);
+            sorted
+        };
+        for (name, how) in &params.impute {
+            let stand_in = stand_in(*how, &of_rows(&numbers(frame, name)?));
+            fitted.impute.insert(name.clone(), stand_in);
+            fitted.apply_imputation(name, frame)?;
+        }
+        for (name, binning) in &params.bin {
+            let edges = edges(binning, &of_rows(&numbers(frame, name)?));
+            fitted.bin.insert(name.clone(), edges);
+            fitted.apply_bins(name, frame)?;
+        }
+        for name in weighted {
+            let values = of_rows(&numbers(frame, &name)?);
+            let present = values.iter().filter(|value| **value > 0.0).count();
+            // As scikit-learn's `smooth_idf`: as if one more document had every word.
+            let idf = ((1.0 + values.len() as f64) / (1.0 + present as f64)).ln() + 1.0;
+            fitted.idf.insert(name.clone(), idf);
+            fitted.apply_weights(&name, frame)?;
+        }
+        for (name, encoding) in &params.encode {
+            let settings = encoding.settings();
+            let labels = match (&params.label, settings.method) {
+                (Some(label), EncodingMethod::Target) => Some(numbers(frame, &label.name)?),
+                _ => None,
+            };
+            let values = categories(frame, name)?;
+            let known = encoded(&settings, &values, labels.as_deref(), rows);
+            let numbers = match &labels {
+                Some(labels) if settings.folds > 1 => out_of_fold(&settings, &known, &values, labels, rows),
+                _ => values.iter().map(|value| known.of(value.as_deref())).collect(),
+            };
+            put(frame, name, Series::new(name.as_str().into(), numbers))?;
+            fitted.encode.insert(name.clone(), known);
+        }
+        for (name, how) in &params.scale {
+            let scale = scale(*how, &of_rows(&numbers(frame, name)?));
+            fitted.scale.insert(name.clone(), scale);
+            fitted.apply_scale(name, frame)?;
+        }
+        Ok(fitted)
+    }
+
+    /// Applies what was fitted on other rows.
+    ///
+    /// # Errors
+    /// `Rejected` if something was not fitted that the parameters ask for.
+    pub(super) fn apply(
+        &self,
+        params: &Params,
+        weighted: &[String],
+        frame: &mut DataFrame,
+    ) -> Result<(), StepError> {
+        let lacks = |what: &str, name: &String| {
+            let message = format!("the fitted parts have no {what} of `{name}`");
+            StepError::rejected(message).help("fit them again with these parameters")
+        };
+        if self.version != VERSION {
+            let message = format!(
+                "the fitted parts have version {}, this reads version {VERSION}",
+                self.version
+            );
+            return Err(StepError::rejected(message));
+        }
+        for name in params.impute.keys() {
+            self.impute.get(name).ok_or_else(|| lacks("imputation", name))?;
+            self.apply_imputation(name, frame)?;
+        }
+        for name in params.bin.keys() {
+            self.bin.get(name).ok_or_else(|| lacks("bins", name))?;
+            self.apply_bins(name, frame)?;
+        }
+        for name in weighted {
+            self.idf
+                .get(name)
+                .ok_or_else(|| lacks("document frequencies", name))?;
+            self.apply_weights(name, frame)?;
+        }
+        for name in params.encode.keys() {
+            let known = self.encode.get(name).ok_or_else(|| lacks("encoding", name))?;
+            let values = categories(frame, name)?;
+            let numbers: Vec<f64> = values.iter().map(|value| known.of(value.as_deref())).collect();
+            put(frame, name, Series::new(name.as_str().into(), numbers))?;
+        }
+        for name in params.scale.keys() {
+            self.scale.get(name).ok_or_else(|| lacks("scale", name))?;
+            self.apply_scale(name, frame)?;
+        }
+        Ok(())
+    }
+
+    fn apply_imputation(&self, name: &str, frame: &mut DataFrame) -> Result<(), StepError> {
+        let stand_in = self.impute.get(name).copied().unwrap_or(0.0);
+        let values: Vec<f64> = numbers(frame, name)?
+            .into_iter()
+            .map(|value| value.unwrap_or(stand_in))
+            .collect();
+        put(frame, name, Series::new(name.into(), values))
+    }
+
+    fn apply_bins(&self, name: &str, frame: &mut DataFrame) -> Result<(), StepError> {
+        let edges = self.bin.get(name).map(Vec::as_slice).unwrap_or_default();
+        let bin =
+            |value: f64| i32::try_from(edges.partition_point(|edge| *edge <= value)).unwrap_or(i32::MAX);
+        let bins: Vec<Option<i32>> = numbers(frame, name)?
+            .into_iter()
+            .map(|value| value.filter(|value| !value.is_nan()).map(bin))
+            .collect();
+        put(frame, name, Series::new(name.into(), bins))
+    }
+
+    fn apply_weights(&self, name: &str, frame: &mut DataFrame) -> Result<(), StepError> {
+        let weight = self.idf.get(name).copied().unwrap_or(1.0);
+        let weighed: Vec<Option<f64>> = numbers(frame, name)?
+            .into_iter()
+            .map(|value| Some(value? * weight))
+            .collect();
+        put(frame, name, Series::new(name.into(), weighed))
+    }
+
+    fn apply_scale(&self, name: &str, frame: &mut DataFrame) -> Result<(), StepError> {
+        let (zero, spread) = self.scale.get(name).copied().unwrap_or((0.0, 1.0));
+        let scaled: Vec<Option<f64>> = numbers(frame, name)?
+            .into_iter()
+            .map(|value| Some((value? - zero) / spread))
+            .collect();
+        put(frame, name, Series::new(name.into(), scaled))
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    if values.is_empty() {
+        0.0
+    } else {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+}
+
+/// What stands for a missing value, given the sorted values that are there; 0 if none is.
+fn stand_in(how: Imputation, sorted: &[f64]) -> f64 {
+    match how {
+        Imputation::Mean => mean(sorted),
+        Imputation::Median => quantile_of(sorted, 0.5).unwrap_or(0.0),
+        Imputation::Zero => 0.0,
+        Imputation::Mode => {
+            let runs = sorted.chunk_by(|one, other| one == other);
+            // Of equally long runs `max_by_key` would take the last.
+            let longest = runs.rev().max_by_key(|run| run.len());
+            longest.and_then(|run| run.first()).copied().unwrap_or(0.0)
+        }
+    }
+}
+
+fn edges(binning: &Binning, sorted: &[f64]) -> Vec<f64> {
+    let inner = 1..binning.count;
+    let share = |at: u32| f64::from(at) / f64::from(binning.count);
+    match binning.method {
+        BinMethod::Given => binning.edges.clone(),
+        BinMethod::Uniform => match (sorted.first(), sorted.last()) {
+            (Some(least), Some(greatest)) if least < greatest => {
+                inner.map(|at| least + (greatest - least) * share(at)).collect()
+            }
+            _ => Vec::new(),
+        },
+        BinMethod::Quantile => {
+            let mut edges: Vec<f64> = inner.filter_map(|at| quantile_of(sorted, share(at))).collect();
+            edges.dedup();
+            // An edge at the least value would leave the first bin empty.
+            if let Some(least) = sorted.first() {
+                edges.retain(|edge| edge > least);
+            }
+            edges
+        }
+    }
+}
+
+/// What is taken off and what is divided by; a constant column has no spread and becomes 0.
+fn scale(how: Scaling, sorted: &[f64]) -> (f64, f64) {
+    let (zero, spread) = match how {
+        Scaling::Standard => {
+            let mean = mean(sorted);
+            let squares: f64 = sorted.iter().map(|value| (value - mean).powi(2)).sum();
+            (mean, (squares / (sorted.len() as f64 - 1.0).max(1.0)).sqrt())
+        }
+        Scaling::MinMax => {
+            let least = sorted.first().copied().unwrap_or(0.0);
+            (least, sorted.last().copied().unwrap_or(0.0) - least)
+        }
+        Scaling::Robust => {
+            let quantile = |share| quantile_of(sorted, share).unwrap_or(0.0);
+            (quantile(0.5), quantile(0.75) - quantile(0.25))
+        }
+    };
+    (zero, if spread > 0.0 { spread } else { 1.0 })
+}
+
+/// Sum of labels and number of rows, by category.
+#[derive(Default)]
+struct Sums<'a> {
+    of: BTreeMap<Option<&'a str>, (f64, f64)>,
+    all: (f64, f64),
+}
+
+impl<'a> Sums<'a> {
+    fn over(rows: impl Iterator<Item = (Option<&'a str>, f64)>) -> Self {
+        let mut sums = Self::default();
+        for (category, label) in rows {
+            let sum = sums.of.entry(category).or_default();
+            *sum = (sum.0 + label, sum.1 + 1.0);
+            sums.all = (sums.all.0 + label, sums.all.1 + 1.0);
+        }
+        sums
+    }
+
+    /// The mean over all rows but those of `without`, if there are others.
+    fn prior(&self, without: (f64, f64)) -> Option<f64> {
+        let count = self.all.1 - without.1;
+        (count > 0.0).then(|| (self.all.0 - without.0) / count)
+    }
+}
+
+fn smoothed((sum, count): (f64, f64), prior: f64, smoothing: f64) -> f64 {
+    if count + smoothing > 0.0 {
+        (sum + smoothing * prior) / (count + smoothing)
+    } else {
+        prior
+    }
+}
+
+/// The numbers of all categories of the rows that are fitted on.
+fn encoded(
+    settings: &EncodingSettings,
+    values: &[Option<String>],
+    labels: Option<&[Option<f64>]>,
+    rows: &[bool],
+) -> Categories {
+    let chosen = || {
+        let all = values.iter().zip(rows).enumerate();
+        all.filter(|(_, (_, chosen))| **chosen)
+            .map(|(row, (value, _))| (row, value.as_deref()))
+    };
+    let label = |row: usize| labels.and_then(|labels| labels.get(row).copied().flatten());
+    let mut known = Categories {
+        values: BTreeMap::new(),
+        missing: None,
+        unseen: 0.0,
+    };
+    let numbers: BTreeMap<Option<&str>, f64> = match settings.method {
+        EncodingMethod::Target => {
+            let sums = Sums::over(chosen().filter_map(|(row, value)| Some((value, label(row)?))));
+            let prior = sums.prior((0.0, 0.0)).unwrap_or(0.0);
+            known.unseen = prior;
+            sums.of
+                .iter()
+                .map(|(value, sum)| (*value, smoothed(*sum, prior, settings.smoothing)))
+                .collect()
+        }
+        EncodingMethod::Frequency => {
+            let sums = Sums::over(chosen().map(|(_, value)| (value, 0.0)));
+            let all = sums.all.1.max(1.0);
+            sums.of
+                .iter()
+                .map(|(value, (_, count))| (*value, count / all))
+                .collect()
+        }
+        EncodingMethod::Ordinal => {
+            known.unseen = -1.0;
+            let sums = Sums::over(chosen().map(|(_, value)| (value, 0.0)));
+            sums.of
+                .keys()
+                .enumerate()
+                .map(|(place, value)| (*value, place as f64))
+                .collect()
+        }
+    };
+    for (value, number) in numbers {
+        match value {
+            Some(value) => {
+                known.values.insert(value.to_owned(), number);
+            }
+            None => known.missing = Some(number),
+        }
+    }
+    known
+}
+
+/// Target means of fitted rows from the other folds; of other rows from all that were fitted on. A row's
+/// fold depends on its place alone.
+fn out_of_fold(
+    settings: &EncodingSettings,
+    known: &Categories,
+    values: &[Option<String>],
+    labels: &[Option<f64>],
+    rows: &[bool],
+) -> Vec<f64> {
+    let folds = u64::from(settings.folds);
+    let fold = |row: usize| splitmix(row as u64) % folds;
+    let fitted = || {
+        let all = values.iter().zip(labels).zip(rows).enumerate();
+        all.filter(|(_, (_, chosen))| **chosen)
+            .filter_map(|(row, ((value, label), _))| Some((row, value.as_deref(), (*label)?)))
+    };
+    let all = Sums::over(fitted().map(|(_, value, label)| (value, label)));
+    let own: Vec<Sums<'_>> = (0..folds)
+        .map(|number| {
+            Sums::over(
+                fitted()
+                    .filter(|(row, ..)| fold(*row) == number)
+                    .map(|(_, value, label)| (value, label)),
+            )
+        })
+        .collect();
+    let out = |row: usize, value: Option<&str>| {
+        let Some(own) = usize::try_from(fold(row)).ok().and_then(|fold| own.get(fold)) else {
+            return known.of(value);
+        };
+        let prior = all.prior(own.all).unwrap_or(known.unseen);
+        let of = |sums: &Sums<'_>| sums.of.get(&value).copied().unwrap_or_default();
+        let (every, inside) = (of(&all), of(own));
+        smoothed(
+            (every.0 - inside.0, every.1 - inside.1),
+            prior,
+            settings.smoothing,
+        )
+    };
+    values
+        .iter()
+        .zip(rows)
+        .enumerate()
+        .map(|(row, (value, chosen))| {
+            let value = value.as_deref();
+            if *chosen { out(row, value) } else { known.of(value) }
+        })
+        .collect()
+}
+
+/// A number that looks random, of each number its own (Steele, Lea and Flood, 2014).
+fn splitmix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+#[path = "fit_tests.rs"]
+mod tests;

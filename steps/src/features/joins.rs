@@ -372,7 +372,7 @@ pub(super) fn comparable(
 }
 
 /// The type in which two times can be compared, if there is one.
-fn common_time(left: &DataType, right: &DataType) -> Option<PolarsType> {
+pub(super) fn common_time(left: &DataType, right: &DataType) -> Option<PolarsType> {
     let zone_of = |data_type: &DataType| match data_type {
         DataType::Date => Some(None),
         DataType::Timestamp(_, zone) => Some(zone.clone()),
