@@ -7,6 +7,7 @@
 
 mod build;
 mod dates;
+mod encode;
 mod fit;
 mod joins;
 mod leakage;
@@ -19,7 +20,8 @@ use crate::inference;
 use crate::sql::Expression;
 use crate::table;
 use build::{Build, Built, FIT};
-use fit::{Encoding, Fitted, Imputation, Scaling};
+use encode::Encoding;
+use fit::{Fitted, Imputation, Scaling};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;

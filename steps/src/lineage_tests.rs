@@ -52,7 +52,7 @@ fn inputs() -> (Flow, Flow) {
 /// decides rows.
 fn described(facts: &Facts) -> String {
     let mut lines = Vec::new();
-    let list = |sources: &crate::facts::Sources| {
+    let list = |sources: &Sources| {
         sources
             .keys()
             .map(|s| format!("{}.{}", s.input, s.column))

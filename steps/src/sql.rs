@@ -3,6 +3,7 @@
 //! polars' SQL can also read files and drop tables; a step must do neither, so texts are parsed here
 //! first with the same parser.
 
+mod call;
 mod class;
 mod function;
 mod misuse;
@@ -255,7 +256,7 @@ mod tests {
 
     /// `orders(id int64, who string, amount float64, at timestamp)`, `people(who string, age int64, at timestamp)`.
     fn said(query: &str) -> Vec<String> {
-        let at = trainyard_contract::DataType::Timestamp(trainyard_contract::TimeUnit::Microseconds, None);
+        let at = DataType::Timestamp(trainyard_contract::TimeUnit::Microseconds, None);
         let schema = |columns: &[(&str, DataType)]| Schema {
             columns: columns
                 .iter()

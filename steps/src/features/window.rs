@@ -23,28 +23,42 @@ pub(super) struct Reach {
 /// A key and time of a row, or of a query; rows without one take no part.
 pub(super) type Moment = Option<(u32, i64)>;
 
+/// Times with the places of their rows, in order.
+type InOrder = Vec<(i64, usize)>;
+
+/// Rows and queries of one key.
+#[derive(Default)]
+struct Group {
+    rows: InOrder,
+    queries: InOrder,
+}
+
 /// Rows and queries by key, both in order of time.
 pub(super) struct Index {
-    groups: BTreeMap<u32, (Vec<(i64, usize)>, Vec<(i64, usize)>)>,
+    groups: BTreeMap<u32, Group>,
     queries: usize,
 }
 
+/// Count, sum and sum of squares.
+#[derive(Clone, Copy, Default)]
+struct Moments(f64, f64, f64);
+
 impl Index {
     pub(super) fn new(rows: &[Moment], queries: &[Moment]) -> Self {
-        let mut groups: BTreeMap<u32, (Vec<(i64, usize)>, Vec<(i64, usize)>)> = BTreeMap::new();
+        let mut groups: BTreeMap<u32, Group> = BTreeMap::new();
         for (row, moment) in rows.iter().enumerate() {
             if let Some((key, time)) = moment {
-                groups.entry(*key).or_default().0.push((*time, row));
+                groups.entry(*key).or_default().rows.push((*time, row));
             }
         }
         for (query, moment) in queries.iter().enumerate() {
             if let Some((key, time)) = moment {
-                groups.entry(*key).or_default().1.push((*time, query));
+                groups.entry(*key).or_default().queries.push((*time, query));
             }
         }
-        for (rows, queries) in groups.values_mut() {
-            rows.sort_unstable();
-            queries.sort_unstable();
+        for group in groups.values_mut() {
+            group.rows.sort_unstable();
+            group.queries.sort_unstable();
         }
         Self {
             groups,
@@ -52,13 +66,13 @@ impl Index {
         }
     }
 
-    /// Calls `answer(query, group's rows in order, first, end)` for each query: its window is
-    /// `rows[first..end]`. Both bounds only grow within a group; `next` says that a new one begins.
-    fn each(
+    /// Calls `answer(state, query, end of the window, group's rows in order, first, end)` for each query:
+    /// its window is `rows[first..end]`. Both bounds only grow within a group; each group begins with a
+    /// state of its own.
+    fn each<S: Default>(
         &self,
         reach: &Reach,
-        mut next: impl FnMut(),
-        mut answer: impl FnMut(usize, i64, &[(i64, usize)], usize, usize),
+        mut answer: impl FnMut(&mut S, usize, i64, &[(i64, usize)], usize, usize),
     ) {
         let (with_first, with_last) = match reach.closed {
             Closed::Left => (true, false),
@@ -66,8 +80,8 @@ impl Index {
             Closed::Both => (true, true),
             Closed::None => (false, false),
         };
-        for (rows, queries) in self.groups.values() {
-            next();
+        for Group { rows, queries } in self.groups.values() {
+            let mut state = S::default();
             let (mut first, mut end) = (0, 0);
             for (time, query) in queries {
                 let last = time.saturating_sub(reach.lag);
@@ -90,7 +104,7 @@ impl Index {
                 if let Some(most) = reach.rows {
                     first = first.max(end.saturating_sub(most));
                 }
-                answer(*query, last, rows, first, end);
+                answer(&mut state, *query, last, rows, first, end);
             }
         }
     }
@@ -98,56 +112,45 @@ impl Index {
     /// For each query how many rows its window has.
     pub(super) fn counts(&self, reach: &Reach) -> Vec<u32> {
         let mut counts = vec![0; self.queries];
-        self.each(
-            reach,
-            || (),
-            |query, _, _, first, end| counts[query] = u32::try_from(end - first).unwrap_or(u32::MAX),
-        );
+        self.each::<()>(reach, |(), query, _, _, first, end| {
+            counts[query] = u32::try_from(end - first).unwrap_or(u32::MAX);
+        });
         counts
     }
 
     /// For each query the place of the first or last row of its window that has a value.
     pub(super) fn place(&self, reach: &Reach, present: &[bool], last: bool) -> Vec<Option<usize>> {
         let mut places = vec![None; self.queries];
-        self.each(
-            reach,
-            || (),
-            |query, _, rows, first, end| {
-                if end - first < reach.least {
-                    return;
-                }
-                let window = rows[first..end].iter().map(|(_, row)| *row);
-                let mut there = window.filter(|row| present[*row]);
-                places[query] = if last { there.next_back() } else { there.next() };
-            },
-        );
+        self.each::<()>(reach, |(), query, _, rows, first, end| {
+            if end - first < reach.least {
+                return;
+            }
+            let window = rows[first..end].iter().map(|(_, row)| *row);
+            let mut there = window.filter(|row| present[*row]);
+            places[query] = if last { there.next_back() } else { there.next() };
+        });
         places
     }
 
     /// For each query how many distinct values its window has; equal codes are equal values.
     pub(super) fn distinct(&self, reach: &Reach, codes: &[Option<u32>]) -> Vec<u32> {
         let mut found = vec![0; self.queries];
-        let window: std::cell::RefCell<(HashMap<u32, u32>, usize, usize)> = Default::default();
-        self.each(
-            reach,
-            || *window.borrow_mut() = Default::default(),
-            |query, _, rows, first, end| {
-                let (counts, from, to) = &mut *window.borrow_mut();
-                for code in rows[*to..end].iter().filter_map(|(_, row)| codes[*row]) {
-                    *counts.entry(code).or_insert(0) += 1;
-                }
-                for code in rows[*from..first].iter().filter_map(|(_, row)| codes[*row]) {
-                    if let Some(count) = counts.get_mut(&code) {
-                        *count -= 1;
-                        if *count == 0 {
-                            counts.remove(&code);
-                        }
+        self.each::<(HashMap<u32, u32>, usize, usize)>(reach, |state, query, _, rows, first, end| {
+            let (counts, from, to) = state;
+            for code in rows[*to..end].iter().filter_map(|(_, row)| codes[*row]) {
+                *counts.entry(code).or_insert(0) += 1;
+            }
+            for code in rows[*from..first].iter().filter_map(|(_, row)| codes[*row]) {
+                if let Some(count) = counts.get_mut(&code) {
+                    *count -= 1;
+                    if *count == 0 {
+                        counts.remove(&code);
                     }
                 }
-                (*from, *to) = (first, end);
-                found[query] = u32::try_from(counts.len()).unwrap_or(u32::MAX);
-            },
-        );
+            }
+            (*from, *to) = (first, end);
+            found[query] = u32::try_from(counts.len()).unwrap_or(u32::MAX);
+        });
         found
     }
 
@@ -177,47 +180,42 @@ impl Index {
     /// distances from the key's mean, so that large values with small differences lose no digits.
     fn moments(&self, reach: &Reach, values: &[Option<f64>], aggregate: &Aggregate) -> Vec<Option<f64>> {
         let mut found = vec![None; self.queries];
-        let sums: std::cell::RefCell<(f64, Vec<(f64, f64, f64)>)> = Default::default();
-        self.each(
-            reach,
-            || *sums.borrow_mut() = Default::default(),
-            |query, _, rows, first, end| {
-                let (centre, sums) = &mut *sums.borrow_mut();
-                if sums.is_empty() {
-                    let present = || rows.iter().filter_map(|(_, row)| values[*row]);
-                    let count = present().count();
-                    *centre = if count == 0 {
-                        0.0
-                    } else {
-                        present().sum::<f64>() / count as f64
-                    };
-                    if !centre.is_finite() {
-                        *centre = 0.0;
-                    }
-                    sums.push((0.0, 0.0, 0.0));
-                    let mut sum = (0.0, 0.0, 0.0);
-                    for (_, row) in rows {
-                        if let Some(value) = values[*row] {
-                            let distance = value - *centre;
-                            sum = (sum.0 + 1.0, sum.1 + distance, sum.2 + distance * distance);
-                        }
-                        sums.push(sum);
-                    }
-                }
-                if end - first < reach.least {
-                    return;
-                }
-                let (from, to) = (sums[first], sums[end]);
-                let (count, sum, squares) = (to.0 - from.0, to.1 - from.1, to.2 - from.2);
-                found[query] = match aggregate {
-                    _ if count == 0.0 => None,
-                    Aggregate::Sum => Some(sum + count * *centre),
-                    Aggregate::Std if count < 2.0 => None,
-                    Aggregate::Std => Some(((squares - sum * sum / count) / (count - 1.0)).max(0.0).sqrt()),
-                    _ => Some(sum / count + *centre),
+        self.each::<(f64, Vec<Moments>)>(reach, |state, query, _, rows, first, end| {
+            let (centre, sums) = state;
+            if sums.is_empty() {
+                let present = || rows.iter().filter_map(|(_, row)| values[*row]);
+                let count = present().count();
+                *centre = if count == 0 {
+                    0.0
+                } else {
+                    present().sum::<f64>() / count as f64
                 };
-            },
-        );
+                if !centre.is_finite() {
+                    *centre = 0.0;
+                }
+                sums.push(Moments::default());
+                let mut sum = Moments::default();
+                for (_, row) in rows {
+                    if let Some(value) = values[*row] {
+                        let distance = value - *centre;
+                        sum = Moments(sum.0 + 1.0, sum.1 + distance, sum.2 + distance * distance);
+                    }
+                    sums.push(sum);
+                }
+            }
+            if end - first < reach.least {
+                return;
+            }
+            let (from, to) = (sums[first], sums[end]);
+            let (count, sum, squares) = (to.0 - from.0, to.1 - from.1, to.2 - from.2);
+            found[query] = match aggregate {
+                _ if count == 0.0 => None,
+                Aggregate::Sum => Some(sum + count * *centre),
+                Aggregate::Std if count < 2.0 => None,
+                Aggregate::Std => Some(((squares - sum * sum / count) / (count - 1.0)).max(0.0).sqrt()),
+                _ => Some(sum / count + *centre),
+            };
+        });
         found
     }
 
@@ -229,28 +227,23 @@ impl Index {
         outdoes: fn(f64, f64) -> bool,
     ) -> Vec<Option<f64>> {
         let mut found = vec![None; self.queries];
-        let window: std::cell::RefCell<(VecDeque<(usize, f64)>, usize)> = Default::default();
-        self.each(
-            reach,
-            || *window.borrow_mut() = Default::default(),
-            |query, _, rows, first, end| {
-                let (queue, to) = &mut *window.borrow_mut();
-                for (place, (_, row)) in rows.iter().enumerate().take(end).skip(*to) {
-                    let Some(value) = values[*row] else { continue };
-                    while queue.back().is_some_and(|(_, old)| outdoes(value, *old)) {
-                        queue.pop_back();
-                    }
-                    queue.push_back((place, value));
+        self.each::<(VecDeque<(usize, f64)>, usize)>(reach, |state, query, _, rows, first, end| {
+            let (queue, to) = state;
+            for (place, (_, row)) in rows.iter().enumerate().take(end).skip(*to) {
+                let Some(value) = values[*row] else { continue };
+                while queue.back().is_some_and(|(_, old)| outdoes(value, *old)) {
+                    queue.pop_back();
                 }
-                *to = end;
-                while queue.front().is_some_and(|(place, _)| *place < first) {
-                    queue.pop_front();
-                }
-                if end - first >= reach.least {
-                    found[query] = queue.front().map(|(_, value)| *value);
-                }
-            },
-        );
+                queue.push_back((place, value));
+            }
+            *to = end;
+            while queue.front().is_some_and(|(place, _)| *place < first) {
+                queue.pop_front();
+            }
+            if end - first >= reach.least {
+                found[query] = queue.front().map(|(_, value)| *value);
+            }
+        });
         found
     }
 
@@ -258,26 +251,21 @@ impl Index {
     /// 1996), from the window's values kept in order.
     fn quantile(&self, reach: &Reach, values: &[Option<f64>], share: f64) -> Vec<Option<f64>> {
         let mut found = vec![None; self.queries];
-        let window: std::cell::RefCell<(Vec<f64>, usize, usize)> = Default::default();
-        self.each(
-            reach,
-            || *window.borrow_mut() = Default::default(),
-            |query, _, rows, first, end| {
-                let (sorted, from, to) = &mut *window.borrow_mut();
-                for value in rows[*to..end].iter().filter_map(|(_, row)| values[*row]) {
-                    let place = sorted.partition_point(|other| other.total_cmp(&value).is_lt());
-                    sorted.insert(place, value);
-                }
-                for value in rows[*from..first].iter().filter_map(|(_, row)| values[*row]) {
-                    let place = sorted.partition_point(|other| other.total_cmp(&value).is_lt());
-                    sorted.remove(place);
-                }
-                (*from, *to) = (first, end);
-                if end - first >= reach.least {
-                    found[query] = quantile_of(sorted, share);
-                }
-            },
-        );
+        self.each::<(Vec<f64>, usize, usize)>(reach, |state, query, _, rows, first, end| {
+            let (sorted, from, to) = state;
+            for value in rows[*to..end].iter().filter_map(|(_, row)| values[*row]) {
+                let place = sorted.partition_point(|other| other.total_cmp(&value).is_lt());
+                sorted.insert(place, value);
+            }
+            for value in rows[*from..first].iter().filter_map(|(_, row)| values[*row]) {
+                let place = sorted.partition_point(|other| other.total_cmp(&value).is_lt());
+                sorted.remove(place);
+            }
+            (*from, *to) = (first, end);
+            if end - first >= reach.least {
+                found[query] = quantile_of(sorted, share);
+            }
+        });
         found
     }
 
@@ -286,28 +274,24 @@ impl Index {
         /// Older rows weigh less than a double can tell.
         const HALVINGS: f64 = 60.0;
         let mut found = vec![None; self.queries];
-        self.each(
-            reach,
-            || (),
-            |query, last, rows, first, end| {
-                if end - first < reach.least {
-                    return;
+        self.each::<()>(reach, |(), query, last, rows, first, end| {
+            if end - first < reach.least {
+                return;
+            }
+            let (mut sum, mut weights) = (0.0, 0.0);
+            for (time, row) in rows[first..end].iter().rev() {
+                let halvings = last.saturating_sub(*time) as f64 / half_life.max(1) as f64;
+                if halvings > HALVINGS && weights > 0.0 {
+                    break;
                 }
-                let (mut sum, mut weights) = (0.0, 0.0);
-                for (time, row) in rows[first..end].iter().rev() {
-                    let halvings = last.saturating_sub(*time) as f64 / half_life.max(1) as f64;
-                    if halvings > HALVINGS && weights > 0.0 {
-                        break;
-                    }
-                    if let Some(value) = values[*row] {
-                        let weight = (-halvings).exp2();
-                        sum += weight * value;
-                        weights += weight;
-                    }
+                if let Some(value) = values[*row] {
+                    let weight = (-halvings).exp2();
+                    sum += weight * value;
+                    weights += weight;
                 }
-                found[query] = (weights > 0.0).then(|| sum / weights);
-            },
-        );
+            }
+            found[query] = (weights > 0.0).then(|| sum / weights);
+        });
         found
     }
 }

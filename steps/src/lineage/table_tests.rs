@@ -209,7 +209,7 @@ fn random(schema: &Schema, rows: usize, draw: &mut impl FnMut(u64) -> i64) -> Da
             .collect();
         let name = column.name.as_str();
         let text = |number: &Option<i64>| number.map(|number| format!("a{number}"));
-        let to = crate::data_type::to_polars(&column.data_type);
+        let to = data_type::to_polars(&column.data_type);
         let series = match column.data_type {
             DataType::String => Series::new(name.into(), numbers.iter().map(text).collect::<Vec<_>>()),
             DataType::Boolean => Series::new(
@@ -265,7 +265,7 @@ fn what_is_said_of_a_query_holds_when_it_runs_over_random_rows() {
                 .collect();
             assert_eq!(names, said.names().collect::<Vec<_>>(), "{}", query.text);
             for (column, said) in result.columns().iter().zip(&said.columns) {
-                let data_type = crate::data_type::from_polars(column.dtype());
+                let data_type = data_type::from_polars(column.dtype());
                 assert_eq!(data_type, said.data_type, "{} {}", query.text, said.name);
                 assert!(
                     said.nullable || column.null_count() == 0,

@@ -4,10 +4,11 @@
 //! The rules are those of polars' SQL; polars itself types the whole query afterwards. What is said
 //! here is said at the word.
 
+use super::call::has_rows_function;
 use super::class::Class;
 use super::misuse::{Misuse, Places};
 use super::scope::{Known, Relation, Scope};
-use super::typing::{Typed, has_rows_function};
+use super::typing::Typed;
 use sqlparser::ast::{
     Cte, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, NamedWindowExpr, ObjectName,
     OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias,
