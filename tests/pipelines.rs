@@ -119,3 +119,53 @@ fn the_flights_pipeline_passes_its_own_tests() {
         "{answer}"
     );
 }
+
+#[test]
+fn what_a_command_makes_is_declared_and_what_a_query_makes_is_derived() {
+    let yard = Yard::with(
+        "version: 1\nname: p\n\
+         datasets:\n  people: {path: people.csv}\n\
+         steps:\n  \
+           copy:\n    run: cp \"$IN_people\" \"$OUT_copy\"\n    inputs: {people: people}\n    outputs: {copy: {type: file}}\n  \
+           old:\n    uses: transform.sql@v1\n    inputs: {people: people}\n    with: {query: \"SELECT name FROM people WHERE age > 60\"}\n    outputs: {table: {type: table}}\n",
+    );
+    yard.write("people.csv", "name,age\nann,70\nbob,20\n");
+    yard.trainyard(&["run", "pipeline.yaml"]).expect(0);
+    let edges = |subject: &str| -> Vec<(String, String, bool)> {
+        let shown = yard.json(&["lineage", "show", subject, "--direction", "down"]);
+        let nodes = shown["down"]["nodes"].as_array().unwrap();
+        let name = |at: &Value| {
+            let node = nodes[usize::try_from(at.as_u64().unwrap()).unwrap()]["node"]
+                .as_str()
+                .unwrap();
+            node.split_whitespace().next().unwrap().to_owned()
+        };
+        let edges = shown["down"]["edges"].as_array().unwrap();
+        edges
+            .iter()
+            .map(|edge| {
+                (
+                    name(&edge["source"]),
+                    name(&edge["target"]),
+                    edge["derived"].as_bool().unwrap(),
+                )
+            })
+            .collect()
+    };
+    let made: Vec<(String, bool)> = edges("people")
+        .into_iter()
+        .filter(|(source, _, _)| source == "step")
+        .map(|(_, target, derived)| (target, derived))
+        .collect();
+    assert_eq!(made.len(), 2, "{:?}", edges("people"));
+    let derived = made.iter().filter(|(_, derived)| *derived).count();
+    assert_eq!(derived, 1, "{made:?}");
+    // A column that only decides on rows leads to the table as a whole.
+    let age = edges("people.age");
+    assert!(
+        age.iter()
+            .all(|(_, target, derived)| target == "artifact" && *derived),
+        "{age:?}"
+    );
+    assert_eq!(age.len(), 1, "{age:?}");
+}

@@ -123,3 +123,14 @@ fn income_runs_up_to_training() {
     // 0.7 of 32,561 is 22,792.7; each of two strata is rounded by itself.
     assert_eq!(rows(&made, "split.train"), 22_793);
 }
+
+#[test]
+fn flight_history_runs_up_to_training() {
+    let made = run(
+        "flight_history",
+        &["flights", "weather"],
+        &["january", "features", "split"],
+    );
+    // 27,004 flights in January, 606 of them without an arrival delay: DATA.md.
+    assert_eq!(rows(&made, "features.table"), 26_398);
+}

@@ -13,7 +13,7 @@ mod typing;
 
 use crate::fault::guarded;
 pub(crate) use misuse::Misuse;
-use polars::prelude::{Expr, LazyFrame, PolarsError, PolarsResult};
+use polars::prelude::{Expr, LazyFrame, PolarsError, PolarsResult, StrptimeOptions, lit};
 use polars::sql::{SQLContext, sql_expr};
 use resolve::{Common, Resolver};
 use schemars::JsonSchema;
@@ -24,6 +24,7 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use trainyard_contract::{DataType, Schema};
 
 /// A SQL expression over the columns of one row, as a parameter.
@@ -143,6 +144,49 @@ pub(crate) fn expression(text: &str) -> PolarsResult<Expr> {
         return Err(refused("an expression cannot select from tables".to_owned()));
     }
     guarded(|| sql_expr(text))
+}
+
+/// The expression with texts that are compared with dates or times read as such, as a query does it.
+pub(crate) fn dated(expression: Expr, data_type: impl Fn(&str) -> Option<DataType>) -> Expr {
+    let read = |column: &Expr, other: &Expr| -> Option<Expr> {
+        let (Expr::Column(name), Expr::Literal(value)) = (column, other) else {
+            return None;
+        };
+        let text = value.extract_str()?;
+        let strict = StrptimeOptions {
+            strict: true,
+            ..StrptimeOptions::default()
+        };
+        Some(match data_type(name)? {
+            DataType::Date => lit(text).str().to_date(strict),
+            DataType::Time => lit(text).str().to_time(strict),
+            DataType::Timestamp(unit, zone) => {
+                let whole = match text.len() {
+                    10 => format!("{text}T00:00:00"),
+                    _ => text.replacen(' ', "T", 1),
+                };
+                let data_type = crate::data_type::to_polars(&DataType::Timestamp(unit, zone));
+                let polars::prelude::DataType::Datetime(unit, zone) = data_type else {
+                    return None;
+                };
+                lit(whole)
+                    .str()
+                    .to_datetime(Some(unit), zone, strict, lit("latest"))
+            }
+            _ => return None,
+        })
+    };
+    expression.map_expr(|expression| match expression {
+        Expr::BinaryExpr { left, op, right } if op.is_comparison() => {
+            let (one, other) = (read(&right, &left), read(&left, &right));
+            Expr::BinaryExpr {
+                left: one.map_or(left, Arc::new),
+                op,
+                right: other.map_or(right, Arc::new),
+            }
+        }
+        other => other,
+    })
 }
 
 fn parser(text: &str) -> Result<Parser<'_>, String> {
@@ -436,27 +480,61 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_alone_reads_dates_only_where_they_are_called_dates() {
-        let columns = [(
-            "at",
-            DataType::Timestamp(trainyard_contract::TimeUnit::Microseconds, None),
-        )];
-        let said = |text: &str| -> Vec<String> {
-            check_expression(text, columns.iter().map(|(name, data_type)| (*name, data_type)))
-                .into_iter()
-                .map(|misuse| {
-                    misuse
-                        .finding(text, trainyard_contract::Path::root())
-                        .help
-                        .unwrap()
-                })
+    fn an_expression_by_itself_reads_texts_as_dates_where_a_query_does() {
+        use polars::prelude::{IntoLazy, TimeUnit, TimeZone, col, df};
+        let utc = TimeZone::opt_try_new(Some("UTC")).unwrap();
+        let types = [
+            (
+                "at",
+                polars::prelude::DataType::Datetime(TimeUnit::Microseconds, utc),
+            ),
+            (
+                "clock",
+                polars::prelude::DataType::Datetime(TimeUnit::Milliseconds, None),
+            ),
+            ("day", polars::prelude::DataType::Date),
+        ];
+        let two = [1_704_067_200_000_000i64, 1_704_067_200_000_001];
+        let frame = df!("at" => two, "clock" => [1_704_067_200_000i64, 0], "day" => [19_723i32, 0]).unwrap();
+        let casts = types.clone().map(|(name, data_type)| col(name).cast(data_type));
+        let frame = frame.lazy().with_columns(casts).collect().unwrap();
+        let known: Vec<(&str, DataType)> = types
+            .iter()
+            .map(|(name, data_type)| (*name, crate::data_type::from_polars(data_type)))
+            .collect();
+        let columns = || known.iter().map(|(name, data_type)| (*name, data_type));
+        for (text, expected) in [
+            ("at > '2024-01-01'", [false, true]),
+            ("'2024-01-01 00:00:00' = at", [true, false]),
+            ("at BETWEEN '2024-01-01' AND '2024-01-02'", [true, true]),
+            ("clock = '2024-01-01T00:00:00'", [true, false]),
+            ("NOT (day < '2024-01-01' OR day IS NULL)", [true, false]),
+        ] {
+            assert_eq!(check_expression(text, columns()), [], "{text}");
+            let typed = |name: &str| {
+                known
+                    .iter()
+                    .find(|(other, _)| *other == name)
+                    .map(|(_, t)| t.clone())
+            };
+            let parsed = dated(expression(text).unwrap(), typed);
+            let found = frame
+                .clone()
+                .lazy()
+                .select([parsed.alias("x")])
                 .collect()
-        };
-        assert_eq!(
-            said("at > '2020-01-31'"),
-            ["write it as `TIMESTAMP '2020-01-31'`"]
-        );
-        assert_eq!(said("at > TIMESTAMP '2020-01-31 00:00:00'"), [""; 0]);
-        assert!(expression("at > TIMESTAMP '2020-01-31 00:00:00'").is_ok());
+                .unwrap();
+            let found: Vec<bool> = found
+                .column("x")
+                .unwrap()
+                .bool()
+                .unwrap()
+                .iter()
+                .flatten()
+                .collect();
+            assert_eq!(found, expected, "{text}");
+        }
+        assert_eq!(check_expression("at IN ('2024-01-01')", columns()).len(), 1);
+        assert_eq!(check_expression("day > 'soon'", columns()).len(), 1);
     }
 }

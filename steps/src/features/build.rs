@@ -377,7 +377,9 @@ impl<'a> Build<'a> {
                 self.findings.push(misuse.finding(text, path.clone()));
             }
         }
-        whole.then_some(expression)
+        let facts = &self.flow.facts;
+        let typed = |name: &str| facts.get(name).map(|fact| fact.column.data_type.clone());
+        whole.then(|| sql::dated(expression, typed))
     }
 
     fn computed(&mut self) {

@@ -3,7 +3,7 @@
 //! stricter than polars, which gives the logarithm of a text (nothing at all) and compares dates with
 //! numbers.
 
-use super::{check_expression, expression, function};
+use super::{check_expression, dated, expression, function};
 use crate::fault::guarded;
 use crate::flow::Flow;
 use polars::prelude::{DataFrame, DataType, IntoLazy, TimeUnit, df};
@@ -59,7 +59,8 @@ fn missed(expressions: &[String]) -> Vec<String> {
             continue;
         }
         let Ok(parsed) = expression(text) else { continue };
-        let parsed = parsed.alias("x");
+        let typed = |name: &str| schema.column(name).map(|column| column.data_type.clone());
+        let parsed = dated(parsed, typed).alias("x");
         if flow.then(|frame| Ok(frame.select([parsed.clone()]))).is_err() {
             continue;
         }

@@ -21,7 +21,7 @@ pub(super) struct Resolver<'a> {
     pub(super) places: Places<'a>,
     /// Inputs by name.
     pub(super) tables: &'a BTreeMap<String, Relation>,
-    /// Whether this is an expression without a query, in which polars reads no text as a date.
+    /// Whether this is an expression without a query, in which lists of texts are not read as dates.
     pub(super) alone: bool,
     pub(super) found: Vec<Misuse>,
 }

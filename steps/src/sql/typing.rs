@@ -81,6 +81,14 @@ impl Resolver<'_> {
                 let typed = self.expression(expr, scope, common);
                 for item in list {
                     let other = self.expression(item, scope, common);
+                    let is_time = matches!(typed.class, Class::Date | Class::Time | Class::Timestamp);
+                    if self.alone && is_time && other.literal.is_some() {
+                        let message = "a list of texts is not read as dates in an expression by itself";
+                        let misuse = Misuse::new(WRONG_TYPE, self.places.of(item), message);
+                        self.found
+                            .push(misuse.help("compare with each one: `at = '2024-01-31' OR …`"));
+                        continue;
+                    }
                     self.comparable(expr, &typed, item, &other);
                 }
                 Typed::of(Class::Boolean)
@@ -435,23 +443,15 @@ impl Resolver<'_> {
     /// A text that is compared with a date or time must read as one.
     fn written_time(&mut self, temporal: &Typed, written: &str, at: &Expr) {
         let range = self.places.of(at);
-        let (reads, word, form) = match temporal.class {
-            Class::Date => (looks_like_a_date(written), "DATE", "2024-01-31"),
-            Class::Timestamp => (looks_like_a_date(written), "TIMESTAMP", "2024-01-31 12:00:00"),
-            _ => (looks_like_a_time(written), "TIME", "12:00:00"),
+        let (reads, form) = match temporal.class {
+            Class::Date => (looks_like_a_date(written), "2024-01-31"),
+            Class::Timestamp => (looks_like_a_date(written), "2024-01-31 12:00:00"),
+            _ => (looks_like_a_time(written), "12:00:00"),
         };
         if !reads {
             let message = format!("'{written}' does not read as {}", temporal.described());
             let misuse = Misuse::new(WRONG_TYPE, range, message);
             self.found.push(misuse.help(format!("write it as '{form}'")));
-        } else if self.alone {
-            let message = format!(
-                "'{written}' is text, and it is compared with {}",
-                temporal.described()
-            );
-            let misuse = Misuse::new(WRONG_TYPE, range, message);
-            self.found
-                .push(misuse.help(format!("write it as `{word} '{written}'`")));
         }
     }
 
