@@ -347,6 +347,7 @@ fn fit(
         target: &examples.target,
         weights: None,
         class_weight: params.class_weight.into(),
+        calibration: None,
         valid: valid.map(Examples::as_valid),
         seed: params.seed,
         threads: data::threads(io),

@@ -62,6 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 target: &target,
                 weights: None,
                 class_weight: ClassWeight::None,
+                calibration: None,
                 valid: None,
                 seed: split as u64,
                 threads,

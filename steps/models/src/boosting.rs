@@ -234,14 +234,12 @@ pub(crate) fn fit(
     }
     Ok(Fit {
         rounds: trees.len() / outputs,
-        converged: true,
         valid_metric,
-        oob_score: None,
-        body: Body::Boosted(Boosted {
+        ..Fit::direct(Body::Boosted(Boosted {
             objective,
             base_scores,
             trees,
-        }),
+        }))
     })
 }
 

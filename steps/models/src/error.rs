@@ -46,6 +46,16 @@ pub enum ModelError {
         expected: &'static str,
         found: &'static str,
     },
+    #[error("row {row} has the count {value}; counts are at least 0")]
+    NegativeCount { row: usize, value: f64 },
+    #[error("the exposure `{column}` of row {row} is {value}; it must be above 0")]
+    Exposure { column: String, row: usize, value: f64 },
+    #[error("the label of row {row} is {value}; it must be {rule}")]
+    Target {
+        row: usize,
+        value: f64,
+        rule: &'static str,
+    },
     #[error("the {what} of row {row} is not a finite number")]
     NotFinite { what: &'static str, row: usize },
     #[error("the prediction of row {row} is {value}, which is no probability")]

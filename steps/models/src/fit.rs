@@ -4,7 +4,7 @@ use crate::error::ModelError;
 use crate::features::Aligned;
 use crate::model::Body;
 use crate::predictions::Predictions;
-use crate::preprocessing::Design;
+use crate::preprocessing::{Design, Encoding};
 use crate::task::Task;
 
 /// Rows to learn from, laid out for the algorithms.
@@ -14,6 +14,8 @@ pub(crate) struct Rows<'a> {
     pub(crate) values: &'a [Aligned<'a>],
     /// The rows as preprocessed columns, for algorithms that take those; `None` for validation rows.
     pub(crate) design: Option<&'a Design>,
+    /// What made the design.
+    pub(crate) encoding: Option<&'a Encoding>,
     /// As the task says; empty for clusters.
     pub(crate) target: &'a [f64],
     /// One a row, class weights included.
@@ -31,6 +33,8 @@ pub(crate) struct Fit {
     pub(crate) valid_metric: Option<f64>,
     /// Score on the rows that each tree was not grown on, where that was asked for.
     pub(crate) oob_score: Option<f64>,
+    /// Figures of the fit by name: see [`crate::TrainingSummary::measures`].
+    pub(crate) measures: Vec<(&'static str, f64)>,
 }
 
 impl Fit {
@@ -42,6 +46,7 @@ impl Fit {
             converged: true,
             valid_metric: None,
             oob_score: None,
+            measures: Vec::new(),
         }
     }
 }
@@ -119,4 +124,40 @@ pub(crate) fn at_least_one(name: &'static str, value: Option<usize>) -> Result<(
         });
     }
     Ok(())
+}
+
+pub(crate) fn above_0(name: &'static str, value: f64) -> Result<(), ModelError> {
+    if value > 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(ModelError::Parameter {
+            name,
+            value: value.to_string(),
+            rule: "a number above 0",
+        })
+    }
+}
+
+/// The limits of every search: 1 to 10,000,000 iterations, and a tolerance above 0.
+pub(crate) fn search_limits(max_iterations: usize, tolerance: f64) -> Result<(), ModelError> {
+    if !(1..=10_000_000).contains(&max_iterations) {
+        return Err(ModelError::Parameter {
+            name: "max_iterations",
+            value: max_iterations.to_string(),
+            rule: "1 to 10,000,000",
+        });
+    }
+    above_0("tolerance", tolerance)
+}
+
+pub(crate) fn at_least_1(name: &'static str, value: usize) -> Result<(), ModelError> {
+    if value >= 1 {
+        Ok(())
+    } else {
+        Err(ModelError::Parameter {
+            name,
+            value: value.to_string(),
+            rule: "at least 1",
+        })
+    }
 }

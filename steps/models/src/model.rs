@@ -2,6 +2,7 @@
 
 mod batch;
 mod body;
+mod calibrating;
 mod format;
 mod predict;
 mod training;
@@ -14,6 +15,7 @@ pub use predict::{Predictor, Value};
 pub use training::{Training, ValidRows, train};
 
 use crate::algorithm::Algorithm;
+use crate::calibration::Calibration;
 use crate::features::Feature;
 use crate::preprocessing::{Encoding, Preprocessing};
 use crate::task::Label;
@@ -38,6 +40,11 @@ pub struct TrainingSummary {
     /// by the trees that were grown without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oob_score: Option<f64>,
+    /// Figures of the fit. Clusters: `clusters`; k-means: `inertia`; DBSCAN: `core_rows`,
+    /// `noise_rows`; mixtures: `log_likelihood` (of the mean row), `aic`, `bic`. Elastic net:
+    /// `nonzero_weights`. Support vector machines: `support_vectors`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, f64>,
 }
 
 /// A trained model.
@@ -48,6 +55,7 @@ pub struct Model {
     label: Label,
     summary: TrainingSummary,
     preprocessing: Option<Fitted>,
+    calibration: Option<Calibration>,
     pub(crate) body: Body,
 }
 
@@ -72,6 +80,11 @@ impl Model {
     /// How features are preprocessed; `None` for trees, which take them as they are.
     pub fn preprocessing(&self) -> Option<&Preprocessing> {
         self.preprocessing.as_ref().map(|fitted| &fitted.asked)
+    }
+
+    /// How probabilities were calibrated; `None` if they are as the algorithm gives them.
+    pub fn calibration(&self) -> Option<Calibration> {
+        self.calibration
     }
 
     /// What preprocessing makes of the features.

@@ -9,7 +9,7 @@ mod encoding;
 mod number;
 mod target;
 
-pub(crate) use design::Design;
+pub(crate) use design::{Design, DesignColumn};
 pub(crate) use encoding::{Encoded, Encoding};
 
 use serde::{Deserialize, Serialize};

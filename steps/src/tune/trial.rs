@@ -183,6 +183,7 @@ impl<'a> Batch<'a> {
             target: &self.examples.target,
             weights: None,
             class_weight: self.params.class_weight.into(),
+            calibration: None,
             valid: Some(self.valid.as_valid()),
             seed: self.params.seed,
             threads: 0,

@@ -1,44 +1,61 @@
 //! Linear models as arrays of a file.
 
-use super::Linear;
+use super::{Linear, Link};
 use crate::error::ModelError;
-use crate::model::{ArrayReader, ArrayWriter, Shape, one, wrong};
-use crate::task::Task;
+use crate::features::FeatureKind;
+use crate::model::{ArrayReader, ArrayWriter, Shape, wrong};
 
 impl Linear {
     pub(super) fn write_arrays(&self, arrays: &mut ArrayWriter) {
-        arrays.f64s("intercept", &[self.intercept]);
+        arrays.f64s("intercept", &self.intercepts);
         arrays.f64s("weight", &self.weights);
+        if let Some(feature) = self.exposure {
+            arrays.u32s("exposure", &[feature]);
+        }
     }
 
+    /// Reads a model whose sums mean `link`; `exposed` if its predictions are in proportion to a
+    /// feature.
+    ///
+    /// # Errors
+    /// `Format`, saying what is wrong.
     pub(crate) fn read(
-        logistic: bool,
+        link: Link,
+        exposed: bool,
         shape: &Shape<'_>,
         arrays: &mut ArrayReader<'_>,
     ) -> Result<Self, ModelError> {
-        let fits = match shape.task {
-            Task::Binary { .. } => logistic,
-            Task::Regression => true,
-            _ => false,
-        };
-        if !fits {
-            return Err(wrong("a linear model of another task than its algorithm's"));
-        }
-        let intercept = one(&arrays.finite_f64s("intercept")?)?;
+        let intercepts = arrays.finite_f64s("intercept")?;
         let mut weights = arrays.finite_f64s("weight")?;
+        if intercepts.len() != shape.task.outputs() {
+            return Err(wrong("its intercepts are not as many as its outputs"));
+        }
         if let (1, Some(encoding)) = (shape.version, shape.encoding) {
             weights = encoding.weights_of_version_1(&weights).unwrap_or_default();
         }
-        if shape
+        let expected = shape
             .encoding
-            .is_none_or(|encoding| encoding.width() != weights.len())
-        {
+            .and_then(|encoding| encoding.width().checked_mul(intercepts.len()));
+        if expected != Some(weights.len()) {
             return Err(wrong("its weights do not match its features"));
         }
+        let exposure = if exposed {
+            let [feature] = arrays.u32s("exposure")?[..] else {
+                return Err(wrong("its exposure is not one feature"));
+            };
+            let kind = shape.features.get(feature as usize).map(|feature| &feature.kind);
+            if kind != Some(&FeatureKind::Numeric) {
+                return Err(wrong("its exposure is not a number"));
+            }
+            Some(feature)
+        } else {
+            None
+        };
         Ok(Self {
-            logistic,
-            intercept,
+            link,
+            intercepts,
             weights,
+            exposure,
         })
     }
 }

@@ -55,7 +55,12 @@ pub(crate) fn minimise(
                 .map(|(at, step)| at + length * step)
                 .collect();
             let (next_value, next_gradient) = function(&next);
-            if next_value <= value + 1e-4 * length * slope {
+            // Where the value is too coarse to show it, the slope has to fall (Hager and Zhang 2005).
+            let flatter = || {
+                next_value <= value + 1e-13 * value.abs()
+                    && dot(&direction, &next_gradient).abs() <= 0.9 * slope.abs()
+            };
+            if next_value <= value + 1e-4 * length * slope && next_value < value || flatter() {
                 moved = Some((next, next_value, next_gradient));
                 break;
             }

@@ -32,6 +32,7 @@ pub(crate) fn minimise(
 ) -> Option<Minimum> {
     let mut at = start;
     let (mut value, mut gradient) = function(&at);
+    let mut last_slope = f64::INFINITY;
     for iteration in 0..max_iterations {
         if observe(iteration) == Flow::Stop {
             return None;
@@ -43,7 +44,9 @@ pub(crate) fn minimise(
             .zip(&gradient)
             .map(|(step, gradient)| step * gradient)
             .sum();
-        if slope <= tolerance * tolerance {
+        // Where the value is too coarse to show it, the decrement itself has to fall.
+        let value_is_coarse = slope <= 1e-12 * value.abs();
+        if slope <= tolerance * tolerance || (value_is_coarse && slope > 0.25 * last_slope) {
             return Some(Minimum {
                 at,
                 iterations: iteration,
@@ -59,7 +62,7 @@ pub(crate) fn minimise(
                 .map(|(at, step)| at - length * step)
                 .collect();
             let (next_value, next_gradient) = function(&next);
-            if next_value <= value - 1e-4 * length * slope {
+            if next_value <= value - 1e-4 * length * slope || (value_is_coarse && next_value.is_finite()) {
                 moved = Some((next, next_value, next_gradient));
                 break;
             }
@@ -74,6 +77,7 @@ pub(crate) fn minimise(
             });
         };
         (at, value, gradient) = next;
+        last_slope = slope;
     }
     Some(Minimum {
         at,

@@ -57,7 +57,6 @@ impl<'a> Batch<'a> {
         }
     }
 
-    #[allow(dead_code, reason = "for algorithms that measure distances")]
     /// Columns of a preprocessed row; 0 for a model without preprocessing.
     pub(crate) fn width(&self) -> usize {
         self.encoding.map_or(0, Encoding::width)
@@ -72,7 +71,6 @@ impl<'a> Batch<'a> {
         }
     }
 
-    #[allow(dead_code, reason = "for algorithms that measure distances")]
     /// The preprocessed columns of a row; `into` has [`Batch::width`] entries.
     pub(crate) fn encode(&self, row: usize, into: &mut [f64]) {
         if let Some(encoding) = self.encoding {

@@ -21,6 +21,7 @@ pub(crate) use arrays::{ArrayReader, ArrayWriter};
 
 use super::{Body, Fitted, Model, Shape, TrainingSummary};
 use crate::algorithm::Algorithm;
+use crate::calibration::{Calibrated, Calibration};
 use crate::error::ModelError;
 use crate::features::{Feature, FeatureKind};
 use crate::preprocessing::{Encode, Encoding, Impute, Preprocessing, Scale, Unseen};
@@ -40,6 +41,9 @@ struct Header {
     /// Of algorithms that have it; absent in version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     preprocessing: Option<Preprocessing>,
+    /// Of models whose probabilities were calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibration: Option<Calibration>,
     features: Vec<Feature>,
     label: Label,
     training: TrainingSummary,
@@ -68,6 +72,7 @@ impl Model {
             format_version: FORMAT_VERSION,
             algorithm: self.algorithm.clone(),
             preprocessing: self.preprocessing().cloned(),
+            calibration: self.calibration(),
             features: self.features.clone(),
             label: self.label.clone(),
             training: self.summary.clone(),
@@ -137,7 +142,13 @@ impl Model {
             task: &header.label.task,
             encoding: preprocessing.as_ref().map(|fitted| &fitted.encoding),
         };
-        let body = Body::read(&header.algorithm, &shape, &mut arrays)?;
+        let mut body = Body::read(&header.algorithm, &shape, &mut arrays)?;
+        if header.calibration.is_some() {
+            if header.label.task.classes().is_empty() {
+                return Err(wrong("calibrated probabilities without classes"));
+            }
+            body = Calibrated::read(body, true, header.label.task.outputs(), &mut arrays)?;
+        }
         arrays.finish()?;
         Ok(Self {
             algorithm: header.algorithm,
@@ -145,6 +156,7 @@ impl Model {
             label: header.label,
             summary: header.training,
             preprocessing,
+            calibration: header.calibration,
             body,
         })
     }

@@ -2,14 +2,19 @@
 
 use super::{Fitted, Model, TrainingSummary};
 use crate::algorithm::Algorithm;
+use crate::bayes;
 use crate::boosting;
+use crate::calibration::Calibration;
+use crate::cluster;
 use crate::error::ModelError;
 use crate::features::{Feature, align};
 use crate::fit::{Fit, Flow, Progress, Rows};
 use crate::forest;
 use crate::frame::Frame;
 use crate::linear;
+use crate::neighbours;
 use crate::preprocessing::{Encoding, Preprocessing};
+use crate::svm;
 use crate::task::{ClassWeight, Label, Task};
 
 /// Everything a training needs. Same training, same bytes of the model, whatever `threads` is.
@@ -27,7 +32,11 @@ pub struct Training<'a> {
     /// Weight of each row, at least 0; all 1 if absent.
     pub weights: Option<&'a [f64]>,
     pub class_weight: ClassWeight,
-    /// Rows for early stopping: nothing else is learnt from them.
+    /// Classes: how probabilities are calibrated, if they are. Class weights do not apply there, so
+    /// that probabilities are shares of what happens.
+    pub calibration: Option<Calibration>,
+    /// Rows for early stopping, and for calibration if it asks for them: nothing else is learnt from
+    /// them.
     pub valid: Option<ValidRows<'a>>,
     pub seed: u64,
     /// Threads to use; 0 takes those of the caller's thread pool.
@@ -62,6 +71,18 @@ pub fn train(
 }
 
 fn train_here(
+    training: &Training<'_>,
+    observe: &mut dyn FnMut(Progress<'_>) -> Flow,
+) -> Result<Model, ModelError> {
+    let model = train_alone(training, observe)?;
+    match training.calibration {
+        Some(calibration) => model.calibrated(training, calibration, observe),
+        None => Ok(model),
+    }
+}
+
+/// Without calibration.
+pub(super) fn train_alone(
     training: &Training<'_>,
     observe: &mut dyn FnMut(Progress<'_>) -> Flow,
 ) -> Result<Model, ModelError> {
@@ -100,6 +121,7 @@ fn train_here(
         task,
         values: &values,
         design: fitted.as_ref().map(|(_, design)| design),
+        encoding: fitted.as_ref().map(|(encoding, _)| encoding),
         target: training.target,
         weights: &weights,
         count,
@@ -129,6 +151,11 @@ fn train_here(
         converged: fit.converged,
         valid_metric: fit.valid_metric,
         oob_score: fit.oob_score,
+        measures: fit
+            .measures
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
     };
     Ok(Model {
         algorithm: training.algorithm.clone(),
@@ -138,6 +165,7 @@ fn train_here(
             asked: training.preprocessing.clone(),
             encoding,
         }),
+        calibration: None,
         body: fit.body,
         features,
     })
@@ -155,8 +183,19 @@ fn fit(
         task: rows.task.name(),
     };
     let seed = training.seed;
+    let design = || rows.design.ok_or_else(wrong_task);
     match (&training.algorithm, rows.task) {
-        (_, Task::Cluster) => Err(wrong_task()),
+        (Algorithm::KMeans(params), Task::Cluster) => {
+            cluster::fit_k_means(params, design()?, rows, seed, observe)
+        }
+        (Algorithm::Dbscan(params), Task::Cluster) => cluster::fit_dbscan(params, design()?, rows),
+        (Algorithm::GaussianMixture(params), Task::Cluster) => {
+            cluster::fit_mixture(params, design()?, rows, seed, observe)
+        }
+        (_, Task::Cluster)
+        | (Algorithm::KMeans(_) | Algorithm::Dbscan(_) | Algorithm::GaussianMixture(_), _) => {
+            Err(wrong_task())
+        }
         (Algorithm::GradientBoosting(params), _) => {
             boosting::fit(params, features, rows, valid, seed, observe)
         }
@@ -167,12 +206,36 @@ fn fit(
             forest::fit_forest(params, true, rows, &training.class_weight, seed, observe)
         }
         (Algorithm::DecisionTree(params), _) => forest::fit_tree(params, rows, seed),
-        (Algorithm::LogisticRegression(params), Task::Binary { .. })
+        (Algorithm::LogisticRegression(params), Task::Binary { .. } | Task::Multiclass { .. })
         | (Algorithm::LinearRegression(params), Task::Regression) => {
-            let design = rows.design.ok_or_else(wrong_task)?;
-            linear::fit(params, design, rows, observe)
+            linear::fit_regression(params, design()?, rows, observe)
         }
-        (Algorithm::LogisticRegression(_) | Algorithm::LinearRegression(_), _) => Err(wrong_task()),
+        (Algorithm::Ridge(params), Task::Regression) => linear::fit_ridge(params, design()?, rows, observe),
+        (Algorithm::Lasso(params), Task::Regression) => {
+            linear::fit_elastic_net(&params.into(), design()?, rows, observe)
+        }
+        (Algorithm::ElasticNet(params), Task::Regression) => {
+            linear::fit_elastic_net(params, design()?, rows, observe)
+        }
+        (Algorithm::GeneralizedLinear(params), Task::Regression) => {
+            linear::fit_glm(params, training.frame, design()?, rows, observe)
+        }
+        (Algorithm::LinearSvm(params), _) => linear::fit_svm(params, design()?, rows, seed, observe),
+        (Algorithm::Svm(params), _) => svm::fit(params, design()?, rows, seed, observe),
+        (Algorithm::NearestNeighbors(params), _) => neighbours::fit(params, design()?, rows),
+        (Algorithm::NaiveBayes(params), Task::Binary { .. } | Task::Multiclass { .. }) => {
+            bayes::fit(params, rows)
+        }
+        (
+            Algorithm::LogisticRegression(_)
+            | Algorithm::LinearRegression(_)
+            | Algorithm::Ridge(_)
+            | Algorithm::Lasso(_)
+            | Algorithm::ElasticNet(_)
+            | Algorithm::GeneralizedLinear(_)
+            | Algorithm::NaiveBayes(_),
+            _,
+        ) => Err(wrong_task()),
     }
 }
 

@@ -158,7 +158,6 @@ impl Encoding {
         }
     }
 
-    #[allow(dead_code, reason = "for algorithms that measure distances")]
     /// The columns of one row; `into` has [`Encoding::width`] entries.
     pub(crate) fn encode(&self, cell: impl Fn(usize) -> Cell, into: &mut [f64]) {
         into.fill(0.0);

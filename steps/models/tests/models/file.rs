@@ -1,8 +1,11 @@
+use crate::algorithms::{amounts, for_classes, for_numbers, three};
 use crate::sets::{Set, binary, mixed, number, numbers, trained, training};
+use crate::{algorithms, clusters};
 use proptest::prelude::*;
 use trainyard_models::{
-    Algorithm, BoostingLoss, BoostingParams, Encode, Flow, ForestParams, Label, LinearParams, Model,
-    ModelError, Predictor, Preprocessing, Task, Training, TreeParams, Value, train,
+    Algorithm, BoostingLoss, BoostingParams, Calibration, CalibrationMethod, CalibrationRows, Encode, Flow,
+    ForestParams, GlmParams, Label, LinearParams, Model, ModelError, NaiveBayesParams, Predictor,
+    Preprocessing, SvmParams, Task, Training, TreeParams, Value, train,
 };
 
 fn several(classes: usize) -> Label {
@@ -41,7 +44,7 @@ fn small_models() -> Vec<Model> {
         max_depth: Some(3),
         ..ForestParams::default()
     };
-    vec![
+    let mut models = vec![
         trained(Algorithm::GradientBoosting(boosting.clone()), binary(), &set),
         trained(Algorithm::RandomForest(forest.clone()), binary(), &set),
         trained(
@@ -74,7 +77,41 @@ fn small_models() -> Vec<Model> {
         trained(Algorithm::GradientBoosting(boosting), several(2), &set),
         trained(Algorithm::ExtraTrees(forest), several(2), &set),
         target_encoded(&set),
-    ]
+    ];
+    models.extend(small_models_of_rows());
+    models
+}
+
+/// Models of algorithms that keep rows, curves or distributions.
+fn small_models_of_rows() -> Vec<Model> {
+    let (two, more, amounts) = (mixed(30, 32), algorithms::several(30, 33), amounts(30, 34));
+    let mut models: Vec<Model> = for_numbers()
+        .into_iter()
+        .skip(1)
+        .map(|algorithm| trained(algorithm, number(), &amounts))
+        .collect();
+    models.extend(
+        for_classes()
+            .into_iter()
+            .skip(1)
+            .map(|algorithm| trained(algorithm, three(), &more)),
+    );
+    models.push(trained(Algorithm::Svm(SvmParams::default()), binary(), &two));
+    let exposed = GlmParams {
+        exposure: Some("x".into()),
+        ..GlmParams::default()
+    };
+    models.push(trained(Algorithm::GeneralizedLinear(exposed), number(), &amounts));
+    let calibrated = Training {
+        calibration: Some(Calibration {
+            method: CalibrationMethod::Isotonic,
+            rows: CalibrationRows::CrossFitted { folds: 2 },
+        }),
+        ..training(Algorithm::NaiveBayes(NaiveBayesParams::default()), binary(), &two)
+    };
+    models.push(train(&calibrated, &mut |_| Flow::GoOn).unwrap());
+    models.extend(clusters::all().map(|algorithm| clusters::clustered(algorithm, &two)));
+    models
 }
 
 #[test]

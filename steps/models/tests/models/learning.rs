@@ -263,7 +263,7 @@ fn a_weight_of_two_is_the_same_as_standing_twice_for_logistic_regression() {
     let algorithm = Algorithm::LogisticRegression(LinearParams {
         l2: 0.0,
         tolerance: 1e-9,
-        max_iterations: 500,
+        ..LinearParams::logistic()
     });
     let weighted = Training {
         weights: Some(&weights),

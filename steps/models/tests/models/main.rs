@@ -8,6 +8,9 @@
 )]
 
 mod fairness;
+mod algorithms;
+mod calibration;
+mod clusters;
 mod file;
 mod golden;
 mod learning;

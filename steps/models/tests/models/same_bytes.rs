@@ -1,3 +1,5 @@
+use crate::algorithms::{amounts, for_classes, for_numbers, several, three};
+use crate::clusters;
 use crate::sets::{binary, mixed, number, training};
 use trainyard_models::{
     Algorithm, BoostingLoss, BoostingParams, Flow, ForestParams, Label, LinearParams, Task, Training,
@@ -86,5 +88,45 @@ fn so_do_several_classes_and_leaves_that_are_quantiles() {
         };
         let first = bytes(1);
         assert!(first == bytes(2) && first == bytes(5), "{}", algorithm.name());
+    }
+}
+
+/// The bytes of a model are the same with one thread and with several.
+fn assert_same_bytes(training: &Training<'_>) {
+    let bytes = |threads: usize| {
+        let training = Training {
+            threads,
+            ..training.clone()
+        };
+        train(&training, &mut |_| Flow::GoOn).unwrap().to_bytes().unwrap()
+    };
+    let first = bytes(1);
+    let name = training.algorithm.name();
+    assert!(first == bytes(2), "{name}: two threads");
+    assert!(first == bytes(5), "{name}: five threads");
+}
+
+#[test]
+fn algorithms_of_sums_and_distances_do_not_depend_on_threads() {
+    // Machines with kernels take time with the square of the rows.
+    let rows = |algorithm: &Algorithm| {
+        if matches!(algorithm, Algorithm::Svm(_)) {
+            1_300
+        } else {
+            20_000
+        }
+    };
+    for algorithm in for_classes() {
+        let (two, more) = (mixed(rows(&algorithm), 22), several(rows(&algorithm), 23));
+        assert_same_bytes(&training(algorithm.clone(), binary(), &two));
+        assert_same_bytes(&training(algorithm, three(), &more));
+    }
+    for algorithm in for_numbers() {
+        let set = amounts(rows(&algorithm), 24);
+        assert_same_bytes(&training(algorithm, number(), &set));
+    }
+    for algorithm in clusters::all() {
+        // DBSCAN looks at every pair of near rows.
+        assert_same_bytes(&clusters::of_clusters(algorithm, &mixed(3_000, 25)));
     }
 }

@@ -89,6 +89,7 @@ pub(crate) fn training(algorithm: Algorithm, label: Label, set: &Set) -> Trainin
         target: &set.target,
         weights: None,
         class_weight: ClassWeight::None,
+        calibration: None,
         valid: None,
         seed: 7,
         threads: 2,
