@@ -1,5 +1,5 @@
 //! Trains one algorithm on the rows of one CSV and predicts those of another, for comparing with
-//! other libraries (`benches/beside_scikit_learn.py` calls it).
+//! other libraries (`beside.py` calls it).
 //!
 //! `beside TRAIN.csv TEST.csv SPEC.json OUT.json`: a header of `n:name` (numbers) or `c:name`
 //! (categories), the label being the last column; no quotes; an empty field is missing. The spec is
