@@ -62,6 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         weights: None,
         class_weight: ClassWeight::None,
         valid: None,
+        calibration: None,
         seed: 1,
         threads: 0,
     };

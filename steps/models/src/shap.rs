@@ -218,8 +218,15 @@ impl<'a> Ensemble<'a> {
                 features,
                 link: Link::Identity,
             }),
-            Body::Linear(_) => Err(ModelError::NotExplained {
-                why: "it has no trees",
+            Body::Linear(_)
+            | Body::NaiveBayes(_)
+            | Body::Machines(_)
+            | Body::Neighbours(_)
+            | Body::Centers(_)
+            | Body::Dbscan(_)
+            | Body::Mixture(_)
+            | Body::Calibrated(_) => Err(ModelError::NotExplained {
+                why: "it has no trees; any model can be explained by asking it",
             }),
         }
     }

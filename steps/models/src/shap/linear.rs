@@ -5,7 +5,7 @@ use super::{Removal, Unit, cells};
 use crate::error::ModelError;
 use crate::features::align;
 use crate::frame::Frame;
-use crate::linear::Linear;
+use crate::linear::{Linear, Link};
 use crate::model::{Model, Predictor};
 
 /// Values with features taken as independent (Štrumbelj and Kononenko 2014); the columns of a feature,
@@ -23,9 +23,14 @@ pub(super) fn explain(
             why: "linear models are explained by background rows",
         });
     };
-    if unit == Unit::Prediction && linear.logistic {
+    if unit == Unit::Prediction && linear.link != Link::Identity {
         return Err(ModelError::NotExplained {
-            why: "logistic regression is explained in log odds",
+            why: "a linear model with a link is explained in the raw unit",
+        });
+    }
+    if linear.exposure.is_some() {
+        return Err(ModelError::NotExplained {
+            why: "its prediction is in proportion to an exposure",
         });
     }
     if background.rows() == 0 {
@@ -42,36 +47,43 @@ pub(super) fn explain(
     for (feature, places) in encoding.places().enumerate() {
         feature_of[places].fill(feature);
     }
-    let features = names.len();
+    let (features, outputs, width) = (names.len(), linear.intercepts.len(), encoding.width());
+    let sums_a_row = (features * outputs).max(1);
     let parts = |frame: &Frame| -> Result<Vec<f64>, ModelError> {
         let values = align(frame, model.features())?;
         let cells = cells(&values, 0..frame.rows());
-        let mut sums = vec![0.0; frame.rows() * features];
-        for (row, sums) in cells
-            .chunks(features.max(1))
-            .zip(sums.chunks_mut(features.max(1)))
-        {
+        let mut sums = vec![0.0; frame.rows() * features * outputs];
+        for (row, sums) in cells.chunks(features.max(1)).zip(sums.chunks_mut(sums_a_row)) {
             encoding.visit(
                 |feature| row[feature],
-                |place, entry| sums[feature_of[place]] += linear.weights[place] * entry,
+                |place, entry| {
+                    let at = feature_of[place] * outputs;
+                    for (output, sum) in sums[at..at + outputs].iter_mut().enumerate() {
+                        *sum += linear.weights[output * width + place] * entry;
+                    }
+                },
             );
         }
         Ok(sums)
     };
-    let mut means = vec![0.0; features];
-    for row in parts(background)?.chunks(features.max(1)) {
+    let mut means = vec![0.0; features * outputs];
+    for row in parts(background)?.chunks(sums_a_row) {
         means.iter_mut().zip(row).for_each(|(mean, part)| *mean += part);
     }
     means
         .iter_mut()
         .for_each(|mean| *mean /= background.rows() as f64);
     let mut values = parts(frame)?;
-    for row in values.chunks_mut(features.max(1)) {
+    for row in values.chunks_mut(sums_a_row) {
         row.iter_mut().zip(&means).for_each(|(part, mean)| *part -= mean);
+    }
+    let mut base = linear.intercepts.clone();
+    for part in means.chunks(outputs.max(1)) {
+        base.iter_mut().zip(part).for_each(|(base, mean)| *base += mean);
     }
     Ok(Explanation {
         features: names,
-        base: vec![linear.intercept + means.iter().sum::<f64>()],
+        base,
         rows: frame.rows(),
         values,
     })

@@ -254,6 +254,7 @@ fn model(algorithm: Algorithm, task: Task, frame: &Frame) -> Model {
         target: &target,
         weights: None,
         valid: None,
+        calibration: None,
         seed: 3,
         threads: 1,
     };
@@ -456,6 +457,27 @@ fn background_values_are_those_of_the_definition_for_trees_and_linear_models() {
                     model.algorithm().name(),
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn values_of_a_linear_model_of_several_classes_add_up_to_its_scores() {
+    let frame = frame(200, 4);
+    let background = frame.take(&(0..30).collect::<Vec<_>>()).unwrap();
+    let model = model(
+        Algorithm::LogisticRegression(LinearParams::logistic()),
+        several(),
+        &frame,
+    );
+    let found = explain(&model, &frame, Removal::Background(&background), Unit::Raw).unwrap();
+    let probabilities = predicted(&model, &frame);
+    assert_eq!(found.base().len(), 3);
+    for row in 0..frame.rows() {
+        for class in 1..3 {
+            let log_ratio = (probabilities[row * 3 + class] / probabilities[row * 3]).ln();
+            let scores = found.prediction(row, class).unwrap() - found.prediction(row, 0).unwrap();
+            assert!((log_ratio - scores).abs() < 1e-9, "{log_ratio} {scores}");
         }
     }
 }

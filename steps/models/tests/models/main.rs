@@ -7,10 +7,10 @@
     reason = "helpers of tests are not seen as tests"
 )]
 
-mod fairness;
 mod algorithms;
 mod calibration;
 mod clusters;
+mod fairness;
 mod file;
 mod golden;
 mod learning;
