@@ -97,6 +97,8 @@ fn features(inputs: &IndexMap<String, TaskInput>, folder: &Path) {
         contracts: Default::default(),
         matrix: Default::default(),
         process: None,
+        secrets: Default::default(),
+        previous: Default::default(),
         limits: Limits::default(),
         project: PathBuf::from("."),
         objects: folder.join("objects"),

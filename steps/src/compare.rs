@@ -33,7 +33,7 @@ pub fn compare_table(
         contract: None,
         content: None,
     };
-    let header = dataset::read(&file, None, &spec.project)?;
+    let header = dataset::read(&file, None, dataset::Access::of_task(spec))?;
     let mut differences: Vec<String> = header
         .schema
         .names()
@@ -41,8 +41,8 @@ pub fn compare_table(
         .map(|name| format!("column `{name}` is expected and not there"))
         .collect();
     let contract = contract_of(&actual.schema, &header.schema);
-    let wanted = dataset::read(&file, Some(&contract), &spec.project)?;
-    wanted.refuse_faults(0.0)?;
+    let wanted = dataset::read(&file, Some(&contract), dataset::Access::of_task(spec))?;
+    wanted.refuse_faults()?;
     if rows.height() != wanted.frame.height() {
         differences.push(format!(
             "{} rows are expected, {} are there",

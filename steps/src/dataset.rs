@@ -1,5 +1,5 @@
 //! Datasets outside the object folder: files and globs of CSV, NDJSON, Parquet and Arrow, read by
-//! their contract.
+//! their contract, block by block.
 //!
 //! A value that cannot be read, or that breaks the contract, does not stop the reading: it is noted
 //! with file, row, column, value and reason, and the caller decides what becomes of its row. What
@@ -7,120 +7,85 @@
 //! stops it, naming the file.
 
 mod arrow;
+mod block;
 mod coerce;
-mod delimited;
-mod json_lines;
+mod kind;
 mod location;
+mod text;
+
+pub(crate) use block::{Block, Fault, Intake, Reading, bad_rows, quarantine_frame};
+pub(crate) use location::{DataFile, Format};
 
 use crate::data_type;
-use coerce::Gathering;
-use location::Format;
-use polars::prelude::{BooleanChunked, DataFrame, NewChunkedArray};
+use block::{Gathered, Reader};
+use std::collections::BTreeMap;
 use std::path::Path;
 use trainyard_contract::task::DatasetRef;
-use trainyard_contract::{Column, ColumnOrigin, DataContract, Schema, StepError};
+use trainyard_contract::{Column, ColumnOrigin, DataContract, Schema, StepError, StepIo, TaskSpec};
 
-/// One value that could not be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// As the dataset's location names it, relative to the project where it was relative.
-    pub(crate) file: String,
-    /// Data rows count from 1; a header does not count.
-    pub(crate) row: u64,
-    /// Empty if the row as a whole is wrong.
-    pub(crate) column: String,
-    pub(crate) value: Option<String>,
-    /// The end of a sentence that begins with the value.
-    pub(crate) reason: String,
+/// Where files are looked for, and by what right.
+#[derive(Clone, Copy)]
+pub(crate) struct Access<'a> {
+    /// Relative paths start here.
+    pub(crate) project: &'a Path,
+    /// Remote files are copied here while they are read.
+    pub(crate) scratch: &'a Path,
+    /// Environment variable → value, as the step declared `secrets`.
+    pub(crate) secrets: Option<&'a BTreeMap<String, String>>,
 }
 
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} row {}", self.file, self.row)?;
-        if !self.column.is_empty() {
-            write!(f, " column `{}`", self.column)?;
-        }
-        match &self.value {
-            Some(value) if value.chars().count() > 60 => {
-                write!(
-                    f,
-                    ": `{}…` {}",
-                    value.chars().take(60).collect::<String>(),
-                    self.reason
-                )
-            }
-            Some(value) => write!(f, ": `{value}` {}", self.reason),
-            None => write!(f, ": {}", self.reason),
+impl<'a> Access<'a> {
+    pub(crate) fn of(io: &'a StepIo) -> Self {
+        Self::of_task(io.spec())
+    }
+
+    pub(crate) fn of_task(spec: &'a TaskSpec) -> Self {
+        Self {
+            project: &spec.project,
+            scratch: &spec.scratch,
+            secrets: None,
         }
     }
 }
 
-/// A dataset as read.
-pub(crate) struct Reading {
-    /// All rows; values that could not be read are null.
-    pub(crate) frame: DataFrame,
+/// What was read, besides the blocks.
+pub(crate) struct Summary {
     pub(crate) schema: Schema,
-    pub(crate) faults: Vec<Fault>,
-    /// Rows of `frame` with a fault, ascending.
-    pub(crate) faulty: Vec<usize>,
-    /// Rows that could not even be taken apart and so are not in `frame`.
-    pub(crate) unreadable: usize,
     /// For the log.
     pub(crate) notes: Vec<String>,
 }
 
-impl Reading {
-    /// Refuses a reading of which more than the share `tolerated` (0 to 1) of rows is faulty.
-    ///
-    /// # Errors
-    /// `GateFailed`, with the first three faults.
-    pub(crate) fn refuse_faults(&self, tolerated: f64) -> Result<(), StepError> {
-        let bad = self.faulty.len() + self.unreadable;
-        let rows = self.frame.height() + self.unreadable;
-        if bad == 0 || bad as f64 <= tolerated * rows as f64 {
-            return Ok(());
-        }
-        let examples: Vec<String> = self.faults.iter().take(3).map(Fault::to_string).collect();
-        let more = if self.faults.len() > 3 {
-            format!("; and {} more", self.faults.len() - 3)
-        } else {
-            String::new()
-        };
-        Err(StepError::gate(format!(
-            "{bad} of {rows} rows are bad: {}{more}",
-            examples.join("; ")
-        )))
-    }
-
-    /// The rows without a fault.
-    ///
-    /// # Errors
-    /// `Internal` if polars cannot filter.
-    pub(crate) fn good_rows(&self) -> Result<DataFrame, StepError> {
-        if self.faulty.is_empty() {
-            return Ok(self.frame.clone());
-        }
-        let mut keep = vec![true; self.frame.height()];
-        for row in &self.faulty {
-            if let Some(keep) = keep.get_mut(*row) {
-                *keep = false;
-            }
-        }
-        self.frame
-            .filter(&BooleanChunked::from_slice("keep".into(), &keep))
-            .map_err(|error| StepError::internal(error.to_string()))
-    }
-}
-
-/// Reads a dataset, by its contract if it has one.
+/// Reads a dataset whole, by its contract if it has one.
 ///
 /// # Errors
 /// `Rejected` or `IoError`, naming the file, if a file as a whole cannot be read.
 pub(crate) fn read(
     dataset: &DatasetRef,
     contract: Option<&DataContract>,
-    project: &Path,
+    access: Access<'_>,
 ) -> Result<Reading, StepError> {
+    let mut gathered = Gathered::default();
+    let summary = stream(dataset, contract, access, &mut gathered)?;
+    Ok(Reading {
+        frame: gathered.frame,
+        schema: summary.schema,
+        faults: gathered.faults,
+        faulty: gathered.faulty,
+        unreadable: gathered.unreadable,
+        notes: summary.notes,
+    })
+}
+
+/// Reads a dataset block by block into `intake`, by its contract if it has one.
+///
+/// # Errors
+/// As [`read`], if there is no row at all, and what `intake` gives.
+pub(crate) fn stream(
+    dataset: &DatasetRef,
+    contract: Option<&DataContract>,
+    access: Access<'_>,
+    intake: &mut dyn Intake,
+) -> Result<Summary, StepError> {
     if let Some(name) = &dataset.contract
         && contract.is_none()
     {
@@ -128,24 +93,20 @@ pub(crate) fn read(
             "contract `{name}` did not come with the task"
         )));
     }
-    let files = location::files(&dataset.location, project).map_err(|error| named(&dataset.name, error))?;
-    let mut gathering = Gathering::new(contract);
-    for file in &files {
-        let format = match &dataset.format {
-            Some(format) => format.parse::<Format>().map_err(StepError::rejected)?,
-            None => Format::of(&file.path).map_err(StepError::rejected)?,
-        };
-        gathering.start(&file.shown);
-        match format {
-            Format::Csv => delimited::read(file, &dataset.options, &mut gathering),
-            Format::Ndjson => json_lines::read(file, &dataset.options, &mut gathering),
-            Format::Parquet | Format::Arrow => arrow::read(file, format, &dataset.options, &mut gathering),
+    let files =
+        location::files(&dataset.location, access.project).map_err(|error| named(&dataset.name, error))?;
+    let mut all = Vec::with_capacity(files.len());
+    for file in files {
+        if intake.wants(&file)? {
+            all.push(file);
         }
-        .map_err(|error| named(&dataset.name, error))?;
     }
-    let gathered = gathering.finish().map_err(|error| named(&dataset.name, error))?;
-    if gathered.frame.height() == 0 && gathered.unreadable == 0 {
-        let shown: Vec<&str> = files.iter().map(|file| file.shown.as_str()).collect();
+    let mut reader = Reader::new(contract, intake);
+    let read = read_files(dataset, &all, &mut reader);
+    let (rows, columns, notes) = reader.end();
+    read.map_err(|error| named(&dataset.name, error))?;
+    if rows == 0 && !all.is_empty() {
+        let shown: Vec<&str> = all.iter().map(|file| file.shown.as_str()).collect();
         return Err(named(
             &dataset.name,
             StepError::rejected(format!("{} has no rows", shown.join(", "))),
@@ -153,16 +114,49 @@ pub(crate) fn read(
     }
     let schema = match contract {
         Some(contract) => contract.schema(Some(&dataset.name)),
-        None => bare_schema(gathered.frame.schema(), Some(&dataset.name)),
+        None => bare_schema(&columns, Some(&dataset.name)),
     };
-    Ok(Reading {
-        frame: gathered.frame,
-        schema,
-        faults: gathered.faults,
-        faulty: gathered.faulty,
-        unreadable: gathered.unreadable,
-        notes: gathered.notes,
-    })
+    Ok(Summary { schema, notes })
+}
+
+fn read_files(dataset: &DatasetRef, files: &[DataFile], reader: &mut Reader<'_>) -> Result<(), StepError> {
+    let mut formats = Vec::with_capacity(files.len());
+    for file in files {
+        formats.push(match &dataset.format {
+            Some(format) => format.parse::<Format>().map_err(StepError::rejected)?,
+            None => Format::of(&file.path).map_err(StepError::rejected)?,
+        });
+    }
+    let options = text::options(&dataset.options)?;
+    let mut is_again = false;
+    loop {
+        let mut surprise = None;
+        for (file, format) in files.iter().zip(&formats) {
+            reader.start(&file.shown);
+            surprise = match format {
+                Format::Csv | Format::Ndjson => text::read(file, *format, &options, reader)?,
+                Format::Parquet | Format::Arrow => {
+                    arrow::read(file, *format, &dataset.options, reader)?;
+                    None
+                }
+            };
+            if surprise.is_some() {
+                break;
+            }
+        }
+        let Some(surprise) = surprise else {
+            return Ok(());
+        };
+        // The first rows looked like something that later ones are not: look at all of them.
+        if is_again {
+            return Err(StepError::internal(format!(
+                "types were learnt from all values, and still {surprise}"
+            )));
+        }
+        is_again = true;
+        let learnt = text::learn(files, &formats, &options)?;
+        reader.restart(learnt)?;
+    }
 }
 
 /// The schema of a frame of which nothing more is known than its types; with `dataset`, each

@@ -1,40 +1,67 @@
 //! `ingest.files@v1`: datasets in files become tables that keep their contracts.
 
-use crate::dataset::{self, Fault, Reading};
+mod dedupe;
+mod intake;
+mod quarantine;
+mod sink;
+mod store;
+mod watermark;
+
+use crate::dataset::{self, Access};
 use crate::fault;
 use crate::inference;
-use crate::table;
-use polars::prelude::{Column, DataFrame, PolarsError, UniqueKeepStrategy};
+use dedupe::Choice;
+use intake::{Sieve, Sifting};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use sink::Sink;
 use trainyard_contract::finding::Finding;
 use trainyard_contract::step::{Effect, Ports, Runner, Signature};
 use trainyard_contract::task::{ColumnEdge, DatasetRef, TaskInput, Way};
 use trainyard_contract::{
-    ArtifactKind, DataContract, InferRequest, Inference, OutputValue, Schema, Shape, Step, StepError, StepIo,
+    ArtifactKind, DataContract, DataType, FailureClass, InferRequest, Inference, Memory, Millis, OutputValue,
+    Schema, Shape, Step, StepError, StepIo,
 };
 
 /// Parameters of `ingest.files@v1`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// `full`, or `incremental`: rows by a watermark. This version reads all files either way, so that
-    /// late rows are never missed, and logs the high watermark. Default: `full`.
+    /// `full`: every run reads everything. `incremental`: the table the step gave last time is gone on with;
+    /// files that are unchanged since are not read, and of the others the rows that the `watermark` says are
+    /// new. `snapshot`: nothing is read; the table is the one that the step gave `as_of` an earlier time.
+    /// Default: `full`.
     #[serde(default)]
     mode: Mode,
-    /// Column that grows with time; needed for `incremental`.
+    /// For `snapshot`: a date (2026-11-01, its end in UTC), an instant (2026-11-01T06:00:00Z) or a run's id. The table
+    /// is that of the last run made until then, in the same pipeline and environment, in which the step succeeded.
+    #[serde(default)]
+    as_of: Option<String>,
+    /// Column that grows with time: a time or a whole number, never missing. Needed for `incremental`.
     #[serde(default)]
     #[schemars(extend("x-kind" = "column"))]
     watermark: Option<String>,
+    /// How far below the greatest watermark of the last time rows may be and still be taken, for a watermark
+    /// that is a time. Rows below that, if they are not in the table, are late: they go to the `quarantine`.
+    /// A duration such as `2h`. Default: `0s`.
+    #[serde(default)]
+    #[schemars(extend("x-kind" = "duration"))]
+    lateness: Option<String>,
     /// Of rows that agree in these columns one is kept. Inputs that lack one of them are left as
     /// they are. Default: all rows.
     #[serde(default)]
     #[schemars(extend("x-kind" = "columns"))]
     dedupe_on: Vec<String>,
-    /// Which of them, in the order of files and rows. Default: `first`.
+    /// Which of them: `first` or `last` in the order of `dedupe_order`, or of files and rows without it.
+    /// Default: `first`.
     #[serde(default)]
     dedupe_keep: Keep,
+    /// Column by which rows that agree are ordered: a number or a time, such as the time of an update; of equal
+    /// ones the order of files and rows counts, missing ones come first. Default: none.
+    #[serde(default)]
+    #[schemars(extend("x-kind" = "column"))]
+    dedupe_order: Option<String>,
     /// Columns to keep. Default: all.
     #[serde(default)]
     #[schemars(extend("x-kind" = "columns"))]
@@ -55,6 +82,7 @@ pub(crate) enum Mode {
     #[default]
     Full,
     Incremental,
+    Snapshot,
 }
 
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq, Eq)]
@@ -63,6 +91,30 @@ pub(crate) enum Keep {
     #[default]
     First,
     Last,
+}
+
+impl Params {
+    fn sifting(&self) -> Result<Sifting, String> {
+        Ok(Sifting {
+            is_incremental: self.mode == Mode::Incremental,
+            watermark: self.watermark.clone(),
+            lateness: match &self.lateness {
+                None => Millis(0),
+                Some(text) => text.parse()?,
+            },
+            dedupe_on: self.dedupe_on.clone(),
+            choice: match (&self.dedupe_order, self.dedupe_keep) {
+                (None, Keep::First) => Choice::First,
+                (None, Keep::Last) => Choice::Last,
+                (Some(column), keep) => Choice::By {
+                    column: column.clone(),
+                    greatest: keep == Keep::Last,
+                },
+            },
+            columns: self.columns.clone(),
+            max_bad_share: self.max_bad_share,
+        })
+    }
 }
 
 pub(crate) struct IngestFiles;
@@ -109,7 +161,7 @@ impl Step for IngestFiles {
             },
             outputs: Ports::SameAsInputs(ArtifactKind::Table),
             params: schemars::schema_for!(Params).to_value(),
-            revision: 1,
+            revision: 2,
             effect: Effect::None,
             runner: Runner::Worker,
         }
@@ -152,8 +204,13 @@ impl Step for IngestFiles {
                 .findings
                 .push(finding.help("name the column that grows with time: `watermark: COLUMN`"));
         }
+        answer.findings.extend(contradictions(&params, &schemas));
         for (name, schema) in &schemas {
-            let keys = params.dedupe_on.iter().chain(&params.watermark);
+            let keys = params
+                .dedupe_on
+                .iter()
+                .chain(&params.watermark)
+                .chain(&params.dedupe_order);
             let used = keys
                 .filter(|column| schema.column(column).is_some())
                 .cloned()
@@ -166,48 +223,75 @@ impl Step for IngestFiles {
         inference::sifted(request, answer)
     }
 
+    fn memory(&self, with: &Value) -> Option<Memory> {
+        match with.get("mode").and_then(Value::as_str) {
+            Some("incremental") => Some(Memory::Latest),
+            Some("snapshot") => {
+                let as_of = with.get("as_of").and_then(Value::as_str).unwrap_or_default();
+                Some(Memory::AsOf(as_of.to_owned()))
+            }
+            _ => None,
+        }
+    }
+
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
         let params: Params = io.params()?;
+        let sifting = params.sifting().map_err(StepError::rejected)?;
+        if params.mode == Mode::Snapshot {
+            return store::snapshot(io);
+        }
         let names: Vec<String> = io.spec().inputs.keys().cloned().collect();
-        let mut quarantined: Vec<Fault> = Vec::new();
+        let mut aside = Sink::new(io.staging_path()?);
         let mut headline: Vec<String> = Vec::new();
         for (at, name) in names.iter().enumerate() {
             io.progress(at as u64, names.len() as u64, "datasets");
-            let reading = read(io, name, &params)?;
-            io.rows_in((reading.frame.height() + reading.unreadable) as u64);
-            for note in &reading.notes {
-                io.log(note.clone());
-            }
-            reading.refuse_faults(params.max_bad_share).map_err(|mut error| {
-                error.failure.message = format!("input `{name}`: {}", error.failure.message);
-                error.help("mend the data, change the contract, or tolerate a share of bad rows with `max_bad_share`")
-            })?;
-            if !reading.faults.is_empty() {
-                let bad = (reading.faulty.len() + reading.unreadable) as u64;
-                io.log(format!("{name}: set {} bad rows aside", table::grouped(bad)));
-                io.metric(&format!("{name}.bad_rows"), bad as f64);
-                quarantined.extend(reading.faults.iter().cloned());
-            }
-            let mut frame = finished(io, name, &params, &reading)?;
-            let schema = kept(&reading.schema, &params.columns);
-            let columns: Vec<&str> = schema.names().collect();
-            frame = frame
-                .select(columns)
-                .map_err(|error| StepError::internal(error.to_string()))?;
-            headline.push(format!("{name}: {}", table::headline(&frame)));
-            io.lineage(identity(name, &schema));
-            table::write(io, name, &mut frame, schema)?;
+            headline.push(ingest(io, name, at, &params, &sifting, &mut aside)?);
         }
-        if !quarantined.is_empty() {
-            let (mut frame, schema) = quarantine(&quarantined)?;
-            table::write(io, "quarantine", &mut frame, schema)?;
-        }
+        store::quarantine(io, aside)?;
         io.headline(headline.join("; "));
         Ok(())
     }
 }
 
-fn read(io: &StepIo, name: &str, params: &Params) -> Result<Reading, StepError> {
+/// One input into one table; gives its headline.
+fn ingest(
+    io: &mut StepIo,
+    name: &str,
+    at: usize,
+    params: &Params,
+    sifting: &Sifting,
+    aside: &mut Sink,
+) -> Result<String, StepError> {
+    let earlier = store::earlier(io, name, sifting)?;
+    let mut sieve = Sieve::new(sifting, earlier.as_ref(), io.staging_path()?, io.scratch(), at);
+    let summary = read(io, name, params, &mut sieve)?;
+    for note in &summary.notes {
+        io.log(note.clone());
+    }
+    let intook = sieve.finish().map_err(|mut error| {
+        error.failure.message = format!("input `{name}`: {}", error.failure.message);
+        if error.failure.class == FailureClass::GateFailed {
+            return error.help(
+                "mend the data, change the contract, or tolerate a share of bad rows with `max_bad_share`",
+            );
+        }
+        error
+    })?;
+    let schema = match (&earlier, &intook.unchanged) {
+        (Some(_), Some(_)) => io.previous(name).and_then(|artifact| artifact.schema.clone()),
+        _ => None,
+    };
+    let schema = schema.unwrap_or_else(|| kept(&summary.schema, &sifting.columns));
+    io.lineage(identity(name, &schema));
+    store::keep(io, name, intook, schema, aside)
+}
+
+fn read(
+    io: &StepIo,
+    name: &str,
+    params: &Params,
+    sieve: &mut Sieve<'_>,
+) -> Result<dataset::Summary, StepError> {
     let wanted = io
         .spec()
         .outputs
@@ -219,9 +303,12 @@ fn read(io: &StepIo, name: &str, params: &Params) -> Result<Reading, StepError> 
             .and_then(|name| io.spec().contracts.get(name))
     };
     match io.input(name) {
-        Some(TaskInput::Dataset(dataset)) => {
-            dataset::read(dataset, contract(dataset.contract.as_ref()), &io.spec().project)
-        }
+        Some(TaskInput::Dataset(dataset)) => dataset::stream(
+            dataset,
+            contract(dataset.contract.as_ref()),
+            Access::of(io),
+            sieve,
+        ),
         Some(TaskInput::Output(OutputValue::Artifact(artifact))) => {
             let format = match artifact.kind {
                 ArtifactKind::Table => Some("parquet".to_owned()),
@@ -241,11 +328,11 @@ fn read(io: &StepIo, name: &str, params: &Params) -> Result<Reading, StepError> 
                 contract: None,
                 content: None,
             };
-            let mut reading = dataset::read(&file, contract(None), &io.spec().project)?;
+            let mut summary = dataset::stream(&file, contract(None), Access::of(io), sieve)?;
             if let (None, Some(schema)) = (contract(None), &artifact.schema) {
-                reading.schema = schema.clone();
+                summary.schema = schema.clone();
             }
-            Ok(reading)
+            Ok(summary)
         }
         _ => Err(StepError::rejected(format!(
             "input `{name}` is neither a dataset nor a file"
@@ -253,50 +340,102 @@ fn read(io: &StepIo, name: &str, params: &Params) -> Result<Reading, StepError> 
     }
 }
 
-/// Without bad rows and doubles.
-fn finished(io: &mut StepIo, name: &str, params: &Params, reading: &Reading) -> Result<DataFrame, StepError> {
-    let internal = |error: PolarsError| StepError::internal(error.to_string());
-    let mut frame = reading.good_rows()?;
-    if !params.dedupe_on.is_empty() {
-        let missing: Vec<&str> = params
-            .dedupe_on
-            .iter()
-            .map(String::as_str)
-            .filter(|column| frame.column(column).is_err())
-            .collect();
-        if missing.is_empty() {
-            let keep = match params.dedupe_keep {
-                Keep::First => UniqueKeepStrategy::First,
-                Keep::Last => UniqueKeepStrategy::Last,
-            };
-            let before = frame.height();
-            frame = frame
-                .unique_stable(Some(&params.dedupe_on), keep, None)
-                .map_err(internal)?;
-            let dropped = before - frame.height();
-            if dropped > 0 {
-                io.log(format!(
-                    "{name}: dropped {} doubled rows",
-                    table::grouped(dropped as u64)
-                ));
+/// Parameters that do not go together.
+fn contradictions(params: &Params, schemas: &[(&str, Schema)]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match (params.mode, &params.as_of) {
+        (Mode::Snapshot, None) => findings.push(
+            Finding::error("S01", inference::with("mode"), "`snapshot` needs `as_of`")
+                .help("say of when: `as_of: 2026-11-01`, an instant, or a run's id"),
+        ),
+        (Mode::Snapshot, Some(as_of)) => {
+            if let Err(problem) = Memory::instant(as_of) {
+                findings.push(Finding::error("S03", inference::with("as_of"), problem));
             }
-        } else {
-            io.log(format!(
-                "{name}: not deduplicated, it has no {}",
-                fault::list(&missing)
-            ));
+        }
+        (_, Some(_)) => findings.push(
+            Finding::error(
+                "S01",
+                inference::with("as_of"),
+                "`as_of` has no meaning but in `mode: snapshot`",
+            )
+            .help("leave it out, or say `mode: snapshot`"),
+        ),
+        (_, None) => {}
+    }
+    if let Err(problem) = params.sifting() {
+        findings.push(Finding::error("S03", inference::with("lateness"), problem));
+    }
+    if params.lateness.is_some() && params.mode != Mode::Incremental {
+        findings.push(
+            Finding::error(
+                "S01",
+                inference::with("lateness"),
+                "`lateness` has no meaning but in `mode: incremental`",
+            )
+            .help("leave it out, or say `mode: incremental`"),
+        );
+    }
+    if params.dedupe_order.is_some() && params.dedupe_on.is_empty() {
+        findings.push(
+            Finding::error(
+                "S01",
+                inference::with("dedupe_order"),
+                "`dedupe_order` has no meaning without `dedupe_on`",
+            )
+            .help("name the columns that rows must agree in: `dedupe_on: [COLUMN]`"),
+        );
+    }
+    if params.mode == Mode::Incremental && !params.columns.is_empty() {
+        // The next run sees of this one only what is kept.
+        for column in params
+            .watermark
+            .iter()
+            .chain(&params.dedupe_on)
+            .chain(&params.dedupe_order)
+        {
+            if !params.columns.contains(column) {
+                findings.push(
+                    Finding::error(
+                        "S01",
+                        inference::with("columns"),
+                        format!("an incremental ingest must keep `{column}`, by which the next one goes on"),
+                    )
+                    .help(format!("add `{column}` to `columns`")),
+                );
+            }
         }
     }
     if let Some(watermark) = &params.watermark {
-        match frame.column(watermark) {
-            Ok(column) => {
-                let high = column.max_reduce().map_err(internal)?;
-                io.log(format!("{name}: high watermark {watermark} = {}", high.value()));
+        for (name, schema) in schemas {
+            let Some(column) = schema.column(watermark) else {
+                continue;
+            };
+            let is_time = matches!(column.data_type, DataType::Date | DataType::Timestamp(..));
+            let fits =
+                is_time || column.data_type.is_integer() || matches!(column.data_type, DataType::Other(_));
+            if !fits {
+                findings.push(Finding::error(
+                    "D01/wrong-column-type",
+                    inference::with("watermark"),
+                    format!(
+                        "watermark `{watermark}` of `{name}` is {}, and must be a time or a whole number",
+                        column.data_type
+                    ),
+                ));
+            } else if !is_time && params.lateness.is_some() {
+                findings.push(Finding::error(
+                    "D01/wrong-column-type",
+                    inference::with("lateness"),
+                    format!(
+                        "watermark `{watermark}` of `{name}` is {}, which no duration goes with",
+                        column.data_type
+                    ),
+                ));
             }
-            Err(_) => io.log(format!("{name}: no watermark, it has no `{watermark}`")),
         }
     }
-    Ok(frame)
+    findings
 }
 
 /// Columns that no input has.
@@ -314,33 +453,13 @@ fn unknown_columns(params: &Params, schemas: &[(&str, Schema)]) -> Vec<Finding> 
     for (at, column) in params.dedupe_on.iter().enumerate() {
         look(column, inference::with("dedupe_on").index(at));
     }
+    if let Some(order) = &params.dedupe_order {
+        look(order, inference::with("dedupe_order"));
+    }
     for (at, column) in params.columns.iter().enumerate() {
         look(column, inference::with("columns").index(at));
     }
     findings
-}
-
-/// The rows set aside, one line a fault.
-fn quarantine(faults: &[Fault]) -> Result<(DataFrame, Schema), StepError> {
-    let text = |name: &str, value: fn(&Fault) -> Option<String>| {
-        Column::new(name.into(), faults.iter().map(value).collect::<Vec<_>>())
-    };
-    let columns = vec![
-        text("file", |fault| Some(fault.file.clone())),
-        Column::new(
-            "row".into(),
-            faults.iter().map(|fault| fault.row).collect::<Vec<_>>(),
-        ),
-        text("column", |fault| {
-            Some(fault.column.clone()).filter(|name| !name.is_empty())
-        }),
-        text("value", |fault| fault.value.clone()),
-        text("reason", |fault| Some(fault.reason.clone())),
-    ];
-    let frame =
-        DataFrame::new(faults.len(), columns).map_err(|error| StepError::internal(error.to_string()))?;
-    let schema = dataset::bare_schema(frame.schema(), None);
-    Ok((frame, schema))
 }
 
 #[cfg(test)]

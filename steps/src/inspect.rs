@@ -32,8 +32,8 @@ pub fn inspect_table(
         content: None,
     };
     let contract = contract.as_ref().and_then(|name| spec.contracts.get(name));
-    let mut reading = dataset::read(&written, contract, &spec.project)?;
-    reading.refuse_faults(0.0)?;
+    let mut reading = dataset::read(&written, contract, dataset::Access::of_task(spec))?;
+    reading.refuse_faults()?;
     let mut io = StepIo::new(spec.clone(), Box::new(|_| {}));
     table::write(&mut io, output, &mut reading.frame, reading.schema)
 }

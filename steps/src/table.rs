@@ -14,7 +14,7 @@ use trainyard_contract::{ArtifactKind, ArtifactRef, OutputValue, Schema, StepErr
 
 /// Rows per row group of every table we write. Part of the bytes, so part of the reuse key's
 /// promise that the same rows give the same hash.
-const ROW_GROUP: usize = 1 << 17;
+pub(crate) const ROW_GROUP: usize = 1 << 17;
 
 /// A table input, opened.
 #[derive(Clone)]
@@ -45,8 +45,8 @@ pub(crate) fn open(io: &StepIo, input: &str) -> Result<Table, StepError> {
                 .contract
                 .as_ref()
                 .and_then(|name| io.spec().contracts.get(name));
-            let reading = dataset::read(dataset, contract, &io.spec().project)?;
-            reading.refuse_faults(0.0)?;
+            let reading = dataset::read(dataset, contract, dataset::Access::of(io))?;
+            reading.refuse_faults()?;
             Ok(Table {
                 notes: reading.notes,
                 schema: reading.schema,
@@ -74,7 +74,7 @@ pub(crate) fn open_as_is(io: &StepIo, input: &str) -> Result<(Table, Vec<Fault>)
         .contract
         .as_ref()
         .and_then(|name| io.spec().contracts.get(name));
-    let reading = dataset::read(dataset, contract, &io.spec().project)?;
+    let reading = dataset::read(dataset, contract, dataset::Access::of(io))?;
     let table = Table {
         notes: reading.notes,
         schema: reading.schema,

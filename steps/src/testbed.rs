@@ -20,6 +20,10 @@ pub(crate) struct Bed {
     pub(crate) folder: Arc<TempDir>,
     pub(crate) inputs: IndexMap<String, TaskInput>,
     pub(crate) contracts: BTreeMap<String, DataContract>,
+    /// What the step gave last time.
+    pub(crate) previous: IndexMap<String, OutputValue>,
+    /// Values of secrets by variable.
+    pub(crate) secrets: BTreeMap<String, String>,
 }
 
 /// How a step ended.
@@ -37,6 +41,8 @@ impl Bed {
             folder: Arc::new(tempfile::tempdir().unwrap()),
             inputs: IndexMap::new(),
             contracts: BTreeMap::new(),
+            previous: IndexMap::new(),
+            secrets: BTreeMap::new(),
         }
     }
 
@@ -86,6 +92,12 @@ impl Bed {
 
     pub(crate) fn contract(mut self, contract: DataContract) -> Self {
         self.contracts.insert(contract.name.clone(), contract);
+        self
+    }
+
+    /// The step ran before and ended so.
+    pub(crate) fn after(mut self, ended: &Ended) -> Self {
+        self.previous = ended.report.outputs.clone();
         self
     }
 
@@ -164,6 +176,8 @@ impl Bed {
             contracts: self.contracts.clone(),
             matrix: serde_json::Map::new(),
             process: None,
+            secrets: Default::default(),
+            previous: self.previous.clone(),
             limits: Limits::default(),
             project: self.folder.path().to_owned(),
             objects,
@@ -180,6 +194,7 @@ impl Bed {
                 }
             }),
         );
+        io = io.with_secrets(self.secrets.clone());
         step.run(&mut io)?;
         let report = io.into_report();
         let log = log.lock().unwrap().clone();

@@ -150,6 +150,8 @@ fn try_out(
         contracts,
         matrix: instance.matrix.clone(),
         process: rendered.process,
+        secrets: Default::default(),
+        previous: Default::default(),
         limits: instance.limits.clone(),
         project: bound.project.root.clone(),
         objects: folder.path().join("objects"),

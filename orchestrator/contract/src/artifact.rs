@@ -146,7 +146,8 @@ pub struct ArtifactRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Schema>,
     /// For metrics: the numbers by name, so that expressions and gates need not open the object;
-    /// for reports: `{"json": HASH}` of the machine-readable twin.
+    /// for reports: `{"json": HASH}` of the machine-readable twin; for tables of steps that remember:
+    /// how far they have come.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub summary: serde_json::Value,
 }

@@ -5,6 +5,7 @@ use crate::objects::Objects;
 use crate::schema::Schema;
 use crate::task::{ColumnEdge, EffectRequest, StepError, TASK_VERSION, TaskInput, TaskReport, TaskSpec};
 use indexmap::IndexMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// News a step gives while it works.
@@ -22,6 +23,7 @@ pub struct StepIo {
     objects: Objects,
     news: Box<dyn FnMut(News) + Send>,
     report: TaskReport,
+    secrets: BTreeMap<String, String>,
 }
 
 impl StepIo {
@@ -46,6 +48,35 @@ impl StepIo {
             spec,
             news,
             report,
+            secrets: BTreeMap::new(),
+        }
+    }
+
+    /// The same, with the values of the secrets that the step declares, by environment variable.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: BTreeMap<String, String>) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// Values of the secrets that the step declares, by environment variable. They must not reach a log,
+    /// an output or an error.
+    pub fn secrets(&self) -> &BTreeMap<String, String> {
+        &self.secrets
+    }
+
+    /// What the step gave under an output's name when it last succeeded, if it remembers.
+    pub fn previous(&self, output: &str) -> Option<&ArtifactRef> {
+        match self.spec.previous.get(output) {
+            Some(OutputValue::Artifact(artifact)) => Some(artifact),
+            _ => None,
+        }
+    }
+
+    /// Notes what an output's artifact is to be remembered by.
+    pub fn summarize(&mut self, output: &str, summary: serde_json::Value) {
+        if let Some(OutputValue::Artifact(artifact)) = self.report.outputs.get_mut(output) {
+            artifact.summary = summary;
         }
     }
 

@@ -11,6 +11,7 @@ pub mod finding;
 pub mod io;
 pub mod name;
 pub mod objects;
+pub mod reading;
 pub mod schema;
 pub mod step;
 pub mod task;
@@ -22,9 +23,10 @@ pub use finding::{Finding, Path, Segment, Severity};
 pub use io::StepIo;
 pub use name::{InvalidName, PipelineName, RunId, StepName};
 pub use objects::{ObjectError, Objects};
+pub use reading::ReaderOptions;
 pub use schema::{Column, ColumnOrigin, DataType, FitNote, KnownAt, Schema, TimeUnit};
 pub use step::{
-    Catalogue, Effect, InferRequest, Inference, InputPort, Ports, Runner, Shape, Signature, Step,
+    Catalogue, Effect, InferRequest, Inference, InputPort, Memory, Ports, Runner, Shape, Signature, Step,
 };
 pub use task::{Failure, FailureClass, StepError, TaskReport, TaskSpec};
 pub use time::{ByteSize, Millis, Timestamp};

@@ -6,7 +6,9 @@ use crate::finding::Finding;
 use crate::io::StepIo;
 use crate::schema::Schema;
 use crate::task::{ColumnEdge, OutputDeclaration, ProcessSpec, StepError};
+use crate::time::Timestamp;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -109,6 +111,12 @@ pub trait Step: Send + Sync {
     /// alone. Reads no data and no file.
     fn infer(&self, request: &InferRequest<'_>) -> Inference;
 
+    /// Which of its earlier outputs are an input of the step, as for an incremental one: they are part of
+    /// the reuse key and reach it as [`TaskSpec::previous`](crate::TaskSpec::previous).
+    fn memory(&self, _with: &serde_json::Value) -> Option<Memory> {
+        None
+    }
+
     /// Reads declared inputs and writes declared outputs through `io`, which also takes metrics,
     /// profiles and logs. Same inputs, parameters and seed: same bytes out. Only for
     /// [`Runner::Worker`].
@@ -148,6 +156,50 @@ pub enum Shape {
     Collected(Vec<Shape>),
     /// Optional and possibly absent.
     Absent,
+}
+
+/// Which of a step's earlier outputs it wants to see: those of the same step in the same pipeline and
+/// environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Memory {
+    /// Of the run before, if there is one in which the step succeeded.
+    Latest,
+    /// Of the last run that was made at or before an instant, or of a run by its id or the last eight
+    /// characters of it; without such a run the step fails. A date means its end in UTC.
+    AsOf(String),
+}
+
+impl Memory {
+    /// The instant that an `as_of` text means; nothing if it names a run.
+    ///
+    /// # Errors
+    /// A sentence, if it can be neither.
+    pub fn instant(text: &str) -> Result<Option<Timestamp>, String> {
+        if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+            return Ok(Some(Timestamp(instant.as_microsecond())));
+        }
+        let end_of_day = text
+            .parse::<jiff::civil::Date>()
+            .ok()
+            .filter(|_| text.len() == 10)
+            .and_then(|date| {
+                let next = date.tomorrow().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+                Some(Timestamp(next.timestamp().as_microsecond() - 1))
+            });
+        if end_of_day.is_some() {
+            return Ok(end_of_day);
+        }
+        let short = text.strip_prefix("run_").unwrap_or(text);
+        let is_run = matches!(short.len(), 8 | 26) && short.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if is_run {
+            Ok(None)
+        } else {
+            Err(format!(
+                "`{text}` is neither a date (2026-11-01), an instant (2026-11-01T06:00:00Z) nor a run"
+            ))
+        }
+    }
 }
 
 /// The question put to [`Step::infer`].

@@ -41,6 +41,13 @@ pub struct TaskSpec {
     /// For process steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessSpec>,
+    /// For built-in steps: environment variable → name of the secret that stands for it. Values never
+    /// are in a document.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+    /// For steps that remember: what the step gave when it last succeeded, by output.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub previous: IndexMap<String, OutputValue>,
     pub limits: Limits,
     /// Project folder: relative paths start here, and process steps run here.
     pub project: PathBuf,

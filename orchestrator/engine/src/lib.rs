@@ -4,6 +4,7 @@ mod engine;
 mod facts;
 pub mod fingerprint;
 mod lineage;
+mod memory;
 mod observe;
 mod prepare;
 

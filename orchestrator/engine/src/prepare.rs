@@ -1,15 +1,16 @@
 //! From a step instance that may start to the document an executor takes, or to an earlier result.
 
 use crate::fingerprint::{self, FingerprintError};
+use crate::memory;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
-use trainyard_contract::task::{
-    Failure, FailureClass, ProcessSpec, TASK_VERSION, TaskInput, TaskSpec, chain,
-};
-use trainyard_contract::{ContentHash, Millis, Objects, OutputValue, Timestamp};
+use trainyard_contract::task::{Failure, FailureClass, TASK_VERSION, TaskInput, TaskSpec, chain};
+use trainyard_contract::{ContentHash, Memory, Millis, Objects, OutputValue, Timestamp};
 use trainyard_domain::run::reuse::{InputPart, KeyParts, reuse_key};
-use trainyard_domain::run::{BoundInput, CachePolicy, Instance, InstanceIx, Run, RunnerKind, StepState};
+use trainyard_domain::run::{
+    BoundInput, CachePolicy, Instance, InstanceIx, Rendered, Run, RunnerKind, StepState,
+};
 use trainyard_store::{Home, Reusable, Store, StoreError};
 
 /// Content of a run's outside world as first seen by it: it must not change under a run's feet.
@@ -88,14 +89,11 @@ impl Workshop<'_> {
             Ok(inputs) => inputs,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
-        let key = match self.key(
-            run,
-            surroundings,
-            instance,
-            &rendered.with,
-            rendered.process.as_ref(),
-            &inputs,
-        )? {
+        let previous = match self.previous(run, instance)? {
+            Ok(previous) => previous,
+            Err(failure) => return Ok(Prepared::Reject(failure)),
+        };
+        let key = match self.key(run, surroundings, instance, &rendered, &inputs, &previous)? {
             Ok(key) => key,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
@@ -122,6 +120,8 @@ impl Workshop<'_> {
             contracts: definition.contracts.clone(),
             matrix: instance.matrix.clone(),
             process: rendered.process,
+            secrets: instance.secrets.clone(),
+            previous,
             limits: instance.limits.clone(),
             project: self.project.to_owned(),
             objects: self.objects.folder().to_owned(),
@@ -228,15 +228,36 @@ impl Workshop<'_> {
         }
     }
 
+    /// What the instance gave in an earlier run, as far as it wants to see it; the inner error fails the step.
+    fn previous(
+        &mut self,
+        run: &Run,
+        instance: &Instance,
+    ) -> Result<Result<IndexMap<String, OutputValue>, Box<Failure>>, PrepareError> {
+        let Some(memory) = &instance.memory else {
+            return Ok(Ok(IndexMap::new()));
+        };
+        let found = memory::outputs(self.store, self.objects, run, instance, memory)?;
+        Ok(match (found, memory) {
+            (Some(outputs), _) => Ok(outputs),
+            (None, Memory::Latest) => Ok(IndexMap::new()),
+            (None, Memory::AsOf(text)) => Err(failure(
+                FailureClass::Rejected,
+                format!("`{}` had no snapshot as of {text}", instance.name),
+                Vec::new(),
+            )),
+        })
+    }
+
     /// The reuse key, or nothing if the instance may not be reused or an input has no known content.
     fn key(
         &mut self,
         run: &Run,
         surroundings: &mut Surroundings,
         instance: &Instance,
-        with: &serde_json::Value,
-        process: Option<&ProcessSpec>,
+        rendered: &Rendered,
         inputs: &IndexMap<String, TaskInput>,
+        previous: &IndexMap<String, OutputValue>,
     ) -> Result<Result<Option<ContentHash>, Box<Failure>>, PrepareError> {
         if matches!(instance.cache, CachePolicy::Off) || instance.runner == RunnerKind::Orchestrator {
             return Ok(Ok(None));
@@ -248,6 +269,11 @@ impl Workshop<'_> {
                 None => return Ok(Ok(None)),
             }
         }
+        parts.extend(
+            previous
+                .iter()
+                .map(|(name, output)| InputPart::of_previous(name, output)),
+        );
         let mut code = Vec::new();
         for location in code_files(instance) {
             let hash = match surroundings.code.get(&location) {
@@ -270,8 +296,8 @@ impl Workshop<'_> {
         let definition = run.definition();
         Ok(Ok(Some(reuse_key(&KeyParts {
             instance,
-            with,
-            process,
+            with: &rendered.with,
+            process: rendered.process.as_ref(),
             inputs: &parts,
             code: &code,
             contracts: &definition.contracts,

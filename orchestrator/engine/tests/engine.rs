@@ -55,6 +55,8 @@ fn instance(name: &str, upstream: &[u32]) -> Instance {
         with: json!({ "name": name }),
         condition: Condition::Always,
         process: None,
+        secrets: Default::default(),
+        memory: None,
         retry: RetryPolicy::default(),
         limits: Limits::default(),
         cache: CachePolicy::Off,

@@ -65,21 +65,25 @@ fn carry_out(
     secrets: &dyn Secrets,
     spec: TaskSpec,
 ) -> TaskReport {
-    let Some(process) = &spec.process else {
-        let say = |news: &News| {
-            if let News::Log(line) = news {
-                say(line);
-            }
-        };
-        return worker::carry_out(catalogue, spec, false, say).report;
-    };
+    let wanted = spec
+        .process
+        .as_ref()
+        .map_or(&spec.secrets, |process| &process.secrets);
     let mut values = BTreeMap::new();
-    for (variable, name) in &process.secrets {
+    for (variable, name) in wanted {
         let Some(value) = secrets.get(name) else {
             let failure = Failure::new(FailureClass::Rejected, format!("the secret `{name}` is not set"));
             return crate::report::failed(&spec, failure);
         };
         values.insert(variable.clone(), value);
+    }
+    if spec.process.is_none() {
+        let say = |news: &News| {
+            if let News::Log(line) = news {
+                say(line);
+            }
+        };
+        return worker::carry_out(catalogue, spec, values, false, say).report;
     }
     let watch = match Watch::start() {
         Ok(watch) => watch,

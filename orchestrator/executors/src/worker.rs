@@ -3,13 +3,14 @@
 
 use crate::inspect::{self, OutputInspector};
 use crate::log::{AttemptLog, clean};
+use crate::mask::Masker;
 use crate::proc;
 use crate::protocol::{Answer, Answers, EndedAnswer, Lines, Order, PROTOCOL_VERSION, RunOrder};
 use crate::report::{failed, now_unix_micros};
 use crate::steps::NOOP;
 use rustix::time::{ClockId, clock_gettime};
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -150,7 +151,7 @@ fn run_order(catalogue: &Catalogue, order: RunOrder, is_last: bool, answers: &Ar
             News::Log(_) => {}
         }
     };
-    let done = carry_out(catalogue, order.spec, order.quick, say);
+    let done = carry_out(catalogue, order.spec, order.secrets, order.quick, say);
     let micros = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
     let ended = EndedAnswer {
         id,
@@ -203,6 +204,7 @@ pub(crate) struct Done {
 pub(crate) fn carry_out(
     catalogue: &Catalogue,
     spec: TaskSpec,
+    secrets: BTreeMap<String, String>,
     quick: bool,
     mut say: impl FnMut(&News) + Send + 'static,
 ) -> Done {
@@ -232,9 +234,13 @@ pub(crate) fn carry_out(
     }
     let (clock, cpu) = (Instant::now(), cpu_time());
     let log = Arc::new(Mutex::new(AttemptLog::new(&spec)));
+    let masker = Arc::new(Masker::new(secrets.values().map(String::as_str)));
     let news = {
-        let log = Arc::clone(&log);
-        Box::new(move |news: News| {
+        let (log, masker) = (Arc::clone(&log), Arc::clone(&masker));
+        Box::new(move |mut news: News| {
+            if let News::Log(text) = &mut news {
+                hide(&masker, text);
+            }
             if let News::Log(text) = &news {
                 let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
                 let is_kept = text.split('\n').all(|line| log.line(&clean(line.as_bytes())));
@@ -246,7 +252,7 @@ pub(crate) fn carry_out(
             say(&news);
         })
     };
-    let mut io = StepIo::new(spec, news);
+    let mut io = StepIo::new(spec, news).with_secrets(secrets);
     let outcome = catch_unwind(AssertUnwindSafe(|| step.run(&mut io)));
     let mut has_panicked = false;
     let failure = match outcome {
@@ -265,13 +271,14 @@ pub(crate) fn carry_out(
     let failure = failure.or_else(|| log.failure.clone());
     let mut report = match failure {
         None => io.into_report(),
-        Some(failure) => failed(
-            io.spec(),
-            Failure {
-                log_tail: log.tail(),
-                ..failure
-            },
-        ),
+        Some(mut failure) => {
+            let texts = failure.causes.iter_mut().chain(&mut failure.help);
+            for text in texts.chain([&mut failure.message]) {
+                hide(&masker, text);
+            }
+            failure.log_tail = log.tail();
+            failed(io.spec(), failure)
+        }
     };
     if let Some(scratch) = scratch {
         // What cannot be removed now is no fault of the step.
@@ -291,6 +298,13 @@ pub(crate) fn carry_out(
 )]
 fn throw(thrown: LogFailed) -> ! {
     panic_any(thrown)
+}
+
+/// Takes secrets out of a text.
+fn hide(masker: &Masker, text: &mut String) {
+    if let Some(masked) = masker.masked(text.as_bytes()) {
+        *text = String::from_utf8_lossy(&masked).into_owned();
+    }
 }
 
 fn cpu_time() -> Millis {

@@ -204,6 +204,8 @@ pub(crate) fn spec_in(dir: &Path, run: &RunId, step: u32, uses: &str, with: serd
         contracts: Default::default(),
         matrix: Default::default(),
         process,
+        secrets: Default::default(),
+        previous: Default::default(),
         limits: Limits::default(),
         project: dir.to_owned(),
         objects: dir.join("home/objects"),

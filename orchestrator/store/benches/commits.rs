@@ -300,6 +300,8 @@ fn instance(at: u32) -> Instance {
         with: Value::Null,
         condition: Condition::Always,
         process: None,
+        secrets: Default::default(),
+        memory: None,
         retry: RetryPolicy::default(),
         limits: Limits::default(),
         cache: CachePolicy::On {

@@ -9,8 +9,6 @@ pub(crate) enum Unread {
     No,
     /// `01/02/2020`, and nobody said which is the day.
     DayOrMonth,
-    /// It has an offset and must not have one, since it is a clock reading.
-    HasOffset,
 }
 
 /// A clock reading, or an instant if the text had an offset.

@@ -3,11 +3,12 @@
 use crate::batch::{Batch, TornRecord, ValueFault, Values};
 use crate::dialect;
 use crate::kind::Column;
-use crate::options::{Options, OptionsFault, Ragged};
+use crate::options::OptionsFault;
 use crate::source::{ReadError, Source};
 use crate::split::{Dialect, Field, Found};
 use crate::value::{Builder, Conventions};
 use rayon::prelude::*;
+use trainyard_contract::reading::{Ragged, ReaderOptions as Options};
 
 /// Bytes of text taken apart at a time.
 const BLOCK: usize = 4 << 20;

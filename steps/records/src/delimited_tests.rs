@@ -1,7 +1,7 @@
 use super::*;
 use crate::kind::Kind;
-use crate::options::Encoding;
 use std::io::{Cursor, Write};
+use trainyard_contract::reading::Encoding;
 
 /// Everything as text: each record as its fields with `|` between them, `-` for missing.
 fn read(

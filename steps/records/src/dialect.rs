@@ -1,7 +1,8 @@
 //! Which dialect a file is written in: as its options say, else by its beginning.
 
-use crate::options::{Options, OptionsFault};
+use crate::options::OptionsFault;
 use crate::split::{Dialect, Found};
+use trainyard_contract::ReaderOptions as Options;
 
 /// Delimiters that are looked for, the most usual first.
 const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];

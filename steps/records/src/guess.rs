@@ -1,7 +1,8 @@
 //! The narrowest type that all values of a column have.
 
 use crate::calendar;
-use crate::value::Conventions;
+use crate::kind::Kind;
+use crate::value::{Conventions, fits_a_guess};
 use indexmap::IndexMap;
 
 /// What a column may be taken for.
@@ -111,50 +112,42 @@ fn narrow(conventions: &Conventions, possible: &mut Possible, text: &str) {
     }
     let text = text.trim();
     if possible.boolean {
-        let is_word = text.bytes().any(|byte| !byte.is_ascii_digit()) && text.len() > 1;
-        possible.boolean = is_word && conventions.truth(text).is_some();
+        possible.boolean = fits_a_guess(&Kind::Boolean, text) && conventions.truth(text).is_some();
     }
     if possible.integer || possible.float {
-        let numeric = conventions.number(text);
+        let numeric = fits_a_guess(&Kind::Float, text)
+            .then(|| conventions.number(text))
+            .flatten();
         possible.integer &= numeric == Some(true);
         possible.float &= numeric.is_some();
     }
     if possible.date {
-        possible.date = !text.contains(':') && conventions.is_date(text);
+        possible.date = fits_a_guess(&Kind::Date, text) && conventions.is_date(text);
     }
     if possible.timestamp {
-        possible.timestamp = conventions.is_timestamp(text);
+        possible.timestamp = has_other_than_digits(text) && conventions.is_timestamp(text);
     }
+}
+
+/// `20200131` is more often a number than a day; a contract or a format says that it is one.
+fn has_other_than_digits(text: &str) -> bool {
+    text.bytes().any(|byte| !byte.is_ascii_digit())
 }
 
 impl Conventions {
     /// Whether the text is a number, and then whether it is a whole one that fits 64 bits.
     fn number(&self, text: &str) -> Option<bool> {
         let mut buffer = String::new();
-        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-        let is_code =
-            digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if is_code {
-            return None;
-        }
         let plain = self.plain(text, &mut buffer)?;
         if plain.parse::<i64>().is_ok() {
             return Some(true);
-        }
-        // `nan` and `infinity` are words.
-        if plain
-            .bytes()
-            .any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E'))
-        {
-            return plain.eq_ignore_ascii_case("nan").then_some(false);
         }
         fast_float2::parse::<f64, _>(plain).ok().map(|_| false)
     }
 
     fn is_date(&self, text: &str) -> bool {
         if self.date_formats().is_empty() {
-            // `20200131` is more often a number than a day; it is told by a contract or a format.
-            text.bytes().any(|byte| !byte.is_ascii_digit()) && calendar::date(text, self.day_first()).is_ok()
+            calendar::date(text, self.day_first()).is_ok()
         } else {
             self.date_formats()
                 .iter()
@@ -164,8 +157,7 @@ impl Conventions {
 
     fn is_timestamp(&self, text: &str) -> bool {
         if self.timestamp_formats().is_empty() {
-            text.bytes().any(|byte| !byte.is_ascii_digit())
-                && calendar::timestamp(text, self.day_first()).is_ok()
+            calendar::timestamp(text, self.day_first()).is_ok()
         } else {
             self.timestamp_formats()
                 .iter()
@@ -177,7 +169,7 @@ impl Conventions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Options;
+    use trainyard_contract::ReaderOptions as Options;
 
     fn guess(texts: &[&str]) -> Guess {
         let conventions = Conventions::new(&Options::default()).unwrap();

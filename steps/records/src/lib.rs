@@ -23,6 +23,6 @@ pub use delimited::{Delimited, OpenError};
 pub use guess::{Guess, Guesser};
 pub use json_lines::JsonLines;
 pub use kind::{Column, Kind, Moment, Per};
-pub use options::{Encoding, Options, OptionsFault, Ragged};
+pub use options::OptionsFault;
 pub use source::{ReadError, Source};
-pub use value::{Conventions, Why};
+pub use value::{Conventions, TextReader, Why};

@@ -1,7 +1,7 @@
 //! From a file's bytes to text: compression, byte order marks and encodings.
 
-use crate::options::Encoding;
 use std::io::{self, BufRead, BufReader, Read};
+use trainyard_contract::reading::Encoding;
 
 /// Bytes taken from a file at a time.
 const CHUNK: usize = 1 << 18;

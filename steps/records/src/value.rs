@@ -3,8 +3,9 @@
 use crate::batch::{Texts, ValueFault, Values, mark_missing};
 use crate::calendar::{self, Unread};
 use crate::kind::{Column, Kind, Moment};
-use crate::options::{Options, OptionsFault};
+use crate::options::OptionsFault;
 use jiff::tz::TimeZone;
+use trainyard_contract::ReaderOptions as Options;
 
 /// Why a text is no value of its column's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +44,8 @@ pub struct Conventions {
     date_formats: Vec<String>,
     timestamp_formats: Vec<String>,
     zone: Option<TimeZone>,
-    /// `007` is a code and no number: for guessing types.
-    pub(crate) zeros_matter: bool,
+    /// Types were guessed: `007` is a code and no number, `1` no truth value.
+    pub(crate) is_guessing: bool,
 }
 
 impl Conventions {
@@ -93,7 +94,7 @@ impl Conventions {
             date_formats: options.date_formats.clone(),
             timestamp_formats: options.timestamp_formats.clone(),
             zone,
-            zeros_matter: false,
+            is_guessing: false,
         })
     }
 
@@ -117,7 +118,7 @@ impl Conventions {
     /// The same, where `007` is a code and no number, as guessed types have it.
     #[must_use]
     pub fn for_guessed_types(mut self) -> Self {
-        self.zeros_matter = true;
+        self.is_guessing = true;
         self
     }
 
@@ -221,6 +222,22 @@ fn short_whole(text: &[u8]) -> Option<i64> {
     Some(if is_negative { -value } else { value })
 }
 
+/// Whether a guesser would have taken the text for a value of the kind, as far as reading alone does
+/// not tell.
+pub(crate) fn fits_a_guess(kind: &Kind, text: &str) -> bool {
+    let has_other_than_digits = text.bytes().any(|byte| !byte.is_ascii_digit());
+    match kind {
+        Kind::Integer { .. } | Kind::Unsigned { .. } | Kind::Float => {
+            let is_word = |byte: u8| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E');
+            !has_leading_zero(text) && (!text.bytes().any(is_word) || text.eq_ignore_ascii_case("nan"))
+        }
+        Kind::Boolean => has_other_than_digits && text.len() > 1,
+        Kind::Date => has_other_than_digits && !text.contains(':'),
+        Kind::Timestamp(_) => has_other_than_digits,
+        Kind::Text | Kind::Time | Kind::Nothing => true,
+    }
+}
+
 fn has_leading_zero(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -319,14 +336,14 @@ impl<'a> Builder<'a> {
         }
         let text = text.trim();
         let conventions = self.conventions;
+        if conventions.is_guessing && !fits_a_guess(&self.column.kind, text) {
+            return Err(Why::Type);
+        }
         match (&self.column.kind, &mut self.values) {
             (Kind::Boolean, Values::Boolean { values, .. }) => {
                 values.push(conventions.truth(text).ok_or(Why::Type)?);
             }
             (Kind::Integer { least, greatest }, Values::Integer { values, .. }) => {
-                if conventions.zeros_matter && has_leading_zero(text) {
-                    return Err(Why::Type);
-                }
                 let value = match short_whole(text.as_bytes()) {
                     Some(value) => i128::from(value),
                     None => any_whole(text, conventions, &mut self.buffer)?,
@@ -347,9 +364,6 @@ impl<'a> Builder<'a> {
                 values.push(u64::try_from(value).map_err(|_| Why::Range)?);
             }
             (Kind::Float, Values::Float { values, .. }) => {
-                if conventions.zeros_matter && has_leading_zero(text) {
-                    return Err(Why::Type);
-                }
                 let plain = conventions.plain(text, &mut self.buffer).ok_or(Why::Type)?;
                 values.push(fast_float2::parse(plain).map_err(|_| Why::Type)?);
             }
@@ -376,13 +390,45 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// Reads texts that come from elsewhere than a text file as a column of a type.
+pub struct TextReader<'a> {
+    builder: Builder<'a>,
+    faults: Vec<ValueFault>,
+    count: usize,
+}
+
+impl<'a> TextReader<'a> {
+    /// No texts yet.
+    pub fn new(column: &'a Column, conventions: &'a Conventions, capacity: usize) -> Self {
+        Self {
+            builder: Builder::new(column, conventions, capacity),
+            faults: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Takes the next text; an empty one is missing.
+    pub fn push(&mut self, text: Option<&str>) {
+        match text {
+            None => self.builder.push_missing(),
+            Some(text) => self.builder.push(text, self.count, 0, &mut self.faults),
+        }
+        self.count += 1;
+    }
+
+    /// The values, and those that could not be read.
+    pub fn finish(self) -> (Values, Vec<ValueFault>) {
+        (self.builder.finish(), self.faults)
+    }
+}
+
 /// A whole number written with groups, a fraction of zero or an exponent.
 fn any_whole(text: &str, conventions: &Conventions, buffer: &mut String) -> Result<i128, Why> {
     let plain = conventions.plain(text, buffer).ok_or(Why::Type)?;
     if let Some(value) = whole(plain.as_bytes()) {
         return Ok(value);
     }
-    if conventions.zeros_matter {
+    if conventions.is_guessing {
         return Err(Why::Type);
     }
     if let Some((digits, fraction)) = plain.split_once('.')
@@ -408,7 +454,6 @@ fn temporal(column: &Column, conventions: &Conventions, text: &str) -> Result<i6
     let why = |unread: Unread| match unread {
         Unread::No => Why::Type,
         Unread::DayOrMonth => Why::DayOrMonth,
-        Unread::HasOffset => Why::HasOffset,
     };
     match &column.kind {
         Kind::Date => {
@@ -530,7 +575,10 @@ mod tests {
             Ok(i64::MIN.to_string())
         );
         assert_eq!(read(all.clone(), &none, "9223372036854775808"), Err(Why::Range));
-        assert_eq!(read(all.clone(), &none, "9007199254740993.0"), Ok("9007199254740993".into()));
+        assert_eq!(
+            read(all.clone(), &none, "9007199254740993.0"),
+            Ok("9007199254740993".into())
+        );
         assert_eq!(read(all, &none, "9007199254740993e0"), Err(Why::Range));
         let unsigned = Kind::Unsigned { greatest: u64::MAX };
         assert_eq!(

@@ -6,15 +6,36 @@ use trainyard_contract::StepError;
 use trainyard_contract::finding::nearest;
 
 /// A file of a dataset.
-pub(super) struct DataFile {
-    pub(super) path: PathBuf,
+pub(crate) struct DataFile {
+    pub(crate) path: PathBuf,
     /// As messages name it.
-    pub(super) shown: String,
+    pub(crate) shown: String,
+}
+
+impl DataFile {
+    /// Whether its name says that tabs are its delimiters.
+    pub(super) fn is_tab_separated(&self) -> bool {
+        matches!(extension(&self.path).as_str(), "tsv" | "tab")
+    }
+}
+
+/// The extension without that of a compression, in lower case.
+fn extension(path: &Path) -> String {
+    let of = |path: &Path| {
+        path.extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    };
+    match of(path).as_str() {
+        "gz" | "zst" => of(Path::new(path.file_stem().unwrap_or_default())),
+        other => other.to_owned(),
+    }
 }
 
 /// How a file holds its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Csv,
     Ndjson,
     Parquet,
@@ -25,7 +46,7 @@ impl FromStr for Format {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         Ok(match text {
-            "csv" => Self::Csv,
+            "csv" | "tsv" | "tab" => Self::Csv,
             "ndjson" | "jsonl" => Self::Ndjson,
             "parquet" => Self::Parquet,
             "arrow" | "ipc" | "feather" => Self::Arrow,
@@ -41,12 +62,7 @@ impl FromStr for Format {
 impl Format {
     /// By the file's extension.
     pub(super) fn of(path: &Path) -> Result<Self, String> {
-        let extension = path
-            .extension()
-            .and_then(|e| e.to_str())
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        extension.parse().map_err(|_| {
+        extension(path).parse().map_err(|_| {
             format!(
                 "the format of {} does not follow from its name; say `format: csv`, ndjson, parquet or arrow",
                 path.display()

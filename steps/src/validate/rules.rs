@@ -42,7 +42,7 @@ pub(super) fn readable(dataset: &str, faults: &[Fault], sample: usize) -> Option
     let failing = unreadable.iter().take(sample).map(|fault| FailingRow {
         row: fault.row,
         values: IndexMap::from([
-            ("file".to_owned(), Some(fault.file.clone())),
+            ("file".to_owned(), Some(fault.file.to_string())),
             ("column".to_owned(), Some(fault.column.clone())),
             ("value".to_owned(), fault.value.clone()),
         ]),

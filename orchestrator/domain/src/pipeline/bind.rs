@@ -226,9 +226,6 @@ impl Pipeline {
                 .kind
                 .as_ref()
                 .is_some_and(|kind| kind.signature.runner == trainyard_contract::Runner::Process);
-            if !is_process && !step.secrets.is_empty() {
-                parts.push(format!("steps.{name}.secrets"));
-            }
             if !is_process && !step.env.is_empty() {
                 parts.push(format!("steps.{name}.env"));
             }

@@ -134,9 +134,9 @@ pub struct Dataset {
     /// What it holds.
     #[serde(default)]
     pub description: Option<String>,
-    /// How it is read, e.g. `{separator: ";"}` for CSV.
+    /// How it is read, e.g. `{delimiter: ";", decimal: ","}` for CSV.
     #[serde(default)]
-    #[schemars(extend("x-expression" = true))]
+    #[schemars(with = "trainyard_contract::ReaderOptions", extend("x-expression" = true))]
     pub options: IndexMap<String, Value>,
 }
 

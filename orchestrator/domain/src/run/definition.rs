@@ -95,6 +95,12 @@ pub struct Instance {
     /// Process steps: command and environment, texts may still hold `${{ … }}` over `steps`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<BoundProcess>,
+    /// For built-in steps: environment variable → name of a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+    /// Which of its earlier outputs are an input of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<trainyard_contract::Memory>,
     pub retry: RetryPolicy,
     pub limits: Limits,
     pub cache: CachePolicy,

@@ -51,6 +51,8 @@ pub(crate) fn step(name: &str) -> Draft {
             with: Value::Null,
             condition: Condition::Always,
             process: None,
+            secrets: Default::default(),
+            memory: None,
             retry: RetryPolicy {
                 delay: Millis(1000),
                 jitter: 0.0,

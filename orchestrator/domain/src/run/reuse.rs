@@ -4,7 +4,7 @@ use super::definition::{CachePolicy, Instance};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use trainyard_contract::task::{ProcessSpec, TaskInput};
-use trainyard_contract::{ContentHash, DataContract};
+use trainyard_contract::{ContentHash, DataContract, OutputValue};
 
 /// Raised when the meaning of the parts changes, so that no key of an older program matches.
 const KEY_VERSION: u32 = 1;
@@ -36,6 +36,20 @@ pub struct InputPart {
 }
 
 impl InputPart {
+    /// The part of what the step gave before: the outputs, and what is remembered beside them.
+    pub fn of_previous(name: &str, output: &OutputValue) -> Self {
+        let remembered = match output {
+            OutputValue::Artifact(artifact) => sorted(&artifact.summary),
+            OutputValue::Value(_) => Value::Null,
+        };
+        Self {
+            // No input has a name with a dot.
+            name: format!("previous.{name}"),
+            fingerprint: json!({ "output": output.fingerprint(), "remembered": remembered }),
+            contract: None,
+        }
+    }
+
     /// The part of an input; none if its content is not known, as that of a remote dataset: then
     /// there is no key. Where a dataset lies is no part: the same content elsewhere is the same.
     pub fn of(name: &str, input: &TaskInput) -> Option<Self> {
@@ -187,6 +201,8 @@ mod tests {
             instance: &instance,
             with: &with,
             process: None,
+            secrets: Default::default(),
+            memory: None,
             inputs: &[InputPart::of("table", &input).unwrap()],
             code: &code,
             contracts: &BTreeMap::new(),

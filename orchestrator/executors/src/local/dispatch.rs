@@ -245,8 +245,7 @@ impl Dispatcher {
         let wanted = spec
             .process
             .as_ref()
-            .map(|process| process.secrets.clone())
-            .unwrap_or_default();
+            .map_or_else(|| spec.secrets.clone(), |process| process.secrets.clone());
         let mut secrets = BTreeMap::new();
         let mut missing = None;
         for (variable, name) in wanted {

@@ -64,6 +64,8 @@ fn instance(at: usize) -> Instance {
         with: Value::Null,
         condition: Condition::Always,
         process: None,
+        secrets: Default::default(),
+        memory: None,
         retry: RetryPolicy::default(),
         limits: Limits::default(),
         cache: CachePolicy::On {

@@ -110,8 +110,17 @@ impl Binding<'_> {
             upstream: upstream(wired.data(), wired.upstream(), places),
             inputs: inputs(&wired.inputs, places),
             outputs: wired.outputs.clone(),
+            memory: kind.step.memory(&with),
             with,
             condition: self.condition(&at, spec)?,
+            secrets: if process.is_none() {
+                spec.secrets
+                    .iter()
+                    .map(|(variable, name)| (variable.clone(), name.clone()))
+                    .collect()
+            } else {
+                BTreeMap::new()
+            },
             process,
             retry: pipeline.retry(spec.retry.as_ref()),
             limits,
@@ -179,6 +188,8 @@ impl Binding<'_> {
             with,
             condition: Condition::Always,
             process,
+            secrets: BTreeMap::new(),
+            memory: None,
             retry: pipeline.retry(spec.retry.as_ref()),
             limits: pipeline.limits(spec.timeout, spec.resources.as_ref()),
             cache: CachePolicy::Off,
