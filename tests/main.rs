@@ -10,6 +10,7 @@
 )]
 
 mod cli;
+mod contracts;
 mod faults;
 mod hooks;
 mod invalid;

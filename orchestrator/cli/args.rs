@@ -77,6 +77,9 @@ pub(crate) enum Command {
     /// Look at registered models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Draft data contracts from data, and exchange them with other tools
+    #[command(subcommand)]
+    Contracts(ContractsCommand),
     /// Follow data from source column to model and back
     #[command(subcommand)]
     Lineage(LineageCommand),
@@ -241,6 +244,38 @@ pub(crate) enum ModelsCommand {
     Show {
         /// `NAME`, `NAME@ALIAS` or `NAME:VERSION`
         model: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContractsCommand {
+    /// Draft a contract for each file, or each quoted glob, from all of its rows
+    Infer {
+        /// Files or globs of CSV, NDJSON, Parquet or Arrow
+        #[arg(required = true)]
+        files: Vec<String>,
+        /// Name of the contract; default: the file's
+        #[arg(long)]
+        name: Option<String>,
+        /// How text files are read, as `options` of a dataset, e.g. `-o delimiter=";"`
+        #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+        options: Vec<(String, String)>,
+        /// Folder to write NAME.yaml into; default: print
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Turn a document of the Open Data Contract Standard (3.0 and 3.1) into contracts
+    Import {
+        /// The ODCS document
+        file: PathBuf,
+        /// Folder to write NAME.yaml into; default: print
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Print a contract as a document of the Open Data Contract Standard 3.1
+    Export {
+        /// The contract's file
+        file: PathBuf,
     },
 }
 

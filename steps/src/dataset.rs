@@ -11,10 +11,14 @@ mod block;
 mod coerce;
 mod kind;
 mod location;
+#[cfg(feature = "cloud")]
+mod remote;
+mod rows;
 mod text;
 
 pub(crate) use block::{Block, Fault, Intake, Reading, bad_rows, quarantine_frame};
 pub(crate) use location::{DataFile, Format};
+pub(crate) use rows::RowReader;
 
 use crate::data_type;
 use block::{Gathered, Reader};
@@ -36,7 +40,10 @@ pub(crate) struct Access<'a> {
 
 impl<'a> Access<'a> {
     pub(crate) fn of(io: &'a StepIo) -> Self {
-        Self::of_task(io.spec())
+        Self {
+            secrets: Some(io.secrets()),
+            ..Self::of_task(io.spec())
+        }
     }
 
     pub(crate) fn of_task(spec: &'a TaskSpec) -> Self {
@@ -93,8 +100,7 @@ pub(crate) fn stream(
             "contract `{name}` did not come with the task"
         )));
     }
-    let files =
-        location::files(&dataset.location, access.project).map_err(|error| named(&dataset.name, error))?;
+    let files = location::files(&dataset.location, access).map_err(|error| named(&dataset.name, error))?;
     let mut all = Vec::with_capacity(files.len());
     for file in files {
         if intake.wants(&file)? {

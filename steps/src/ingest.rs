@@ -1,11 +1,14 @@
 //! `ingest.files@v1`: datasets in files become tables that keep their contracts.
 
+mod database;
 mod dedupe;
 mod intake;
 mod quarantine;
 mod sink;
 mod store;
 mod watermark;
+
+pub(crate) use database::IngestSql;
 
 use crate::dataset::{self, Access};
 use crate::fault;

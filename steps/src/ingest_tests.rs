@@ -333,3 +333,238 @@ fn rows_are_typed_whatever_types_the_parquet_file_has() {
         ]
     );
 }
+
+/// `id`, `at` an hour each, `x`.
+fn hours(from: u32, to: u32, x: u32) -> String {
+    let rows = (from..=to).map(|id| format!("{id},2020-01-01T{id:02}:00:00Z,a,{x}\n"));
+    std::iter::once("id,at,kind,x\n".to_owned()).chain(rows).collect()
+}
+
+fn ids(ended: &crate::testbed::Ended) -> Vec<String> {
+    rows(&ended.frame("t").select(["id", "x"]).unwrap())
+}
+
+#[test]
+fn an_incremental_run_goes_on_with_the_last_table_and_reads_only_new_files() {
+    let bed = Bed::new()
+        .contract(small())
+        .file("in/1.csv", hours(1, 3, 1))
+        .dataset("t", "in/*.csv", Some("small"));
+    let with = json!({"mode": "incremental", "watermark": "at"});
+    let first = bed.run(&IngestFiles, with.clone(), TABLE).unwrap();
+    let bed = bed.after(&first);
+    let same = bed.run(&IngestFiles, with.clone(), TABLE).unwrap();
+    assert_eq!(same.artifact("t").hash, first.artifact("t").hash);
+    assert_eq!(same.report.resources.rows_in, 0);
+    let bed = bed.file("in/2.csv", hours(4, 5, 2));
+    let second = bed.run(&IngestFiles, with.clone(), TABLE).unwrap();
+    assert_eq!(ids(&second), ["1|1", "2|1", "3|1", "4|2", "5|2"]);
+    assert_eq!(second.report.resources.rows_in, 2);
+    // The same from the start gives the same table: nothing depends on how one came there.
+    let bed = Bed {
+        previous: Default::default(),
+        ..bed
+    };
+    let full = bed.run(&IngestFiles, json!({}), TABLE).unwrap();
+    assert_eq!(full.artifact("t").hash, second.artifact("t").hash);
+}
+
+#[test]
+fn late_rows_are_taken_within_the_lateness_and_set_aside_beyond_it() {
+    let bed = Bed::new()
+        .contract(small())
+        .file("in/1.csv", hours(5, 9, 1))
+        .dataset("t", "in/*.csv", Some("small"));
+    let with = json!({"mode": "incremental", "watermark": "at", "lateness": "2h", "dedupe_on": ["id"], "dedupe_keep": "last"});
+    let first = bed.run(&IngestFiles, with.clone(), TABLE).unwrap();
+    // 3 is late, 5 and 6 are old ones again, 8 is corrected, 10 is new.
+    let text = "id,at,kind,x\n3,2020-01-01T03:00:00Z,a,2\n5,2020-01-01T05:00:00Z,a,2\n8,2020-01-01T08:00:00Z,a,2\n10,2020-01-01T10:00:00Z,a,2\n";
+    let bed = bed.after(&first).file("in/2.csv", text);
+    let ended = bed.run(&IngestFiles, with, TABLE).unwrap();
+    assert_eq!(ids(&ended), ["5|1", "6|1", "7|1", "9|1", "8|2", "10|2"]);
+    assert_eq!(
+        rows(&ended.frame("quarantine")),
+        [
+            "in/2.csv|1|at|2020-01-01T03:00:00Z|is late: rows before 2020-01-01T07:00:00Z have been taken already"
+        ]
+    );
+}
+
+#[test]
+fn of_rows_that_agree_the_one_updated_last_is_kept_wherever_it_stands() {
+    let text = "id,at,kind,x\n1,2020-01-03,a,3\n2,2020-01-01,a,9\n1,2020-01-01,a,1\n1,2020-01-02,a,2\n";
+    let bed = bed("t.csv", text);
+    let with = |keep: &str| json!({"dedupe_on": ["id"], "dedupe_keep": keep, "dedupe_order": "at"});
+    assert_eq!(
+        ids(&bed.run(&IngestFiles, with("last"), TABLE).unwrap()),
+        ["1|3", "2|9"]
+    );
+    assert_eq!(
+        ids(&bed.run(&IngestFiles, with("first"), TABLE).unwrap()),
+        ["2|9", "1|1"]
+    );
+}
+
+#[test]
+fn a_snapshot_is_the_earlier_table_and_its_time_is_checked() {
+    let bed = bed("t.csv", hours(1, 3, 1));
+    let first = bed.run(&IngestFiles, json!({}), TABLE).unwrap();
+    let bed = bed.after(&first).file("t.csv", hours(1, 9, 1));
+    let with = json!({"mode": "snapshot", "as_of": "2026-11-01"});
+    let then = bed.run(&IngestFiles, with.clone(), TABLE).unwrap();
+    assert_eq!(then.artifact("t"), first.artifact("t"));
+    assert_eq!(IngestFiles.memory(&with), Some(Memory::AsOf("2026-11-01".into())));
+    let found = |with: Value| -> Vec<String> {
+        let findings = bed.infer(&IngestFiles, with, TABLE).findings;
+        findings
+            .iter()
+            .map(|f| format!("{} {}", f.code, f.path))
+            .collect()
+    };
+    assert_eq!(found(with), Vec::<String>::new());
+    assert_eq!(found(json!({"mode": "snapshot"})), ["S01 with.mode"]);
+    assert_eq!(
+        found(json!({"mode": "snapshot", "as_of": "yesterday"})),
+        ["S03 with.as_of"]
+    );
+    assert_eq!(found(json!({"as_of": "2026-11-01"})), ["S01 with.as_of"]);
+    assert_eq!(found(json!({"lateness": "2h"})), ["S01 with.lateness"]);
+    assert_eq!(
+        found(json!({"mode": "incremental", "watermark": "kind", "columns": ["kind"]})),
+        ["D01/wrong-column-type with.watermark"]
+    );
+}
+
+#[test]
+fn a_dialect_is_read_as_its_options_say_and_a_wrong_option_is_told() {
+    let text = "# made by hand\nid;at;kind;x\n1;31.01.2020 10:00;a;1.234,5\n2;1.2.2020 10:00;NA;0,5\n";
+    let read = |options: Value| {
+        let mut bed = bed("t.csv", text);
+        if let Some(TaskInput::Dataset(dataset)) = bed.inputs.get_mut("t") {
+            dataset.options = options;
+        }
+        bed.run(&IngestFiles, json!({}), TABLE)
+    };
+    let ended = read(json!({
+        "comment": "#", "decimal": ",", "thousands": ".", "null_values": ["NA"], "timezone": "Europe/Berlin",
+    }))
+    .unwrap();
+    assert_eq!(
+        rows(&ended.frame("t")),
+        [
+            "1|2020-01-31 09:00:00 UTC|a|1234.5",
+            "2|2020-02-01 09:00:00 UTC|-|0.5"
+        ]
+    );
+    let fails = |options: Value| read(options).unwrap_err().failure.message;
+    assert!(fails(json!({"seperator": ";"})).contains("unknown field `seperator`"));
+    assert!(fails(json!({"decimal": ",", "thousands": ","})).contains("`options.thousands` must be"));
+}
+
+#[test]
+fn a_type_that_only_the_last_rows_show_is_the_type_of_all() {
+    let mut text = String::from("n,s\n");
+    for n in 0..400_000 {
+        text.push_str(&format!("{n},text {n}\n"));
+    }
+    text.push_str("0.5,last\n");
+    assert!(text.len() > 4 << 20, "more than a block");
+    let bed = Bed::new().file("t.csv", &text).dataset("t", "t.csv", None);
+    let ended = bed.run(&IngestFiles, json!({}), TABLE).unwrap();
+    assert_eq!(
+        ended.schema("t").column("n").unwrap().data_type,
+        DataType::Float64
+    );
+    assert_eq!(ended.artifact("t").rows, Some(400_001));
+}
+
+#[test]
+fn two_hundred_columns_and_compressed_files_are_read() {
+    let header: Vec<String> = (0..200).map(|at| format!("c{at}")).collect();
+    let row: Vec<String> = (0..200).map(|at| at.to_string()).collect();
+    let text = format!("{}\n{}\n{}\n", header.join("\t"), row.join("\t"), row.join("\t"));
+    let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut zipped, text.as_bytes()).unwrap();
+    let bed = Bed::new()
+        .file("t.tsv.gz", zipped.finish().unwrap())
+        .dataset("t", "t.tsv.gz", None);
+    let ended = bed.run(&IngestFiles, json!({}), TABLE).unwrap();
+    assert_eq!(ended.report.headline.as_deref(), Some("t: 2 rows, 200 columns"));
+}
+
+#[test]
+fn arrow_files_are_read_like_parquet_ones() {
+    let mut frame =
+        df!("id" => [1i64, 2], "at" => ["2020-01-01", "2020-01-02"], "kind" => ["a", "b"], "x" => [1.0, 2.0])
+            .unwrap();
+    let bed = bed("t.arrow", "");
+    let file = std::fs::File::create(bed.folder.path().join("t.arrow")).unwrap();
+    {
+        use polars::prelude::SerWriter;
+        polars::prelude::IpcWriter::new(file).finish(&mut frame).unwrap();
+    }
+    let ended = bed.run(&IngestFiles, json!({}), TABLE).unwrap();
+    assert_eq!(
+        rows(&ended.frame("t")),
+        ["1|2020-01-01 00:00:00 UTC|a|1", "2|2020-01-02 00:00:00 UTC|b|2"]
+    );
+}
+
+/// Peak and present resident memory of this process in bytes.
+fn resident() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let of = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    };
+    (of("VmHWM:"), of("VmRSS:"))
+}
+
+/// In a process of its own, since memory is counted by process.
+#[test]
+fn memory_does_not_grow_with_the_file() {
+    const CHILD: &str = "TRAINYARD_TEST_INGEST_CHILD";
+    if std::env::var_os(CHILD).is_none() {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "ingest::tests::memory_does_not_grow_with_the_file",
+                "--nocapture",
+            ])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert!(
+            child.status.success(),
+            "{}",
+            String::from_utf8_lossy(&child.stdout)
+        );
+        return;
+    }
+    let mut bed = bed("t.csv", "");
+    bed = bed.dataset("t", "t.csv", Some("small"));
+    let mut contract = small();
+    contract.columns.get_mut("id").unwrap().data_type = DataType::Int64;
+    let bed = bed.contract(contract);
+    {
+        let mut file =
+            std::io::BufWriter::new(std::fs::File::create(bed.folder.path().join("t.csv")).unwrap());
+        std::io::Write::write_all(&mut file, b"id,at,kind,x\n").unwrap();
+        for id in 1..=2_500_000 {
+            std::io::Write::write_fmt(&mut file, format_args!("{id},2020-01-01T00:00:00Z,a,{id}.5\n"))
+                .unwrap();
+        }
+    }
+    let size = std::fs::metadata(bed.folder.path().join("t.csv")).unwrap().len();
+    let (_, before) = resident();
+    let ended = bed.run(&IngestFiles, json!({}), TABLE).unwrap();
+    let (peak, _) = resident();
+    assert_eq!(ended.artifact("t").rows, Some(2_500_000));
+    // All rows at once are 40 bytes each without any text of them, and the text once more.
+    assert!(
+        peak - before < size,
+        "{} MB for a file of {} MB",
+        (peak - before) >> 20,
+        size >> 20
+    );
+}

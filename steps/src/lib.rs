@@ -6,6 +6,7 @@
 mod compare;
 mod data_type;
 mod dataset;
+mod draft;
 mod evaluate;
 mod explore;
 mod facts;
@@ -33,6 +34,7 @@ mod examples_tests;
 mod testbed;
 
 pub use compare::compare_table;
+pub use draft::{Draft, draft_contract};
 pub use inspect::inspect_table;
 
 use trainyard_contract::Catalogue;
@@ -44,6 +46,7 @@ pub fn catalogue() -> Catalogue {
         .with(explore::ExploreProfile)
         .with(features::FeaturesBuild)
         .with(ingest::IngestFiles)
+        .with(ingest::IngestSql)
         .with(register::RegistryRegister)
         .with(split::SplitGroup)
         .with(split::SplitRandom)

@@ -152,11 +152,35 @@ impl Bed {
         })
     }
 
+    /// Runs a step whose one table output has a contract.
+    pub(crate) fn run_with_contract(
+        &self,
+        step: &dyn Step,
+        with: Value,
+        output: &str,
+        contract: &str,
+    ) -> Result<Ended, StepError> {
+        let mut outputs = declared(&[(output, ArtifactKind::Table)]);
+        for declared in outputs.values_mut() {
+            declared.contract = Some(contract.to_owned());
+        }
+        self.run_declared(step, with, outputs)
+    }
+
     pub(crate) fn run(
         &self,
         step: &dyn Step,
         with: Value,
         outputs: &[(&str, ArtifactKind)],
+    ) -> Result<Ended, StepError> {
+        self.run_declared(step, with, declared(outputs))
+    }
+
+    fn run_declared(
+        &self,
+        step: &dyn Step,
+        with: Value,
+        outputs: IndexMap<String, OutputDeclaration>,
     ) -> Result<Ended, StepError> {
         let objects = self.folder.path().join("objects");
         let scratch = self.folder.path().join("scratch");
@@ -172,7 +196,7 @@ impl Bed {
             uses: step.uses().to_owned(),
             with,
             inputs: self.inputs.clone(),
-            outputs: declared(outputs),
+            outputs,
             contracts: self.contracts.clone(),
             matrix: serde_json::Map::new(),
             process: None,

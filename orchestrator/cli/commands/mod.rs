@@ -3,6 +3,7 @@
 mod approvals;
 mod check;
 mod completions;
+mod contracts;
 mod doctor;
 mod explain;
 mod init;
@@ -30,6 +31,7 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Test(args) => test::test(&args, home, terminal),
         Command::Runs(command) => runs::runs(&command, home, terminal),
         Command::Models(command) => models::models(&command, home, terminal),
+        Command::Contracts(command) => contracts::contracts(&command, terminal),
         Command::Lineage(command) => lineage::lineage(&command, home, terminal),
         Command::Approvals(command) => approvals::approvals(&command, home, terminal),
         Command::Schema(args) => schema::schema(&args, terminal),

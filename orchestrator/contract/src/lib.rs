@@ -11,11 +11,13 @@ pub mod finding;
 pub mod io;
 pub mod name;
 pub mod objects;
+pub mod odcs;
 pub mod reading;
 pub mod schema;
 pub mod step;
 pub mod task;
 pub mod time;
+pub mod yaml;
 
 pub use artifact::{ArtifactKind, ArtifactRef, ContentHash, OutputValue};
 pub use data_contract::DataContract;

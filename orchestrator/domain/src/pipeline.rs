@@ -77,6 +77,19 @@ impl Checked {
     }
 }
 
+/// Reads a YAML document as plain values, by the rules for pipelines: no duplicate keys, no bombs.
+///
+/// # Errors
+/// The first fault: line, from 1, and a sentence.
+pub fn read_yaml(text: &str) -> Result<serde_json::Value, (usize, String)> {
+    let (document, faults) = reader::read(crate::diagnostic::FileId(0), text);
+    if let Some(fault) = faults.into_iter().next() {
+        let before = text.get(..fault.span.start).unwrap_or_default();
+        return Err((before.matches('\n').count() + 1, fault.message));
+    }
+    Ok(document.map_or(serde_json::Value::Null, |document| document.root.to_value()))
+}
+
 /// Reads and checks pipelines with everything they include.
 pub fn check(request: &CheckRequest<'_>) -> Checked {
     checks::run(request)

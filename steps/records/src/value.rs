@@ -318,6 +318,11 @@ impl<'a> Builder<'a> {
             self.push_missing();
             return;
         }
+        self.push_present(text, at, column, faults);
+    }
+
+    /// The same for a text that is there, even if it is empty.
+    fn push_present(&mut self, text: &str, at: usize, column: usize, faults: &mut Vec<ValueFault>) {
         if let Err(why) = self.read(text) {
             self.push_missing();
             faults.push(ValueFault {
@@ -407,11 +412,11 @@ impl<'a> TextReader<'a> {
         }
     }
 
-    /// Takes the next text; an empty one is missing.
+    /// Takes the next text; an empty one is a text, and no value of another type.
     pub fn push(&mut self, text: Option<&str>) {
         match text {
             None => self.builder.push_missing(),
-            Some(text) => self.builder.push(text, self.count, 0, &mut self.faults),
+            Some(text) => self.builder.push_present(text, self.count, 0, &mut self.faults),
         }
         self.count += 1;
     }

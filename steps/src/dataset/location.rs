@@ -1,5 +1,6 @@
 //! From a dataset's location to files.
 
+use super::Access;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use trainyard_contract::StepError;
@@ -75,15 +76,12 @@ impl Format {
 ///
 /// # Errors
 /// `Rejected` if the location is not local, is no pattern, or no file is there.
-pub(super) fn files(location: &str, project: &Path) -> Result<Vec<DataFile>, StepError> {
+pub(super) fn files(location: &str, access: Access<'_>) -> Result<Vec<DataFile>, StepError> {
+    let project = access.project;
     let local = match location.split_once("://") {
         None => location,
         Some(("file", rest)) => rest,
-        Some((scheme, _)) => {
-            return Err(StepError::rejected(format!(
-                "{location}: reading from `{scheme}://` is not supported yet; copy the file to a local path"
-            )));
-        }
+        Some((scheme, _)) => return remote_files(scheme, location, access),
     };
     let local = local.strip_prefix("./").unwrap_or(local);
     let path = project.join(local);
@@ -123,6 +121,28 @@ pub(super) fn files(location: &str, project: &Path) -> Result<Vec<DataFile>, Ste
         return Err(StepError::rejected(format!("no file matches {local}")));
     }
     Ok(files)
+}
+
+#[cfg(feature = "cloud")]
+fn remote_files(scheme: &str, location: &str, access: Access<'_>) -> Result<Vec<DataFile>, StepError> {
+    const KNOWN: [&str; 10] = [
+        "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "http", "https",
+    ];
+    if KNOWN.contains(&scheme) {
+        return super::remote::files(location, access);
+    }
+    Err(
+        StepError::rejected(format!("`{scheme}://` is no place that can be read"))
+            .help(format!("there are file, {}", KNOWN.join(", "))),
+    )
+}
+
+#[cfg(not(feature = "cloud"))]
+fn remote_files(scheme: &str, _: &str, _: Access<'_>) -> Result<Vec<DataFile>, StepError> {
+    Err(
+        StepError::rejected(format!("this build does not read from `{scheme}://`"))
+            .help("build it with the feature `cloud`, or copy the file to a local path"),
+    )
 }
 
 fn missing(local: &str, path: &Path) -> StepError {

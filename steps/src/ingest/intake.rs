@@ -109,6 +109,11 @@ impl<'a> Sieve<'a> {
         }
     }
 
+    /// The source holds rows of the last time, too, and is no file.
+    pub(super) fn grows(&mut self, source: &str) {
+        self.standing.insert(source.to_owned(), Standing::Changed);
+    }
+
     /// With the columns known: what can be deduplicated, and the rows of the last time.
     fn begin(&mut self, frame: &DataFrame) -> Result<(), StepError> {
         self.has_begun = true;

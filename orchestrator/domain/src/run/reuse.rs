@@ -201,8 +201,6 @@ mod tests {
             instance: &instance,
             with: &with,
             process: None,
-            secrets: Default::default(),
-            memory: None,
             inputs: &[InputPart::of("table", &input).unwrap()],
             code: &code,
             contracts: &BTreeMap::new(),

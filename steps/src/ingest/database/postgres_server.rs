@@ -1,0 +1,106 @@
+//! A PostgreSQL server of a test's own.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Ended when dropped.
+pub(super) struct Server {
+    process: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+/// The newest installed binaries.
+fn binaries() -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = glob::glob("/usr/lib/postgresql/*/bin")
+        .unwrap()
+        .filter_map(Result::ok)
+        .collect();
+    found.sort();
+    found.pop()
+}
+
+/// A user that is not root, since the server refuses to run as root.
+fn unprivileged(command: &mut Command, folder: &Path) {
+    let is_root =
+        std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    if is_root {
+        std::os::unix::fs::chown(folder, Some(65_534), Some(65_534)).unwrap();
+        command.uid(65_534).gid(65_534);
+    }
+}
+
+impl Server {
+    /// A server, or nothing where PostgreSQL is not installed; in CI it must be.
+    pub(super) fn start() -> Option<Self> {
+        let Some(bin) = binaries() else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "CI needs PostgreSQL: its binaries are not in /usr/lib/postgresql"
+            );
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let mut init = Command::new(bin.join("initdb"));
+        init.args(["--auth=trust", "--username=tester", "--no-sync", "-D"])
+            .arg(&data)
+            .current_dir("/");
+        unprivileged(&mut init, folder.path());
+        let made = init.output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let mut command = Command::new(bin.join("postgres"));
+        command
+            .args([
+                "-F",
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-k",
+            ])
+            .arg(folder.path())
+            .arg("-D")
+            .arg(&data)
+            .current_dir("/")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        unprivileged(&mut command, folder.path());
+        let process = command.spawn().unwrap();
+        let server = Self {
+            process,
+            port,
+            _folder: folder,
+        };
+        for _ in 0..600 {
+            if ::postgres::Client::connect(&server.url(), ::postgres::NoTls).is_ok() {
+                return Some(server);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("PostgreSQL did not come up");
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!(
+            "postgres://tester@127.0.0.1:{}/postgres?sslmode=disable",
+            self.port
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // SIGINT: the fast shutdown.
+        let _ = Command::new("kill")
+            .args(["-INT", &self.process.id().to_string()])
+            .status();
+        let _ = self.process.wait();
+    }
+}
