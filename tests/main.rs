@@ -13,6 +13,7 @@ mod cli;
 mod contracts;
 mod faults;
 mod hooks;
+mod ingest;
 mod invalid;
 mod pipelines;
 mod yard;

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use std::sync::Arc;
-use trainyard_contract::{Memory, Objects, OutputValue};
+use trainyard_contract::{Memory, Objects, OutputValue, RunId};
 use trainyard_domain::run::{Instance, Run, StepState};
 use trainyard_store::{RunFilter, RunSummary, Store, StoreError};
 
@@ -10,15 +10,23 @@ use trainyard_store::{RunFilter, RunSummary, Store, StoreError};
 const PAGE: u32 = 50;
 const LOOKED_AT: usize = 2_000;
 
+/// What an earlier run gave.
+pub(crate) struct Remembered {
+    pub(crate) run: RunId,
+    pub(crate) outputs: IndexMap<String, OutputValue>,
+}
+
 /// Outputs of the same instance in the run that `memory` means, of the same pipeline and environment,
 /// whose objects are still there. A run counts in which the step succeeded, whatever became of others.
+/// With `before`, only runs made before that one are looked at.
 pub(crate) fn outputs(
     store: &mut Store,
     objects: &Objects,
     run: &Run,
     instance: &Instance,
     memory: &Memory,
-) -> Result<Option<IndexMap<String, OutputValue>>, StoreError> {
+    before: Option<&RunId>,
+) -> Result<Option<Remembered>, StoreError> {
     let definition = run.definition();
     let until = match memory {
         Memory::Latest => None,
@@ -31,6 +39,7 @@ pub(crate) fn outputs(
     let mut filter = RunFilter {
         pipeline: Some(definition.pipeline.clone()),
         limit: PAGE,
+        before: before.cloned(),
         ..RunFilter::default()
     };
     let mut looked_at = 0;
@@ -49,7 +58,10 @@ pub(crate) fn outputs(
                 continue;
             }
             if let Some(outputs) = in_run(store, objects, &summary.id, instance)? {
-                return Ok(Some(outputs));
+                return Ok(Some(Remembered {
+                    run: summary.id,
+                    outputs,
+                }));
             }
         }
         if looked_at >= LOOKED_AT {
@@ -64,7 +76,7 @@ fn of_run(
     run: &Run,
     instance: &Instance,
     text: &str,
-) -> Result<Option<IndexMap<String, OutputValue>>, StoreError> {
+) -> Result<Option<Remembered>, StoreError> {
     let found = match store.find_run(text) {
         Ok(found) => found,
         Err(StoreError::NoRun(_)) => return Ok(None),
@@ -76,7 +88,8 @@ fn of_run(
         && summary.environment == definition.environment
         && summary.status.is_final();
     if is_same_place {
-        in_run(store, objects, &found, instance)
+        let outputs = in_run(store, objects, &found, instance)?;
+        Ok(outputs.map(|outputs| Remembered { run: found, outputs }))
     } else {
         Ok(None)
     }
@@ -85,7 +98,7 @@ fn of_run(
 fn in_run(
     store: &Store,
     objects: &Objects,
-    id: &trainyard_contract::RunId,
+    id: &RunId,
     instance: &Instance,
 ) -> Result<Option<IndexMap<String, OutputValue>>, StoreError> {
     let stored = store.load_run(id)?;

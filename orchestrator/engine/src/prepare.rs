@@ -93,17 +93,44 @@ impl Workshop<'_> {
             Ok(previous) => previous,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
+        let (previous, made_by) = match previous {
+            Some(remembered) => (remembered.outputs, Some(remembered.run)),
+            None => (IndexMap::new(), None),
+        };
         let key = match self.key(run, surroundings, instance, &rendered, &inputs, &previous)? {
             Ok(key) => key,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
-        if let (Some(key), true, CachePolicy::On { ttl, .. }) = (key, self.reuse, &instance.cache)
-            && let Some(found) = self.look_up(&key, *ttl)?
-        {
-            return Ok(Prepared::Reuse {
-                key,
-                found: Box::new(found),
-            });
+        if let (Some(key), true, CachePolicy::On { ttl, .. }) = (key, self.reuse, &instance.cache) {
+            if let Some(found) = self.look_up(&key, *ttl)? {
+                return Ok(Prepared::Reuse {
+                    key,
+                    found: Box::new(found),
+                });
+            }
+            if let Some(made_by) = made_by
+                && instance.memory == Some(Memory::Latest)
+            {
+                // From the same inputs the run before made what is remembered: there is nothing to go on with.
+                let earlier = memory::outputs(
+                    self.store,
+                    self.objects,
+                    run,
+                    instance,
+                    &Memory::Latest,
+                    Some(&made_by),
+                )?;
+                let earlier = earlier.map(|remembered| remembered.outputs).unwrap_or_default();
+                if let Ok(Some(key)) = self.key(run, surroundings, instance, &rendered, &inputs, &earlier)?
+                    && let Some(found) = self.look_up(&key, *ttl)?
+                    && found.outputs == previous
+                {
+                    return Ok(Prepared::Reuse {
+                        key,
+                        found: Box::new(found),
+                    });
+                }
+            }
         }
         let spec = TaskSpec {
             version: TASK_VERSION,
@@ -233,19 +260,18 @@ impl Workshop<'_> {
         &mut self,
         run: &Run,
         instance: &Instance,
-    ) -> Result<Result<IndexMap<String, OutputValue>, Box<Failure>>, PrepareError> {
+    ) -> Result<Result<Option<memory::Remembered>, Box<Failure>>, PrepareError> {
         let Some(memory) = &instance.memory else {
-            return Ok(Ok(IndexMap::new()));
+            return Ok(Ok(None));
         };
-        let found = memory::outputs(self.store, self.objects, run, instance, memory)?;
+        let found = memory::outputs(self.store, self.objects, run, instance, memory, None)?;
         Ok(match (found, memory) {
-            (Some(outputs), _) => Ok(outputs),
-            (None, Memory::Latest) => Ok(IndexMap::new()),
             (None, Memory::AsOf(text)) => Err(failure(
                 FailureClass::Rejected,
                 format!("`{}` had no snapshot as of {text}", instance.name),
                 Vec::new(),
             )),
+            (found, _) => Ok(found),
         })
     }
 
