@@ -7,7 +7,7 @@ use super::Access;
 use super::location::DataFile;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as StorePath;
-use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;

@@ -100,7 +100,8 @@ fn answer(
             body.len()
         );
     }
-    let Some(text) = objects.get(path) else {
+    let path = path.replace("%3D", "=");
+    let Some(text) = objects.get(&path) else {
         return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned();
     };
     let body = &text[from.min(text.len())..];

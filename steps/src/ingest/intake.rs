@@ -305,6 +305,8 @@ impl<'a> Sieve<'a> {
             .filter(|_| self.rows_taken == 0)
             .map(|earlier| earlier.hash);
         let (table, rows) = if unchanged.is_some() {
+            // Rows of the earlier table may have been written anew before it was clear that none is added.
+            let _ = std::fs::remove_file(&self.staging);
             (
                 self.staging.clone(),
                 self.earlier.map_or(0, |earlier| earlier.rows),

@@ -124,6 +124,9 @@ pub(super) fn snapshot(io: &mut StepIo) -> Result<(), StepError> {
             grouped(rows),
             artifact.hash.short()
         ));
+        if let Some(schema) = &artifact.schema {
+            io.lineage(super::identity(&name, schema));
+        }
         io.output(&name, artifact);
     }
     io.headline(headline.join("; "));
