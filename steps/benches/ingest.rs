@@ -106,7 +106,7 @@ fn write_csv(path: &Path, rows: usize) {
             random % 900,
             random % 100,
             f64::from(u32::try_from(random % 1_000_000).unwrap()) / 1e6,
-            random % 2 == 0,
+            random.is_multiple_of(2),
             random % 1000,
         )
         .unwrap();

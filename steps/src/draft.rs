@@ -192,26 +192,26 @@ impl Seen {
         let series: &Series = column.as_materialized_series();
         self.missing += series.null_count() as u64;
         let is_number = self.data_type.is_numeric();
-        if is_number || self.data_type.is_temporal() {
-            if let (Ok(Some(least)), Ok(Some(greatest))) = (
+        if (is_number || self.data_type.is_temporal())
+            && let (Ok(Some(least)), Ok(Some(greatest))) = (
                 series.to_physical_repr().min::<f64>(),
                 series.to_physical_repr().max::<f64>(),
-            ) {
-                let is_new_least = self.least.is_none_or(|known| least < known);
-                let is_new_greatest = self.greatest.is_none_or(|known| greatest > known);
-                if is_new_least {
-                    self.least = Some(least);
-                }
-                if is_new_greatest {
-                    self.greatest = Some(greatest);
-                }
-                let shown = |place: Option<usize>| place.and_then(|at| crate::rule::shown(series, at));
-                if !is_number && is_new_least {
-                    self.earliest = shown(polars::prelude::ArgAgg::arg_min(series));
-                }
-                if !is_number && is_new_greatest {
-                    self.latest = shown(polars::prelude::ArgAgg::arg_max(series));
-                }
+            )
+        {
+            let is_new_least = self.least.is_none_or(|known| least < known);
+            let is_new_greatest = self.greatest.is_none_or(|known| greatest > known);
+            if is_new_least {
+                self.least = Some(least);
+            }
+            if is_new_greatest {
+                self.greatest = Some(greatest);
+            }
+            let shown = |place: Option<usize>| place.and_then(|at| crate::rule::shown(series, at));
+            if !is_number && is_new_least {
+                self.earliest = shown(polars::prelude::ArgAgg::arg_min(series));
+            }
+            if !is_number && is_new_greatest {
+                self.latest = shown(polars::prelude::ArgAgg::arg_max(series));
             }
         }
         let texts = series

@@ -54,12 +54,6 @@ impl Dedupe {
         self.doubled
     }
 
-    pub(super) fn clear(&mut self) {
-        self.chosen.clear();
-        self.seen = 0;
-        self.doubled = 0;
-    }
-
     /// The keys of a frame's rows.
     pub(super) fn keys(&self, frame: &DataFrame) -> Result<Vec<Key>, StepError> {
         let columns: Vec<Column> = self
@@ -138,6 +132,7 @@ impl Dedupe {
     /// The rows chosen of a table of all rows taken.
     pub(super) fn sift(&self, table: &Path, rows: u64, into: &mut Sink) -> Result<(), StepError> {
         let mut keep = vec![false; usize::try_from(self.seen).unwrap_or(usize::MAX)];
+        #[expect(clippy::iter_over_hash_type, reason = "places are marked, in whatever order")]
         for (_, place) in self.chosen.values() {
             if let Some(keep) = usize::try_from(*place).ok().and_then(|place| keep.get_mut(place)) {
                 *keep = true;

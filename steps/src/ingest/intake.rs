@@ -134,8 +134,8 @@ impl<'a> Sieve<'a> {
                     .push(format!("not deduplicated, it has no {}", fault::list(&missing)));
             }
         }
-        match &self.sifting.watermark {
-            Some(watermark) => match frame.column(watermark) {
+        if let Some(watermark) = &self.sifting.watermark {
+            match frame.column(watermark) {
                 Ok(column) => self.is_time = column.dtype().is_temporal(),
                 Err(_) if self.sifting.is_incremental => {
                     return Err(StepError::rejected(format!(
@@ -143,8 +143,7 @@ impl<'a> Sieve<'a> {
                     )));
                 }
                 Err(_) => self.notes.push(format!("no watermark, it has no `{watermark}`")),
-            },
-            None => {}
+            }
         }
         if let Some(earlier) = self.earlier {
             let (path, rows) = (earlier.path.clone(), earlier.rows);
