@@ -32,6 +32,7 @@ pub mod preprocessing;
 pub mod random;
 pub mod shap;
 pub mod slices;
+pub mod statistics;
 pub mod svm;
 pub mod task;
 mod tree;
