@@ -1,21 +1,38 @@
 //! `explore.profile@v1`: what is in a table, column by column, as JSON and as a page with pictures.
+//!
+//! Columns are read one by one, two at a time, so that memory holds two columns and a few numbers a
+//! row, however many columns there are. What a column is by itself is measured over all rows; what two
+//! columns have to do with each other over a sample.
 
-mod association;
+mod beside;
 mod column;
+mod drift;
+mod missing;
 mod picture;
+mod relations;
+mod remarks;
+mod report;
+mod sample;
+mod scan;
+mod target;
+mod text;
+mod time;
+
+pub(crate) use beside::{Likened, likened, told_alone};
 
 use crate::fault;
 use crate::inference::{self, with};
-use crate::page::{Page, escape};
 use crate::table::{self, grouped};
-use association::{Association, Encoded};
 use column::ColumnProfile;
-use polars::prelude::DataFrame;
+use drift::Drift;
+use missing::Missingness;
+use relations::Relation;
+use remarks::Warning;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
+use target::Target;
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
-use trainyard_contract::{ArtifactKind, InferRequest, Inference, Schema, Step, StepError, StepIo};
+use trainyard_contract::{ArtifactKind, DataType, InferRequest, Inference, Schema, Step, StepError, StepIo};
 
 /// Parameters of `explore.profile@v1`.
 #[derive(Deserialize, JsonSchema)]
@@ -25,14 +42,23 @@ pub(crate) struct Params {
     #[serde(default)]
     #[schemars(extend("x-kind" = "columns"))]
     columns: Vec<String>,
-    /// A column to which the others are related. Default: none.
+    /// A column to which the others are related: how strongly, the target's share or mean by ranges and
+    /// values, and which column knows too much. Default: none.
     #[serde(default)]
     #[schemars(extend("x-kind" = "column"))]
     target: Option<String>,
-    /// Bars of a histogram. Default: 20.
-    #[serde(default = "twenty")]
+    /// A column that says which part of the table a row is in; parts are compared. Times are cut into an earlier
+    /// and a later half. Default: the table's event time, if it has one.
+    #[serde(default)]
+    #[schemars(extend("x-kind" = "column"))]
+    split_by: Option<String>,
+    /// The value of `split_by` with which the other parts are compared. Default: the most frequent one.
+    #[serde(default)]
+    reference: Option<String>,
+    /// Bars of a histogram. Default: by Freedman and Diaconis's rule, at most 41; one for each integer where there are few.
+    #[serde(default)]
     #[schemars(range(min = 2, max = 200))]
-    bins: usize,
+    bins: Option<usize>,
     /// Most frequent values shown. Default: 10.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 100))]
@@ -40,10 +66,14 @@ pub(crate) struct Params {
     /// Whether to relate columns to each other. Default: true.
     #[serde(default = "yes")]
     correlations: bool,
-}
-
-fn twenty() -> usize {
-    20
+    /// Rows on which relations, parts and the forms of texts are measured; one at random from each of equally
+    /// long stretches of the table. Everything else is measured on all rows. Default: 100000.
+    #[serde(default = "many")]
+    #[schemars(range(min = 100, max = 10_000_000))]
+    sample_rows: usize,
+    /// Seed of the sample. Default: 42.
+    #[serde(default = "default_seed")]
+    seed: u64,
 }
 
 fn ten() -> usize {
@@ -54,32 +84,50 @@ fn yes() -> bool {
     true
 }
 
-/// Share of missing values from which a column is remarked on.
-const MANY_MISSING: f64 = 0.5;
-/// Share of different values from which a column looks like an identifier.
-const NEARLY_UNIQUE: f64 = 0.95;
-/// Strength from which two columns say nearly the same.
-const NEARLY_SAME: f64 = 0.95;
+fn many() -> usize {
+    100_000
+}
+
+fn default_seed() -> u64 {
+    42
+}
 
 /// The whole profile.
 #[derive(Serialize)]
 struct Profile {
+    format: &'static str,
     rows: usize,
-    columns: Vec<ColumnProfile>,
-    associations: Vec<Association>,
-    /// Strength of each column's relation to the target, strongest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    target: Vec<Association>,
+    /// Rows of the sample on which relations, parts and forms of texts were measured.
+    sampled_rows: usize,
+    seed: u64,
     warnings: Vec<Warning>,
+    duplicates: Duplicates,
+    columns: Vec<ColumnProfile>,
+    missing: Missingness,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
+    relations: Vec<Relation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<Drift>,
     notes: Vec<String>,
 }
 
-/// Something about a column that is worth a look.
-#[derive(Debug, Serialize, PartialEq)]
-struct Warning {
-    column: String,
-    kind: &'static str,
-    reason: String,
+/// Rows that occur more than once, told apart by a 64-bit hash.
+#[derive(Default, Serialize)]
+struct Duplicates {
+    /// Rows equal to an earlier one in every profiled column.
+    rows: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary_key: Option<KeyDuplicates>,
+    /// Columns of which every row has a value and none occurs twice.
+    keys: Vec<String>,
+}
+
+/// Rows with the key of an earlier one.
+#[derive(Serialize)]
+struct KeyDuplicates {
+    columns: Vec<String>,
+    rows: usize,
 }
 
 pub(crate) struct ExploreProfile;
@@ -91,7 +139,7 @@ impl Step for ExploreProfile {
 
     fn signature(&self) -> Signature {
         Signature {
-            doc: "Profiles a table: types, missing values, distributions, relations and what looks odd.",
+            doc: "Profiles a table: types, missing values, distributions, relations, changes over time, and what looks odd.",
             inputs: Ports::Named(vec![InputPort::required(
                 "data",
                 ArtifactKind::Table,
@@ -103,7 +151,7 @@ impl Step for ExploreProfile {
                 "page and JSON",
             )]),
             params: schemars::schema_for!(Params).to_value(),
-            revision: 1,
+            revision: 2,
             effect: Effect::None,
             runner: Runner::Worker,
         }
@@ -131,8 +179,17 @@ impl Step for ExploreProfile {
         if let Some(target) = &params.target {
             look(target, with("target"));
         }
+        if let Some(split_by) = &params.split_by {
+            look(split_by, with("split_by"));
+        }
+        answer.findings.extend(unsplittable(&params, schema));
         // Looking at a column does not make it needed, so `uses` names only what was asked for.
-        let asked = params.columns.iter().chain(&params.target).cloned();
+        let asked = params
+            .columns
+            .iter()
+            .chain(&params.target)
+            .chain(&params.split_by)
+            .cloned();
         answer.uses.insert("data".to_owned(), asked.collect());
         inference::sifted(request, answer)
     }
@@ -140,9 +197,7 @@ impl Step for ExploreProfile {
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
         let params: Params = io.params()?;
         let (table, faults) = table::open_as_is(io, "data")?;
-        let mut frame = table::collect("read the rows", table.frame)?;
-        io.rows_in(frame.height() as u64);
-        let mut notes = table.notes;
+        let mut notes = table.notes.clone();
         if !faults.is_empty() {
             let first: Vec<String> = faults.iter().take(3).map(ToString::to_string).collect();
             notes.push(format!(
@@ -154,239 +209,56 @@ impl Step for ExploreProfile {
         for note in &notes {
             io.log(note.clone());
         }
-        if !params.columns.is_empty() {
-            let wanted = params.columns.iter().chain(&params.target);
-            let names: indexmap::IndexSet<&str> = wanted.map(String::as_str).collect();
-            frame = frame
-                .select(names)
-                .map_err(|error| StepError::rejected(fault::sentence(&error)))?;
-        }
-        let profile = profiled(io, &params, &frame, &table.schema, notes)?;
+        let profile = scan::profiled(io, &params, &table, notes)?;
+        io.rows_in(profile.rows as u64);
         let json = serde_json::to_value(&profile)
             .map_err(|error| StepError::internal(format!("could not write the profile: {error}")))?;
         io.headline(format!(
-            "{}, {} remarks",
-            table::headline(&frame),
+            "{} rows, {} columns, {} remarks",
+            grouped(profile.rows as u64),
+            profile.columns.len(),
             profile.warnings.len()
         ));
-        io.output_report("profile", &page(&profile, params.target.as_deref()), &json)
+        let title = format!("{}: {}", io.spec().pipeline, io.spec().step);
+        io.output_report("profile", &report::page(&title, &profile), &json)
     }
 }
 
-fn profiled(
-    io: &mut StepIo,
-    params: &Params,
-    frame: &DataFrame,
-    schema: &Schema,
-    mut notes: Vec<String>,
-) -> Result<Profile, StepError> {
-    let mut columns = Vec::with_capacity(frame.width());
-    for (at, column) in frame.columns().iter().enumerate() {
-        io.progress(at as u64, frame.width() as u64, "columns");
-        let series = column.as_materialized_series();
-        columns.push(ColumnProfile::of(
-            series,
-            schema.column(column.name()),
-            params.bins,
-            params.top,
-        )?);
-    }
-    let mut associations = Vec::new();
-    let mut target = Vec::new();
-    if let Some(name) = &params.target
-        && schema.column(name).is_none()
-    {
-        return Err(StepError::rejected(format!("there is no column `{name}` here")));
-    }
-    if params.correlations || params.target.is_some() {
-        let encoded = association::encode(frame, &mut notes)?;
-        if params.correlations {
-            associations = association::pairs(&encoded);
-        }
-        if let Some(name) = &params.target {
-            target = related(&encoded, name);
-            if encoded.iter().all(|column| column.name != *name) {
-                notes.push(format!(
-                    "`{name}` has too many different values to relate others to"
-                ));
-            }
-        }
-    }
-    let mut warnings: Vec<Warning> = columns
-        .iter()
-        .flat_map(|column| remarks(column, frame.height()))
-        .collect();
-    for pair in associations
-        .iter()
-        .filter(|pair| pair.strength.abs() >= NEARLY_SAME)
-    {
-        warnings.push(Warning {
-            column: pair.left.clone(),
-            kind: "nearly_same",
-            reason: format!(
-                "says nearly the same as `{}` ({} {:.3})",
-                pair.right, pair.measure, pair.strength
-            ),
+/// What is wrong with how the table is to be split into parts.
+fn unsplittable(params: &Params, schema: &Schema) -> Option<trainyard_contract::Finding> {
+    let Some(by) = &params.split_by else {
+        return params.reference.as_ref().map(|_| {
+            trainyard_contract::Finding::error(
+                "S01",
+                with("reference"),
+                "`reference` is a value of `split_by`, which is not given",
+            )
+            .help("add `split_by: COLUMN`")
         });
+    };
+    let column = schema.column(by)?;
+    let splits = column.data_type.is_temporal()
+        || column.data_type.is_integer()
+        || matches!(column.data_type, DataType::String | DataType::Boolean);
+    if !splits {
+        let message = format!(
+            "`{by}` is of type {}, parts are told by times, texts, integers or booleans",
+            column.data_type
+        );
+        return Some(trainyard_contract::Finding::error(
+            "D01/wrong-column-type",
+            with("split_by"),
+            message,
+        ));
     }
-    Ok(Profile {
-        rows: frame.height(),
-        columns,
-        associations,
-        target,
-        warnings,
-        notes,
+    (column.data_type.is_temporal() && params.reference.is_some()).then(|| {
+        trainyard_contract::Finding::error(
+            "S01",
+            with("reference"),
+            format!("`{by}` is a time: its later half is compared with its earlier one"),
+        )
+        .help("leave `reference` out")
     })
-}
-
-fn related(encoded: &[Encoded], target: &str) -> Vec<Association> {
-    let Some(target) = encoded.iter().find(|column| column.name == target) else {
-        return Vec::new();
-    };
-    let others = encoded.iter().filter(|column| column.name != target.name);
-    let mut related: Vec<Association> = others
-        .filter_map(|column| association::between(column, target))
-        .collect();
-    related.sort_by(|a, b| {
-        b.strength
-            .abs()
-            .total_cmp(&a.strength.abs())
-            .then_with(|| a.left.cmp(&b.left))
-    });
-    related
-}
-
-/// What looks odd about a column, with the reason.
-fn remarks(column: &ColumnProfile, rows: usize) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let mut warn = |kind, reason: String| {
-        warnings.push(Warning {
-            column: column.name.clone(),
-            kind,
-            reason,
-        });
-    };
-    if rows == 0 {
-        return warnings;
-    }
-    let values = rows - column.nulls;
-    if values == 0 {
-        warn("empty", "has no values at all".to_owned());
-        return warnings;
-    }
-    if column.null_ratio > MANY_MISSING {
-        warn(
-            "mostly_missing",
-            format!("{:.1} % of its values are missing", column.null_ratio * 100.0),
-        );
-    }
-    if column.distinct == 1 {
-        warn(
-            "constant",
-            "has the same value in every row, so nothing can be learned from it".to_owned(),
-        );
-    }
-    let share = column.distinct as f64 / values as f64;
-    let names_rows = matches!(column.data_type.as_str(), "string") || column.data_type.contains("int");
-    if values >= 100 && share >= NEARLY_UNIQUE && names_rows {
-        let reason = format!(
-            "{:.1} % of its values are different: it looks like an identifier",
-            share * 100.0
-        );
-        warn("nearly_unique", reason);
-    } else if column.data_type == "string" && column.distinct > 1000 {
-        warn(
-            "many_categories",
-            format!("has {} different texts", grouped(column.distinct)),
-        );
-    }
-    if let Some(numbers) = &column.numbers {
-        let outliers = numbers.outliers as f64 / values as f64;
-        if outliers > 0.05 && numbers.outliers > 0 {
-            let reason = format!(
-                "{:.1} % of its values lie far outside the middle half",
-                outliers * 100.0
-            );
-            warn("outliers", reason);
-        }
-        if numbers.not_finite > 0 {
-            warn(
-                "not_finite",
-                format!("{} values are not finite numbers", grouped(numbers.not_finite)),
-            );
-        }
-    }
-    warnings
-}
-
-fn page(profile: &Profile, target: Option<&str>) -> String {
-    let mut page = Page::new("Profile");
-    page.text(&format!(
-        "{} rows, {} columns",
-        grouped(profile.rows as u64),
-        profile.columns.len()
-    ));
-    for note in &profile.notes {
-        page.text(note);
-    }
-    if !profile.warnings.is_empty() {
-        page.heading("Worth a look");
-        let rows: Vec<Vec<String>> = profile
-            .warnings
-            .iter()
-            .map(|w| vec![w.column.clone(), w.reason.clone()])
-            .collect();
-        page.table(&["column", "why"], &rows, |_| "warn");
-    }
-    page.heading("Columns");
-    let mut cards = String::from("<div class=\"cards\">\n");
-    for column in &profile.columns {
-        let _ = write!(
-            cards,
-            "<section class=\"card\"><h3>{}</h3><p>{}</p>{}",
-            escape(&column.name),
-            escape(&column.sentence(profile.rows)),
-            picture::of(column)
-        );
-        for warning in profile
-            .warnings
-            .iter()
-            .filter(|warning| warning.column == column.name)
-        {
-            let _ = write!(cards, "<p class=\"warn\">{}</p>", escape(&warning.reason));
-        }
-        cards.push_str("</section>\n");
-    }
-    cards.push_str("</div>\n");
-    page.html(&cards);
-    if let Some(target) = target.filter(|_| !profile.target.is_empty()) {
-        page.heading(&format!("Relation to {target}"));
-        page.html(&picture::strengths(&profile.target));
-    }
-    let mut strongest: Vec<&Association> = profile.associations.iter().collect();
-    strongest.sort_by(|a, b| {
-        b.strength
-            .abs()
-            .total_cmp(&a.strength.abs())
-            .then_with(|| (&a.left, &a.right).cmp(&(&b.left, &b.right)))
-    });
-    if !strongest.is_empty() {
-        page.heading("Strongest relations");
-        let rows: Vec<Vec<String>> = strongest
-            .iter()
-            .take(20)
-            .map(|a| {
-                vec![
-                    a.left.clone(),
-                    a.right.clone(),
-                    a.measure.to_owned(),
-                    format!("{:.3}", a.strength),
-                ]
-            })
-            .collect();
-        page.table(&["column", "column", "measure", "strength"], &rows, |_| "");
-    }
-    page.finish()
 }
 
 #[cfg(test)]

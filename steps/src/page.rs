@@ -1,11 +1,61 @@
-//! Self-contained HTML pages: no scripts, nothing from elsewhere, light or dark as the reader prefers.
+//! Self-contained HTML pages, all of one look: no scripts, nothing from elsewhere, light or dark as
+//! the reader prefers, readable on a telephone.
 
 use std::fmt::Write;
+
+/// The one style of all pages.
+const STYLE: &str = include_str!("page.css");
 
 /// A page being written, top to bottom.
 pub(crate) struct Page {
     title: String,
+    /// What stands under the title.
+    lead: String,
+    /// Places to jump to: anchor and words.
+    sections: Vec<(String, String)>,
     body: String,
+}
+
+/// A cell of a table.
+#[derive(Clone, Debug)]
+pub(crate) enum Cell {
+    Text(String),
+    /// Stands to the right.
+    Number(String),
+    /// Markup that is already escaped.
+    Markup(String),
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// How a remark or a mark looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Plain,
+    Pass,
+    Warn,
+    Fail,
+}
+
+impl Tone {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
 }
 
 /// Text as HTML shows it: names and values come from data and may hold anything.
@@ -25,12 +75,41 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
+/// A word or two with a border of its colour, as markup.
+pub(crate) fn mark(text: &str, tone: Tone) -> String {
+    format!("<span class=\"mark {}\">{}</span>", tone.class(), escape(text))
+}
+
+/// A figure with what it is, as markup.
+pub(crate) fn tile(figure: &str, what: &str) -> String {
+    format!(
+        "<div class=\"tile\"><b>{}</b><span>{}</span></div>",
+        escape(figure),
+        escape(what)
+    )
+}
+
+/// A picture and the sentence under it, which says n and method, as markup.
+pub(crate) fn figure(picture: &str, caption: &str) -> String {
+    format!(
+        "<figure>{picture}<figcaption>{}</figcaption></figure>",
+        escape(caption)
+    )
+}
+
 impl Page {
     pub(crate) fn new(title: &str) -> Self {
         Self {
             title: title.to_owned(),
-            body: format!("<h1>{}</h1>\n", escape(title)),
+            lead: String::new(),
+            sections: Vec::new(),
+            body: String::new(),
         }
+    }
+
+    /// Markup that stands before everything else.
+    pub(crate) fn lead(&mut self, markup: &str) {
+        self.lead.push_str(markup);
     }
 
     /// A paragraph of plain text.
@@ -38,8 +117,16 @@ impl Page {
         self.html(&format!("<p>{}</p>\n", escape(text)));
     }
 
+    /// A paragraph in small print.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.html(&format!("<p class=\"note\">{}</p>\n", escape(text)));
+    }
+
+    /// A section, which the page's head leads to.
     pub(crate) fn heading(&mut self, text: &str) {
-        self.html(&format!("<h2>{}</h2>\n", escape(text)));
+        let anchor = format!("s{}", self.sections.len() + 1);
+        self.html(&format!("<h2 id=\"{anchor}\">{}</h2>\n", escape(text)));
+        self.sections.push((anchor, text.to_owned()));
     }
 
     /// Markup that is already escaped.
@@ -47,61 +134,74 @@ impl Page {
         self.body.push_str(markup);
     }
 
-    /// A table of plain texts; cells that are numbers stand to the right. `classes` names a style for
-    /// each row, or nothing.
-    pub(crate) fn table(
-        &mut self,
-        head: &[&str],
-        rows: &[Vec<String>],
-        class: impl Fn(usize) -> &'static str,
-    ) {
-        let mut markup = String::from("<div class=\"wide\"><table><thead><tr>");
-        for cell in head {
-            let _ = write!(markup, "<th>{}</th>", escape(cell));
-        }
-        markup.push_str("</tr></thead><tbody>\n");
-        for (at, row) in rows.iter().enumerate() {
-            let _ = write!(markup, "<tr class=\"{}\">", class(at));
-            for cell in row {
-                let number = cell
-                    .chars()
-                    .next()
-                    .is_some_and(|c| c.is_ascii_digit() || c == '-');
-                let number = number && cell.chars().all(|c| c.is_ascii_digit() || "-+.,e %".contains(c));
-                let align = if number { " class=\"number\"" } else { "" };
-                let _ = write!(markup, "<td{align}>{}</td>", escape(cell));
+    /// Sentences one under the other, each with its tone; the second text is in small print.
+    pub(crate) fn points(&mut self, points: impl IntoIterator<Item = (Tone, String, String)>) {
+        let mut markup = String::from("<ul class=\"points\">\n");
+        for (tone, sentence, small) in points {
+            let _ = write!(markup, "<li class=\"{}\"><span>{sentence}</span>", tone.class());
+            if !small.is_empty() {
+                let _ = write!(markup, " <span class=\"soft\">{}</span>", escape(&small));
             }
-            markup.push_str("</tr>\n");
+            markup.push_str("</li>\n");
         }
-        markup.push_str("</tbody></table></div>\n");
+        markup.push_str("</ul>\n");
+        self.html(&markup);
+    }
+
+    /// A table; a column of numbers has its head to the right too.
+    pub(crate) fn table(&mut self, head: &[&str], rows: &[Vec<Cell>]) {
+        let markup = table(head, rows);
         self.html(&markup);
     }
 
     /// The whole document.
     pub(crate) fn finish(self) -> String {
+        let title = escape(&self.title);
+        let mut places = String::new();
+        if self.sections.len() > 2 {
+            places.push_str("<nav>");
+            for (anchor, words) in &self.sections {
+                let _ = write!(places, "<a href=\"#{anchor}\">{}</a>", escape(words));
+            }
+            places.push_str("</nav>");
+        }
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-             <title>{}</title><style>{STYLE}</style></head><body><main>\n{}</main></body></html>\n",
-            escape(&self.title),
-            self.body
+             <title>{title}</title><style>{STYLE}</style></head><body><main>\n<h1>{title}</h1>\n{}{places}\n{}</main></body></html>\n",
+            self.lead, self.body
         )
     }
 }
 
-const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1c2026;--soft:#5c6672;--line:#d9dee4;--paper:#fff;--bar:#3b6ea5;--bad:#b3261e;--warn:#8a5a00}\
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--line:#39414b;--paper:#15191e;--bar:#7fb0e6;--bad:#ff8a80;--warn:#ffc768}}\
-body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}\
-main{max-width:72rem;margin:0 auto;padding:1.5rem}h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}h3{font-size:1rem;margin:0}\
-.wide{overflow-x:auto}table{border-collapse:collapse;margin:.5rem 0}th,td{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}\
-th{color:var(--soft);font-weight:600}td.number{text-align:right;font-variant-numeric:tabular-nums}\
-tr.bad td{color:var(--bad)}tr.warn td{color:var(--warn)}\
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}\
-.card{border:1px solid var(--line);border-radius:.4rem;padding:.8rem}.card p{margin:.2rem 0;color:var(--soft);font-size:.87rem}\
-.card p.warn{color:var(--warn)}svg{width:100%;height:auto}svg rect{fill:var(--bar)}svg text{fill:var(--soft);font-size:9px}\
-svg text.on{fill:var(--ink)}";
+/// A table as markup.
+pub(crate) fn table(head: &[&str], rows: &[Vec<Cell>]) -> String {
+    let is_number = |at: usize| {
+        rows.first()
+            .and_then(|row| row.get(at))
+            .is_some_and(|cell| matches!(cell, Cell::Number(_)))
+    };
+    let mut markup = String::from("<div class=\"wide\"><table><thead><tr>");
+    for (at, words) in head.iter().enumerate() {
+        let class = if is_number(at) { " class=\"n\"" } else { "" };
+        let _ = write!(markup, "<th{class}>{}</th>", escape(words));
+    }
+    markup.push_str("</tr></thead><tbody>\n");
+    for row in rows {
+        markup.push_str("<tr>");
+        for cell in row {
+            let _ = match cell {
+                Cell::Text(text) => write!(markup, "<td>{}</td>", escape(text)),
+                Cell::Number(text) => write!(markup, "<td class=\"n\">{}</td>", escape(text)),
+                Cell::Markup(inner) => write!(markup, "<td>{inner}</td>"),
+            };
+        }
+        markup.push_str("</tr>\n");
+    }
+    markup.push_str("</tbody></table></div>\n");
+    markup
+}
 
 #[cfg(test)]
 mod tests {
@@ -109,15 +209,30 @@ mod tests {
 
     #[test]
     fn names_from_data_cannot_become_markup() {
+        let evil = "\"><img src=x onerror=alert(1)>";
         let mut page = Page::new("<script>alert(1)</script>");
+        page.lead(&mark(evil, Tone::Fail));
+        page.lead(&tile(evil, evil));
         page.text("a & b");
-        page.table(
-            &["x"],
-            &[vec!["\"><img src=x onerror=alert(1)>".to_owned()]],
-            |_| "",
-        );
+        page.note(evil);
+        page.heading(evil);
+        page.points([(Tone::Warn, escape(evil), evil.to_owned())]);
+        page.table(&["<x>"], &[vec![evil.into(), Cell::Number(evil.to_owned())]]);
         let html = page.finish();
-        assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
+        assert!(
+            !html.contains("<script") && !html.contains("<img") && !html.contains("<x>"),
+            "{html}"
+        );
         assert!(html.contains("a &amp; b"));
+    }
+
+    #[test]
+    fn a_long_page_leads_to_its_sections() {
+        let mut page = Page::new("t");
+        for name in ["one", "two", "three"] {
+            page.heading(name);
+        }
+        let html = page.finish();
+        assert!(html.contains("<a href=\"#s2\">two</a>") && html.contains("<h2 id=\"s2\">two</h2>"));
     }
 }

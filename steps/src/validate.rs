@@ -1,23 +1,32 @@
 //! `validate.contract@v1`: holds tables against their contracts and further checks, as a gate.
 
 mod checks;
+mod demand;
+mod failing;
+mod metric;
+mod outcome;
+mod report;
+mod rows;
 mod rules;
+mod tables;
 
 use crate::fault;
 use crate::inference::{self, with};
-use crate::page::Page;
 use crate::table::{self, grouped};
-use checks::{Check, Severity};
+use checks::{Check, Known, Tables};
 use indexmap::IndexMap;
+use outcome::{Limits, Outcome, Severity};
 use polars::prelude::DataFrame;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use trainyard_contract::finding::{Finding, nearest};
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
 use trainyard_contract::task::TaskInput;
-use trainyard_contract::{ArtifactKind, InferRequest, Inference, Schema, Shape, Step, StepError, StepIo};
+use trainyard_contract::{
+    ArtifactKind, InferRequest, Inference, Schema, Shape, Step, StepError, StepIo, Timestamp,
+};
 
 /// Parameters of `validate.contract@v1`.
 #[derive(Deserialize, JsonSchema)]
@@ -27,45 +36,64 @@ pub(crate) struct Params {
     /// called like the input.
     #[serde(default)]
     contracts: BTreeMap<String, String>,
+    /// What happens if a rule of a contract does not hold: `error` fails the step, `warn` and `info` are reported.
+    /// Default: `error`.
+    #[serde(default)]
+    severity: Severity,
+    /// Share of a table's rows, 0 to 1, that may break a contract's rule about values. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    max_bad_share: f64,
     /// Checks beyond the contracts.
     #[serde(default)]
     checks: Vec<Check>,
+    /// The time ages are measured from, as a date (its beginning in UTC) or an instant such as `2026-11-22T02:30:00Z`;
+    /// mostly `${{ trigger.logical_date }}`. It is a parameter and no clock, so that an earlier result is taken over only
+    /// for the same time. Default: none, then `freshness` of contracts is not held.
+    #[serde(default)]
+    as_of: Option<String>,
     /// Failing rows shown for each check, at most. Default: 20.
     #[serde(default = "twenty")]
     #[schemars(range(min = 0, max = 1000))]
     sample: usize,
+    /// Failing rows kept for each check in the output `failing`, at most. Default: 10000.
+    #[serde(default = "many")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    keep_failing: usize,
+    /// What an error does: `fail` fails the step, whose outputs are then not kept; `report` makes `passed` false and lets
+    /// the pipeline decide. Default: `fail`.
+    #[serde(default)]
+    on_failure: OnFailure,
+}
+
+/// What an error does.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum OnFailure {
+    /// Fails the step.
+    #[default]
+    Fail,
+    /// Makes the output `passed` false.
+    Report,
 }
 
 fn twenty() -> usize {
     20
 }
 
-/// How one check went.
-#[derive(Debug, Serialize)]
-pub(crate) struct Outcome {
-    /// Name of the input, or nothing for SQL.
-    dataset: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<String>,
-    /// The rule or metric.
-    check: String,
-    severity: Severity,
-    passed: bool,
-    /// What was found and what must be, one sentence.
-    says: String,
-    /// The number found, or the count of rows that break the rule.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    found: Option<f64>,
-    /// Some failing rows: their number from 1, and their values in the columns that matter.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    failing: Vec<FailingRow>,
+fn many() -> usize {
+    10_000
 }
 
-/// A row that breaks a rule.
-#[derive(Debug, Serialize)]
-pub(crate) struct FailingRow {
-    row: u64,
-    values: IndexMap<String, Option<String>>,
+/// A date or an instant.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let found = text.parse::<jiff::Timestamp>().ok().or_else(|| {
+        let day = text.parse::<jiff::civil::Date>().ok()?;
+        Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    });
+    found
+        .map(|instant| Timestamp(instant.as_microsecond()))
+        .ok_or_else(|| format!("`{text}` is neither a date such as `2026-11-22` nor an instant such as `2026-11-22T02:30:00Z`"))
 }
 
 pub(crate) struct ValidateContract;
@@ -82,13 +110,22 @@ impl Step for ValidateContract {
                 kinds: vec![ArtifactKind::Table],
                 min: 1,
             },
-            outputs: Ports::Named(vec![InputPort::optional(
-                "report",
-                ArtifactKind::Report,
-                "every check with its numbers and failing rows",
-            )]),
+            outputs: Ports::Named(vec![
+                InputPort::optional(
+                    "report",
+                    ArtifactKind::Report,
+                    "every check with its numbers and failing rows",
+                ),
+                InputPort::optional(
+                    "failing",
+                    ArtifactKind::Table,
+                    "the rows that break a rule: input, row, column, value, check, reason, severity",
+                ),
+                InputPort::optional("metrics", ArtifactKind::Metrics, "the number each check found"),
+                InputPort::optional("passed", ArtifactKind::Boolean, "whether no error was found"),
+            ]),
             params: schemars::schema_for!(Params).to_value(),
-            revision: 1,
+            revision: 2,
             effect: Effect::None,
             runner: Runner::Worker,
         }
@@ -100,6 +137,11 @@ impl Step for ValidateContract {
             Err(answer) => return answer,
         };
         let mut answer = inference::unknown_tables(request);
+        if request.outputs.contains_key("failing") {
+            answer
+                .outputs
+                .insert("failing".to_owned(), Shape::Table(failing::schema()));
+        }
         let names: Vec<&str> = request.inputs.keys().map(String::as_str).collect();
         let schemas: IndexMap<&str, &Schema> = request
             .inputs
@@ -122,6 +164,15 @@ impl Step for ValidateContract {
                 });
             }
         }
+        if let Some(fault) = params.as_of.as_deref().and_then(|text| instant(text).err()) {
+            answer.findings.push(Finding::error("S01", with("as_of"), fault));
+        }
+        let is_unknown = request.unknown.contains(&with("as_of"));
+        let known = Known {
+            schemas: &schemas,
+            inputs: &names,
+            has_clock: params.as_of.is_some() || is_unknown,
+        };
         for (at, check) in params.checks.iter().enumerate() {
             let path = with("checks").index(at);
             if let Some(dataset) = &check.dataset
@@ -132,7 +183,7 @@ impl Step for ValidateContract {
                     .push(no_input(dataset, &names, path.key("dataset")));
                 continue;
             }
-            answer.findings.extend(check.findings(&path, &schemas, &names));
+            answer.findings.extend(check.findings(&path, &known));
         }
         for (name, schema) in &schemas {
             let used = answer.uses.entry((*name).to_owned()).or_default();
@@ -142,92 +193,208 @@ impl Step for ValidateContract {
                 .checks
                 .iter()
                 .filter(|check| check.dataset.as_deref() == Some(*name));
-            used.extend(checked.filter_map(|check| check.column.clone()));
+            used.extend(checked.flat_map(|check| check.about()).map(str::to_owned));
         }
         inference::sifted(request, answer)
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
         let params: Params = io.params()?;
-        let names: Vec<String> = io.spec().inputs.keys().cloned().collect();
-        let mut outcomes = Vec::new();
-        let mut unheld: Vec<String> = Vec::new();
-        let mut frames: IndexMap<String, DataFrame> = IndexMap::new();
-        for name in &names {
-            let (table, faults) = table::open_as_is(io, name)?;
-            for note in &table.notes {
-                io.log(note.clone());
-            }
-            let frame = table::collect("read the rows", table.frame)?;
-            io.rows_in(frame.height() as u64);
-            outcomes.extend(rules::readable(name, &faults, params.sample));
-            let dataset = match io.input(name) {
-                Some(TaskInput::Dataset(dataset)) => dataset.contract.as_deref(),
-                _ => None,
-            };
-            let wanted = contract_name(&params, name, dataset);
-            match wanted.and_then(|contract| io.spec().contracts.get(contract)) {
-                Some(contract) => {
-                    outcomes.extend(rules::hold(name, &frame, contract, params.sample)?);
-                    unheld.extend(contract.freshness.as_ref().map(|freshness| {
-                        format!(
-                            "{name}: `freshness` ({}) is not held: a step has no clock",
-                            freshness.max_age
-                        )
-                    }));
-                }
-                None if params.contracts.contains_key(name) || dataset.is_some() => {
-                    return Err(StepError::internal(format!(
-                        "the contract of `{name}` did not come with the task"
-                    )));
-                }
-                None => io.log(format!("`{name}` has no contract, only `checks` apply to it")),
-            }
-            frames.insert(name.clone(), frame);
-        }
-        for check in &params.checks {
-            outcomes.push(check.carry_out(&frames)?);
-        }
-        for line in unheld {
-            io.log(line);
-        }
-        let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.passed).collect();
+        let as_of = params
+            .as_of
+            .as_deref()
+            .map(instant)
+            .transpose()
+            .map_err(StepError::rejected)?;
+        let checked = held(io, &params, as_of)?;
+        let failed: Vec<&Outcome> = checked
+            .outcomes
+            .iter()
+            .filter(|outcome| !outcome.passed)
+            .collect();
         for outcome in &failed {
             io.log(format!("{}: {}", outcome.severity, outcome.says));
         }
-        let headline = format!(
-            "{} of {} checks passed",
-            outcomes.len() - failed.len(),
-            outcomes.len()
-        );
-        io.metric("checks", outcomes.len() as f64);
-        io.metric("checks_failed", failed.len() as f64);
-        io.headline(&headline);
-        if io.wants("report") {
-            let html = page(&headline, &outcomes);
-            io.output_report(
-                "report",
-                &html,
-                &json!({ "summary": headline, "checks": outcomes }),
-            )?;
+        for note in &checked.notes {
+            io.log(note.clone());
         }
         let errors: Vec<&str> = failed
             .iter()
             .filter(|outcome| outcome.severity == Severity::Error)
             .map(|outcome| outcome.says.as_str())
             .collect();
-        if errors.is_empty() {
+        hand_on(io, &params, &checked, errors.is_empty())?;
+        if errors.is_empty() || params.on_failure == OnFailure::Report {
             return Ok(());
         }
         let message = format!(
             "{} of {} checks failed: {}",
             errors.len(),
-            outcomes.len(),
+            checked.outcomes.len(),
             errors.join("; ")
         );
         Err(StepError::gate(message)
-            .help("mend the data, or change the contract or check that is wrong about it"))
+            .help("mend the data, or change the contract or check that is wrong about it; `on_failure: report` keeps the report and the failing rows"))
     }
+}
+
+/// All that was found.
+struct Checked {
+    outcomes: Vec<Outcome>,
+    /// Rows by input.
+    rows: IndexMap<String, usize>,
+    notes: Vec<String>,
+}
+
+/// Reads the inputs and carries out all checks.
+fn held(io: &mut StepIo, params: &Params, as_of: Option<Timestamp>) -> Result<Checked, StepError> {
+    let names: Vec<String> = io.spec().inputs.keys().cloned().collect();
+    let mut frames: IndexMap<String, DataFrame> = IndexMap::new();
+    let mut keys = BTreeMap::new();
+    let mut opened = Vec::new();
+    let mut notes = Vec::new();
+    for name in &names {
+        if matches!(io.input(name), Some(TaskInput::Absent)) {
+            notes.push(format!("`{name}` is not there yet"));
+            continue;
+        }
+        let (table, faults) = table::open_as_is(io, name)?;
+        for note in &table.notes {
+            io.log(note.clone());
+        }
+        let frame = table::collect("read the rows", table.frame)?;
+        io.rows_in(frame.height() as u64);
+        frames.insert(name.clone(), frame);
+        keys.insert(name.clone(), table.schema.primary_key.clone());
+        opened.push((name, faults));
+    }
+    let tables = Tables {
+        frames: &frames,
+        keys: &keys,
+        as_of,
+        limits: Limits {
+            shown: params.sample,
+            kept: if io.wants("failing") {
+                params.keep_failing
+            } else {
+                0
+            },
+        },
+    };
+    let strictness = rules::Strictness {
+        severity: params.severity,
+        max_bad_share: params.max_bad_share,
+    };
+    let mut outcomes = Vec::new();
+    for (name, faults) in opened {
+        let frame = tables.frame(name)?;
+        outcomes.extend(rules::readable(name, frame.height(), &faults, &tables));
+        let dataset = match io.input(name) {
+            Some(TaskInput::Dataset(dataset)) => dataset.contract.as_deref(),
+            _ => None,
+        };
+        let wanted = contract_name(params, name, dataset);
+        match wanted.and_then(|contract| io.spec().contracts.get(contract)) {
+            Some(contract) => {
+                outcomes.extend(rules::hold(name, frame, contract, strictness, &tables)?);
+                notes.extend(contract.freshness.as_ref().filter(|_| as_of.is_none()).map(|freshness| {
+                    format!(
+                        "{name}: `freshness` ({}) is not held, since `as_of` does not say from when ages are measured",
+                        freshness.max_age
+                    )
+                }));
+            }
+            None if params.contracts.contains_key(name) || dataset.is_some() => {
+                return Err(StepError::internal(format!(
+                    "the contract of `{name}` did not come with the task"
+                )));
+            }
+            None => notes.push(format!("`{name}` has no contract, only `checks` apply to it")),
+        }
+    }
+    for (nth, check) in params.checks.iter().enumerate() {
+        io.progress(nth as u64, params.checks.len() as u64, "checks");
+        outcomes.push(check.carry_out(&tables)?);
+    }
+    let rows = frames
+        .iter()
+        .map(|(name, frame)| (name.clone(), frame.height()))
+        .collect();
+    Ok(Checked {
+        outcomes,
+        rows,
+        notes,
+    })
+}
+
+/// Writes what the pipeline wants of it.
+fn hand_on(io: &mut StepIo, params: &Params, checked: &Checked, passed: bool) -> Result<(), StepError> {
+    let outcomes = &checked.outcomes;
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+    let headline = format!("{} of {} checks passed", outcomes.len() - failed, outcomes.len());
+    io.metric("checks", outcomes.len() as f64);
+    io.metric("checks_failed", failed as f64);
+    // Those of a contract are many and stand in the output `metrics`; those somebody wrote are shown for the run.
+    for (check, outcome) in params.checks.iter().rev().zip(outcomes.iter().rev()) {
+        if let Some(found) = outcome.found
+            && check.sql.is_none()
+        {
+            io.metric(&outcome.metric(), found);
+        }
+    }
+    io.headline(&headline);
+    if io.wants("passed") {
+        io.output_value("passed", json!(passed));
+    }
+    if io.wants("metrics") {
+        let numbers: Map<String, Value> = outcomes
+            .iter()
+            .filter_map(|outcome| Some((outcome.metric(), json!(outcome.found?))))
+            .collect();
+        let numbers = Value::Object(numbers);
+        let artifact = io.keep_bytes(
+            ArtifactKind::Metrics,
+            "application/json",
+            numbers.to_string().as_bytes(),
+            numbers,
+        )?;
+        io.output("metrics", artifact);
+    }
+    if io.wants("failing") {
+        let mut frame = failing::rows(outcomes)?;
+        let all: f64 = outcomes
+            .iter()
+            .filter(|outcome| !outcome.kept.is_empty())
+            .filter_map(|outcome| outcome.found)
+            .sum();
+        io.log(format!(
+            "{} of {} failing rows are kept",
+            grouped(frame.height() as u64),
+            grouped(all as u64)
+        ));
+        table::write(io, "failing", &mut frame, failing::schema())?;
+    }
+    if io.wants("report") {
+        let about = report::About {
+            title: format!("{}: {}", io.spec().pipeline, io.spec().step),
+            headline: &headline,
+            tables: &checked.rows,
+            notes: &checked.notes,
+            as_of: params.as_of.clone(),
+        };
+        let html = report::page(&about, outcomes);
+        let json = json!({
+            "format": "trainyard.checks/2",
+            "summary": headline,
+            "passed": passed,
+            "as_of": params.as_of,
+            "rows": checked.rows,
+            "checks": outcomes,
+            "notes": checked.notes,
+        });
+        io.output_report("report", &html, &json)?;
+    }
+    Ok(())
 }
 
 /// The contract an input is held against.
@@ -246,54 +413,6 @@ fn no_input(name: &str, inputs: &[&str], path: trainyard_contract::Path) -> Find
         Some(near) => finding.help(format!("did you mean `{near}`?")),
         None => finding.help(format!("the inputs are {}", fault::list(inputs))),
     }
-}
-
-fn page(headline: &str, outcomes: &[Outcome]) -> String {
-    let mut page = Page::new("Data checks");
-    page.text(headline);
-    let rows: Vec<Vec<String>> = outcomes
-        .iter()
-        .map(|outcome| {
-            vec![
-                if outcome.passed {
-                    "passed".to_owned()
-                } else {
-                    format!("failed ({})", outcome.severity)
-                },
-                outcome.dataset.clone(),
-                outcome.column.clone().unwrap_or_default(),
-                outcome.check.clone(),
-                outcome.says.clone(),
-            ]
-        })
-        .collect();
-    page.table(
-        &["", "table", "column", "check", "found"],
-        &rows,
-        |at| match &outcomes[at] {
-            outcome if outcome.passed => "",
-            outcome if outcome.severity == Severity::Error => "bad",
-            _ => "warn",
-        },
-    );
-    for outcome in outcomes.iter().filter(|outcome| !outcome.failing.is_empty()) {
-        page.heading(&outcome.says);
-        let columns: Vec<&str> = outcome.failing[0].values.keys().map(String::as_str).collect();
-        let head: Vec<&str> = ["row"].into_iter().chain(columns).collect();
-        let rows: Vec<Vec<String>> = outcome
-            .failing
-            .iter()
-            .map(|failing| {
-                let values = failing
-                    .values
-                    .values()
-                    .map(|value| value.clone().unwrap_or_else(|| "∅".to_owned()));
-                [grouped(failing.row)].into_iter().chain(values).collect()
-            })
-            .collect();
-        page.table(&head, &rows, |_| "");
-    }
-    page.finish()
 }
 
 #[cfg(test)]

@@ -19,7 +19,9 @@ pub use association::{
     ChiSquared, Contingency, Correlation, Grouped, correlation_ratio, pearson, ranks, spearman,
 };
 pub use bins::{BinRule, Histogram, QuantileBins};
-pub use distance::{KolmogorovSmirnov, information_value, kolmogorov_smirnov, population_stability, wasserstein};
+pub use distance::{
+    KolmogorovSmirnov, information_value, kolmogorov_smirnov, population_stability, wasserstein,
+};
 pub use moments::{Moments, moments};
 pub use quantiles::{Fences, median_absolute_deviation, quantile, robust_outliers};
 pub use tails::{chi_squared_tail, kolmogorov_tail};

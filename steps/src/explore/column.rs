@@ -1,16 +1,16 @@
 //! One column in numbers.
 
+use super::text::Texts;
+use super::time::{Clock, Times};
 use crate::data_type;
-use crate::fault;
 use crate::rule;
 use crate::table::grouped;
-use polars::prelude::{DataType as PolarsType, PolarsError, Series, TimeUnit};
+use polars::prelude::{DataType as PolarsType, PolarsResult, Series};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use trainyard_contract::{Column, StepError};
-
-/// Values up to which different ones are counted exactly.
-const EXACT: usize = 1_000_000;
+use std::hash::Hasher;
+use trainyard_contract::Column;
+use trainyard_models::statistics::{self, Fences, quantile, tally};
 
 /// What a column holds.
 #[derive(Debug, Serialize)]
@@ -20,21 +20,31 @@ pub(super) struct ColumnProfile {
     pub(super) data_type: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) classification: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unit: Option<String>,
     pub(super) nulls: usize,
     pub(super) null_ratio: f64,
-    /// Different values, missing not counted.
-    pub(super) distinct: u64,
-    pub(super) distinct_is_exact: bool,
+    /// Different values, missing not counted; told apart by a 64-bit hash of all of them.
+    pub(super) distinct: usize,
+    /// Values that occur once.
+    pub(super) once: usize,
+    /// Least and greatest value as shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) min: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) numbers: Option<Numbers>,
-    /// Equal steps from least to greatest value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) texts: Option<Texts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) times: Option<Times>,
+    /// What the histogram's numbers count, if they are times.
+    #[serde(skip)]
+    pub(super) clock: Option<Clock>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) histogram: Option<Histogram>,
-    /// Most frequent values, then in their own order.
+    /// Most frequent values; none if no value occurs twice.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) top: Vec<Frequency>,
 }
@@ -42,15 +52,32 @@ pub(super) struct ColumnProfile {
 /// Statistics of finite numbers.
 #[derive(Debug, Serialize)]
 pub(super) struct Numbers {
+    /// Finite values.
+    pub(super) count: usize,
+    pub(super) min: f64,
+    pub(super) max: f64,
     pub(super) mean: f64,
+    /// 95 % interval of the mean by the normal approximation, as if rows were drawn independently.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mean_interval: Option<[f64; 2]>,
     /// Sample standard deviation.
     pub(super) stddev: f64,
-    pub(super) zeros: u64,
-    pub(super) negative: u64,
-    /// NaN and infinite values.
-    pub(super) not_finite: u64,
+    /// Adjusted Fisher–Pearson skewness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) skewness: Option<f64>,
+    /// Excess kurtosis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kurtosis: Option<f64>,
+    pub(super) zeros: usize,
+    pub(super) negative: usize,
+    pub(super) nan: usize,
+    pub(super) infinite: usize,
     /// Values more than 1.5 times the interquartile range beyond the quartiles (Tukey 1977).
-    pub(super) outliers: u64,
+    pub(super) outliers: usize,
+    /// Values with a modified z-score beyond 3.5 (Iglewicz and Hoaglin 1993); absent where more than half
+    /// of the values are equal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) robust_outliers: Option<usize>,
     /// By share in percent, interpolated linearly between order statistics (Hyndman and Fan's type 7).
     pub(super) quantiles: BTreeMap<&'static str, f64>,
 }
@@ -59,8 +86,15 @@ pub(super) struct Numbers {
 #[derive(Debug, Serialize)]
 pub(super) struct Histogram {
     pub(super) from: f64,
-    pub(super) to: f64,
+    pub(super) width: f64,
     pub(super) counts: Vec<u64>,
+    /// Values left and right of the bins.
+    pub(super) below: u64,
+    pub(super) above: u64,
+    /// How the bins were chosen.
+    pub(super) method: &'static str,
+    /// Whether each value is a whole number: then bins end halfway between two.
+    pub(super) whole: bool,
 }
 
 /// A value and how often it occurs.
@@ -80,249 +114,297 @@ const QUANTILES: [(&str, f64); 7] = [
     ("99", 0.99),
 ];
 
+/// How much of a column is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    /// Bins of a histogram, or as many as suit it.
+    pub(super) bins: Option<usize>,
+    pub(super) top: usize,
+}
+
+/// Most bins where none were asked for.
+const MOST_BINS: usize = 40;
+
 impl ColumnProfile {
-    /// # Errors
-    /// `Internal` where polars cannot count or cast.
+    /// The profile of a column, and the hash of each row's value. `sampled` are some of its rows.
     pub(super) fn of(
         series: &Series,
+        sampled: &Series,
         known: Option<&Column>,
-        bins: usize,
-        top: usize,
-    ) -> Result<Self, StepError> {
-        let failed = |error: PolarsError| {
-            StepError::internal(format!(
-                "could not profile `{}`: {}",
-                series.name(),
-                fault::sentence(&error)
-            ))
-        };
+        extent: Extent,
+    ) -> PolarsResult<(Self, Vec<u64>)> {
         let rows = series.len();
         let nulls = series.null_count();
-        let exact = rows <= EXACT || !countable(series.dtype());
-        let different = if exact {
-            series.n_unique()
+        let hashes = hashes(series)?;
+        let mut sorted: Vec<u64> = if nulls == 0 {
+            hashes.clone()
         } else {
-            series.approx_n_unique().map(|n| n as usize)
+            let missing = series.is_null();
+            let there = hashes.iter().zip(missing.iter());
+            there
+                .filter(|(_, missing)| *missing != Some(true))
+                .map(|(hash, _)| *hash)
+                .collect()
         };
-        let different = different.map_err(failed)?;
+        let found = tally(&mut sorted, extent.top);
+        drop(sorted);
         let mut profile = Self {
             name: series.name().to_string(),
             data_type: data_type::from_polars(series.dtype()).to_string(),
             classification: known.and_then(|column| column.classification.clone()),
+            unit: known.and_then(|column| column.unit.clone()),
             nulls,
             null_ratio: if rows == 0 {
                 0.0
             } else {
                 nulls as f64 / rows as f64
             },
-            distinct: (different - usize::from(nulls > 0 && different > 0)) as u64,
-            distinct_is_exact: exact,
+            distinct: found.distinct,
+            once: found.once,
             min: None,
             max: None,
             numbers: None,
+            texts: None,
+            times: None,
+            clock: None,
             histogram: None,
             top: Vec::new(),
         };
+        if found.distinct > found.once {
+            for (hash, count) in &found.top {
+                let row = hashes.iter().position(|other| other == hash);
+                let value = row.and_then(|row| rule::shown(series, row));
+                profile.top.extend(value.map(|value| Frequency {
+                    value,
+                    count: *count as u64,
+                }));
+            }
+            // Equal counts stand in the order of their hashes so far.
+            profile
+                .top
+                .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+        }
         match series.dtype() {
             dtype if dtype.is_primitive_numeric() => {
-                let mut values = numbers(series).map_err(failed)?;
-                profile.min = values.sorted.first().map(|least| number(*least));
-                profile.max = values.sorted.last().map(|greatest| number(*greatest));
-                profile.histogram = histogram(&values.sorted, bins);
-                profile.numbers = values.statistics();
-                if profile.distinct <= top as u64 {
-                    profile.top = frequencies(series, top);
-                }
+                let (values, nan, infinite) = numbers(series)?;
+                profile.min = values.first().map(|least| number(*least));
+                profile.max = values.last().map(|greatest| number(*greatest));
+                profile.histogram = histogram(&values, extent.bins);
+                profile.numbers = statistics_of(&values, nan, infinite);
             }
             dtype if dtype.is_temporal() => {
-                let stamps = match dtype {
-                    PolarsType::Datetime(_, zone) => series
-                        .cast(&PolarsType::Datetime(TimeUnit::Microseconds, zone.clone()))
-                        .map_err(failed)?,
-                    _ => series.clone(),
-                };
-                let values = numbers(&stamps.cast(&PolarsType::Int64).map_err(failed)?).map_err(failed)?;
-                let least = series.min_reduce().map_err(failed)?;
-                let greatest = series.max_reduce().map_err(failed)?;
-                profile.min = (!least.is_null()).then(|| least.value().to_string());
-                profile.max = (!greatest.is_null()).then(|| greatest.value().to_string());
-                profile.histogram = histogram(&values.sorted, bins);
+                let clock = Clock::of(dtype);
+                let values = clock.readings(series)?;
+                profile.min = values.first().map(|least| clock.shown(*least));
+                profile.max = values.last().map(|greatest| clock.shown(*greatest));
+                profile.histogram = histogram(&values, extent.bins);
+                profile.times = Times::of(clock, &values);
+                profile.clock = Some(clock);
             }
-            PolarsType::String | PolarsType::Boolean => profile.top = frequencies(series, top),
+            PolarsType::String => {
+                let (all, sampled) = (series.str()?, sampled.str()?);
+                profile.texts = Texts::of(all.iter().flatten(), sampled.iter().flatten());
+            }
             _ => {}
         }
-        Ok(profile)
+        Ok((profile, hashes))
     }
 
-    /// The column in a sentence.
-    pub(super) fn sentence(&self, rows: usize) -> String {
-        let mut parts = vec![self.data_type.clone()];
-        if let Some(classification) = &self.classification {
-            parts.push(classification.clone());
+    /// Values that are not missing.
+    pub(super) fn values(&self, rows: usize) -> usize {
+        rows - self.nulls
+    }
+}
+
+/// A hash of each row's value; equal values of a column have equal hashes.
+fn hashes(series: &Series) -> PolarsResult<Vec<u64>> {
+    const MISSING: u64 = 0x51_7c_c1_b7_27_22_0a_95;
+    Ok(match series.dtype() {
+        dtype if dtype.is_float() => {
+            let floats = series.cast(&PolarsType::Float64)?;
+            // Both zeros are one value, and so are all that are no number.
+            let bits = |value: f64| {
+                if value.is_nan() {
+                    f64::NAN.to_bits()
+                } else {
+                    (value + 0.0).to_bits()
+                }
+            };
+            floats
+                .f64()?
+                .iter()
+                .map(|value| value.map_or(MISSING, |value| mixed(bits(value))))
+                .collect()
         }
-        parts.push(match self.nulls {
-            0 => "none missing".to_owned(),
-            nulls if nulls == rows => "all missing".to_owned(),
-            nulls => format!(
-                "{} missing ({:.1} %)",
-                grouped(nulls as u64),
-                self.null_ratio * 100.0
-            ),
-        });
-        let about = if self.distinct_is_exact { "" } else { "about " };
-        parts.push(format!("{about}{} different", grouped(self.distinct)));
-        if let (Some(min), Some(max)) = (&self.min, &self.max) {
-            parts.push(format!("{min} to {max}"));
+        PolarsType::UInt64 => series
+            .u64()?
+            .iter()
+            .map(|value| value.map_or(MISSING, mixed))
+            .collect(),
+        dtype if dtype.is_integer() || dtype.is_temporal() || dtype.is_bool() => {
+            let whole = series.cast(&PolarsType::Int64)?;
+            whole
+                .i64()?
+                .iter()
+                .map(|value| value.map_or(MISSING, |value| mixed(value.cast_unsigned())))
+                .collect()
         }
-        if let Some(numbers) = &self.numbers {
-            parts.push(format!(
-                "mean {}, deviation {}",
-                number(numbers.mean),
-                number(numbers.stddev)
-            ));
-        }
-        parts.join(" · ")
-    }
+        PolarsType::String => series
+            .str()?
+            .iter()
+            .map(|text| text.map_or(MISSING, hash_of))
+            .collect(),
+        _ => (0..series.len())
+            .map(|row| rule::shown(series, row).map_or(MISSING, |text| hash_of(&text)))
+            .collect(),
+    })
 }
 
-fn countable(dtype: &PolarsType) -> bool {
-    dtype.is_primitive_numeric() || dtype.is_temporal() || matches!(dtype, PolarsType::String)
+fn hash_of(text: &str) -> u64 {
+    // Its keys are zero: the same text has the same hash in every run.
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }
 
-/// A number with at most five significant decimals.
-pub(super) fn number(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e15 {
-        return format!("{value:.0}");
-    }
-    let text = format!("{value:.5}");
-    if value.abs() >= 1e-3 {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        format!("{value:.3e}")
-    }
+/// Spreads bits evenly, one to one (the finaliser of SplitMix64, Stafford's variant 13).
+pub(super) fn mixed(bits: u64) -> u64 {
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
-struct Values {
-    sorted: Vec<f64>,
-    not_finite: u64,
-}
-
-fn numbers(series: &Series) -> Result<Values, PolarsError> {
+/// Finite values in order, and how many are NaN or infinite.
+fn numbers(series: &Series) -> PolarsResult<(Vec<f64>, usize, usize)> {
     let floats = series.cast(&PolarsType::Float64)?;
     let mut sorted = Vec::with_capacity(series.len() - series.null_count());
-    let mut not_finite = 0;
+    let (mut nan, mut infinite) = (0, 0);
     for value in floats.f64()?.iter().flatten() {
         if value.is_finite() {
             sorted.push(value);
+        } else if value.is_nan() {
+            nan += 1;
         } else {
-            not_finite += 1;
+            infinite += 1;
         }
     }
     sorted.sort_unstable_by(f64::total_cmp);
-    Ok(Values { sorted, not_finite })
+    Ok((sorted, nan, infinite))
 }
 
-impl Values {
-    fn statistics(&mut self) -> Option<Numbers> {
-        let values = &self.sorted;
-        if values.is_empty() {
-            return None;
-        }
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let stddev = if values.len() > 1 {
-            (squares / (count - 1.0)).sqrt()
-        } else {
-            0.0
-        };
-        let quantiles: BTreeMap<&'static str, f64> = QUANTILES
+fn statistics_of(sorted: &[f64], nan: usize, infinite: usize) -> Option<Numbers> {
+    let moments = statistics::moments(sorted)?;
+    let negative = sorted.partition_point(|value| *value < 0.0);
+    Some(Numbers {
+        count: moments.count,
+        min: *sorted.first()?,
+        max: *sorted.last()?,
+        mean: moments.mean,
+        mean_interval: moments
+            .mean_interval()
+            .map(|interval| [interval.low, interval.high]),
+        stddev: moments.deviation.unwrap_or(0.0),
+        skewness: moments.skewness,
+        kurtosis: moments.kurtosis,
+        zeros: sorted.partition_point(|value| *value <= 0.0) - negative,
+        negative,
+        nan,
+        infinite,
+        outliers: Fences::of(sorted).map_or(0, |fences| fences.outside),
+        robust_outliers: statistics::robust_outliers(sorted),
+        quantiles: QUANTILES
             .iter()
-            .map(|(name, share)| (*name, quantile(values, *share)))
-            .collect();
-        let (low, high) = (quantile(values, 0.25), quantile(values, 0.75));
-        let reach = 1.5 * (high - low);
-        let below = values.partition_point(|value| *value < low - reach);
-        let above = values.len() - values.partition_point(|value| *value <= high + reach);
-        let negative = values.partition_point(|value| *value < 0.0);
-        let not_positive = values.partition_point(|value| *value <= 0.0);
-        Some(Numbers {
-            mean,
-            stddev,
-            zeros: (not_positive - negative) as u64,
-            negative: negative as u64,
-            not_finite: self.not_finite,
-            outliers: (below + above) as u64,
-            quantiles,
-        })
-    }
+            .map(|(name, share)| (*name, quantile(sorted, *share)))
+            .collect(),
+    })
 }
 
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let (below, part) = (place.floor() as usize, place.fract());
-    let upper = sorted[(below + 1).min(sorted.len() - 1)];
-    sorted[below] + (upper - sorted[below]) * part
+fn histogram(sorted: &[f64], bins: Option<usize>) -> Option<Histogram> {
+    let found = statistics::Histogram::of(sorted, bins, MOST_BINS)?;
+    Some(Histogram {
+        from: found.from,
+        width: found.width,
+        method: found.rule.name(),
+        counts: found.counts,
+        below: found.below,
+        above: found.above,
+        whole: found.whole,
+    })
 }
 
-fn histogram(sorted: &[f64], bins: usize) -> Option<Histogram> {
-    let (from, to) = (*sorted.first()?, *sorted.last()?);
-    let width = (to - from) / bins as f64;
-    if width <= 0.0 || !width.is_finite() {
-        return Some(Histogram {
-            from,
-            to,
-            counts: vec![sorted.len() as u64],
-        });
+/// A number as it is read: whole ones whole, others with five significant digits.
+pub(super) fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return value.to_string();
     }
-    let mut counts = vec![0u64; bins];
-    for value in sorted {
-        let bin = ((value - from) / width) as usize;
-        counts[bin.min(bins - 1)] += 1;
+    let size = value.abs();
+    if value.fract() == 0.0 && size < 1e15 {
+        let whole = grouped(size as u64);
+        return if value < 0.0 { format!("−{whole}") } else { whole };
     }
-    Some(Histogram { from, to, counts })
-}
-
-fn frequencies(series: &Series, top: usize) -> Vec<Frequency> {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    let mut count = |value: &str| match counts.get_mut(value) {
-        Some(seen) => *seen += 1,
-        None => {
-            counts.insert(value.to_owned(), 1);
+    let text = if (1e-4..1e15).contains(&size) {
+        let decimals = (4.0 - size.log10().floor()).clamp(0.0, 9.0) as usize;
+        let text = format!("{size:.decimals$}");
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text
         }
+    } else {
+        format!("{size:.3e}")
     };
-    match series.str() {
-        Ok(texts) => texts.iter().flatten().for_each(&mut count),
-        Err(_) => (0..series.len())
-            .filter_map(|row| rule::shown(series, row))
-            .for_each(|value| count(&value)),
+    if value < 0.0 { format!("−{text}") } else { text }
+}
+
+/// A share of rows in percent; never 0 for some or 100 for not all.
+pub(super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "0 %".to_owned(),
+        100.0 => "100 %".to_owned(),
+        some if some < 0.1 => "under 0.1 %".to_owned(),
+        some if some > 99.9 => "over 99.9 %".to_owned(),
+        some => format!("{some:.1} %"),
     }
-    let mut frequencies: Vec<Frequency> = counts
-        .into_iter()
-        .map(|(value, count)| Frequency { value, count })
-        .collect();
-    frequencies.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
-    frequencies.truncate(top);
-    frequencies
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use polars::prelude::NamedFrom;
 
     #[test]
-    fn quantiles_are_those_of_numpy() {
-        // numpy.quantile([1, 2, 4, 8, 16], q) for q = 0.25, 0.5, 0.9, by hand: places 1, 2 and 3.6.
-        let values = [1.0, 2.0, 4.0, 8.0, 16.0];
-        assert_eq!([quantile(&values, 0.25), quantile(&values, 0.5)], [2.0, 4.0]);
-        assert!((quantile(&values, 0.9) - 12.8).abs() < 1e-12);
+    fn numbers_are_short_and_shares_never_round_to_none_or_all() {
+        assert_eq!(
+            [
+                number(3.0),
+                number(0.25),
+                number(1.0 / 3.0),
+                number(1e-7),
+                number(-12345.678),
+                number(-2e6)
+            ],
+            ["3", "0.25", "0.33333", "1.000e-7", "−12346", "−2,000,000"]
+        );
+        assert_eq!(
+            [
+                percent(0.0),
+                percent(1e-6),
+                percent(0.5),
+                percent(0.99999),
+                percent(1.0)
+            ],
+            ["0 %", "under 0.1 %", "50.0 %", "over 99.9 %", "100 %"]
+        );
     }
 
     #[test]
-    fn numbers_are_short() {
-        assert_eq!(
-            [number(3.0), number(0.25), number(1.0 / 3.0), number(1e-7)],
-            ["3", "0.25", "0.33333", "1.000e-7"]
+    fn equal_values_have_equal_hashes_whatever_their_bits() {
+        let series = Series::new(
+            "x".into(),
+            [Some(0.0), Some(-0.0), None, Some(f64::NAN), Some(1.0)],
         );
+        let found = hashes(&series).unwrap();
+        assert_eq!(found[0], found[1]);
+        assert_eq!(found.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
     }
 }

@@ -1,31 +1,30 @@
 //! A contract's own rules over a table.
 
-use super::checks::Severity;
-use super::{FailingRow, Outcome};
+use super::checks::Tables;
+use super::demand::Fresh;
+use super::metric::rounded;
+use super::outcome::{FailingRow, KeptRow, Outcome, RowRule, Severity};
+use super::tables;
 use crate::data_type;
 use crate::dataset::Fault;
-use crate::rule::{self, known};
+use crate::rule;
 use crate::table::grouped;
 use indexmap::IndexMap;
-use polars::prelude::{BooleanChunked, DataFrame};
+use polars::prelude::{BooleanChunked, DataFrame, NewChunkedArray};
+use trainyard_contract::data_contract::ColumnContract;
 use trainyard_contract::{DataContract, StepError};
 
-fn outcome(dataset: &str, column: Option<&str>, check: &str, passed: bool, says: String) -> Outcome {
-    Outcome {
-        dataset: dataset.to_owned(),
-        column: column.map(str::to_owned),
-        check: check.to_owned(),
-        severity: Severity::Error,
-        passed,
-        says,
-        found: None,
-        failing: Vec::new(),
-    }
+/// How strictly a contract is held.
+#[derive(Clone, Copy)]
+pub(super) struct Strictness {
+    pub(super) severity: Severity,
+    /// Share of rows that may break a rule of a column's values.
+    pub(super) max_bad_share: f64,
 }
 
 /// Values of a dataset that could not be read as their type. Those that break another rule are found
 /// by that rule.
-pub(super) fn readable(dataset: &str, faults: &[Fault], sample: usize) -> Option<Outcome> {
+pub(super) fn readable(dataset: &str, rows: usize, faults: &[Fault], tables: &Tables<'_>) -> Option<Outcome> {
     let unreadable: Vec<&Fault> = faults
         .iter()
         .filter(|fault| fault.column.is_empty() || fault.reason.starts_with("is not of type"))
@@ -39,18 +38,30 @@ pub(super) fn readable(dataset: &str, faults: &[Fault], sample: usize) -> Option
         grouped(unreadable.len() as u64),
         first.join("; ")
     );
-    let failing = unreadable.iter().take(sample).map(|fault| FailingRow {
+    let failing = unreadable
+        .iter()
+        .take(tables.limits.shown)
+        .map(|fault| FailingRow {
+            row: fault.row,
+            values: IndexMap::from([
+                ("file".to_owned(), Some(fault.file.to_string())),
+                ("column".to_owned(), Some(fault.column.clone())),
+                ("value".to_owned(), fault.value.clone()),
+            ]),
+        });
+    let kept = unreadable.iter().take(tables.limits.kept).map(|fault| KeptRow {
         row: fault.row,
-        values: IndexMap::from([
-            ("file".to_owned(), Some(fault.file.to_string())),
-            ("column".to_owned(), Some(fault.column.clone())),
-            ("value".to_owned(), fault.value.clone()),
-        ]),
+        column: Some(fault.column.clone()),
+        value: fault.value.clone(),
     });
     Some(Outcome {
         found: Some(unreadable.len() as f64),
         failing: failing.collect(),
-        ..outcome(dataset, None, "readable", false, says)
+        kept: kept.collect(),
+        reason: "a value that cannot be read as its type".to_owned(),
+        ..Outcome::new(dataset, None, "readable", "can be read")
+            .over(rows)
+            .verdict(false, says)
     })
 }
 
@@ -62,7 +73,8 @@ pub(super) fn hold(
     dataset: &str,
     frame: &DataFrame,
     contract: &DataContract,
-    sample: usize,
+    strictness: Strictness,
+    tables: &Tables<'_>,
 ) -> Result<Vec<Outcome>, StepError> {
     let mut outcomes = Vec::new();
     for (name, wanted) in &contract.columns {
@@ -71,7 +83,11 @@ pub(super) fn hold(
                 "{dataset} has no column `{name}`, which contract `{}` lists",
                 contract.name
             );
-            outcomes.push(outcome(dataset, Some(name), "present", false, says));
+            outcomes.push(
+                Outcome::new(dataset, Some(name), "present", "is there")
+                    .over(frame.height())
+                    .verdict(false, says),
+            );
             continue;
         };
         let found = data_type::from_polars(column.dtype());
@@ -84,170 +100,149 @@ pub(super) fn hold(
                 wanted.data_type
             )
         };
-        outcomes.push(outcome(dataset, Some(name), "type", right, says));
+        let of_type = Outcome::new(dataset, Some(name), "type", wanted.data_type.to_string());
+        outcomes.push(of_type.over(frame.height()).verdict(right, says));
         if !right {
             continue;
         }
         let breaches = rule::breaches(column, wanted).map_err(|error| {
             StepError::rejected(format!("contract `{}`, column `{name}`: {error}", contract.name))
         })?;
-        let declared = [
-            ("nullable", !wanted.nullable),
-            ("accepted_values", !wanted.accepted_values.is_empty()),
-            ("min", wanted.min.is_some()),
-            ("max", wanted.max.is_some()),
-            ("pattern", wanted.pattern.is_some()),
-        ];
-        for (rule, _) in declared.iter().filter(|(_, declared)| *declared) {
-            let broken = breaches.iter().find(|breach| breach.rule == *rule);
-            outcomes.push(match broken {
-                None => outcome(
-                    dataset,
-                    Some(name),
-                    rule,
-                    true,
-                    format!("{dataset}.{name} keeps `{rule}`"),
-                ),
-                Some(breach) => {
-                    let says =
-                        |count: &str| format!("{dataset}.{name}: {count} a value that {}", breach.reason);
-                    broken_rule(
-                        dataset,
-                        Some(name),
-                        rule,
-                        frame,
-                        &breach.rows,
-                        &shown(contract, &[name]),
-                        sample,
-                        says,
-                    )
-                }
-            });
+        for (rule, looked_at, words) in declared(wanted, frame.height(), column.null_count()) {
+            let broken = breaches.iter().find(|breach| breach.rule == rule);
+            let rows = broken.map_or_else(
+                || BooleanChunked::from_iter_values("rows".into(), (0..frame.height()).map(|_| false)),
+                |breach| breach.rows.clone(),
+            );
+            let row_rule = RowRule {
+                dataset,
+                columns: &[name],
+                keys: &contract.primary_key,
+                check: rule,
+                has: match broken {
+                    Some(breach) => format!("a value that {}", breach.reason),
+                    None => format!("a value that breaks `{rule}`"),
+                },
+                wanted: words,
+                severity: strictness.severity,
+                max_bad_share: strictness.max_bad_share,
+                limits: tables.limits,
+            };
+            outcomes.push(row_rule.judge(frame, rows, looked_at));
         }
         if wanted.unique {
-            outcomes.push(unique(dataset, &[name], "unique", frame, contract, sample)?);
+            outcomes.push(unique(
+                dataset,
+                &[name],
+                "unique",
+                frame,
+                contract,
+                strictness,
+                tables,
+            )?);
         }
     }
     if !contract.additional_columns {
+        let listed = |name: &str| contract.columns.contains_key(name);
         for column in frame
             .columns()
             .iter()
-            .filter(|column| !contract.columns.contains_key(column.name().as_str()))
+            .filter(|column| !listed(column.name().as_str()))
         {
             let says = format!(
                 "{dataset} has a column `{}`, which contract `{}` does not list",
                 column.name(),
                 contract.name
             );
-            outcomes.push(outcome(
-                dataset,
-                Some(column.name()),
-                "additional_columns",
-                false,
-                says,
-            ));
+            let outcome = Outcome::new(dataset, Some(column.name()), "additional_columns", "not there");
+            outcomes.push(outcome.over(frame.height()).verdict(false, says));
         }
     }
-    if !contract.primary_key.is_empty() && contract.primary_key.iter().all(|key| frame.column(key).is_ok()) {
+    let has = |name: &String| frame.column(name).is_ok();
+    if !contract.primary_key.is_empty() && contract.primary_key.iter().all(has) {
         let keys: Vec<&str> = contract.primary_key.iter().map(String::as_str).collect();
-        outcomes.push(unique(dataset, &keys, "primary_key", frame, contract, sample)?);
+        outcomes.push(unique(
+            dataset,
+            &keys,
+            "primary_key",
+            frame,
+            contract,
+            strictness,
+            tables,
+        )?);
+    }
+    if let (Some(freshness), Some(event_time), Some(_)) =
+        (&contract.freshness, &contract.event_time, tables.as_of)
+        && has(event_time)
+    {
+        let fresh = Fresh {
+            max_age: freshness.max_age.clone(),
+        };
+        outcomes.push(tables::newest(dataset, event_time, frame, &fresh, tables.as_of)?);
+    }
+    for outcome in &mut outcomes {
+        outcome.severity = strictness.severity;
     }
     Ok(outcomes)
 }
 
-/// The columns to show of a failing row: its key, and what is wrong with it.
-fn shown<'a>(contract: &'a DataContract, columns: &[&'a str]) -> Vec<&'a str> {
-    let mut shown: Vec<&str> = contract.primary_key.iter().map(String::as_str).collect();
-    shown.extend(
-        columns
-            .iter()
-            .filter(|column| !contract.primary_key.iter().any(|key| key == *column)),
-    );
-    shown
+/// The rules a contract has for a column's values: name, how many values each looks at, what must hold.
+fn declared(wanted: &ColumnContract, rows: usize, nulls: usize) -> Vec<(&'static str, usize, String)> {
+    let values = rows - nulls;
+    let mut declared = Vec::new();
+    if !wanted.nullable {
+        declared.push(("nullable", rows, "not missing".to_owned()));
+    }
+    match wanted.accepted_values.as_slice() {
+        [] => {}
+        few if few.len() <= 3 => {
+            let names: Vec<String> = few
+                .iter()
+                .map(|value| value.to_string().trim_matches('"').to_owned())
+                .collect();
+            declared.push(("accepted_values", values, format!("one of {}", names.join(", "))));
+        }
+        many => declared.push(("accepted_values", values, format!("one of {} values", many.len()))),
+    }
+    if let Some(min) = wanted.min {
+        declared.push(("min", values, format!("at least {}", rounded(min))));
+    }
+    if let Some(max) = wanted.max {
+        declared.push(("max", values, format!("at most {}", rounded(max))));
+    }
+    if let Some(pattern) = &wanted.pattern {
+        declared.push(("pattern", values, format!("matches {pattern}")));
+    }
+    declared
 }
 
 fn unique(
     dataset: &str,
     columns: &[&str],
-    rule: &str,
+    check: &str,
     frame: &DataFrame,
     contract: &DataContract,
-    sample: usize,
+    strictness: Strictness,
+    tables: &Tables<'_>,
 ) -> Result<Outcome, StepError> {
-    let internal = |error: polars::prelude::PolarsError| StepError::internal(error.to_string());
-    let what = columns.join(", ");
     let doubled = frame
         .select(columns.iter().copied())
         .and_then(|keys| keys.is_duplicated())
-        .map_err(internal)?;
-    let column = if columns.len() == 1 {
-        Some(columns[0])
-    } else {
-        None
-    };
-    if !doubled.any() {
-        return Ok(outcome(
-            dataset,
-            column,
-            rule,
-            true,
-            format!("{dataset}: each ({what}) occurs once"),
-        ));
-    }
-    let says = |count: &str| format!("{dataset}: {count} a ({what}) that occurs more than once");
-    Ok(broken_rule(
+        .map_err(|error| StepError::internal(error.to_string()))?;
+    let row_rule = RowRule {
         dataset,
-        column,
-        rule,
-        frame,
-        &doubled,
-        &shown(contract, columns),
-        sample,
-        says,
-    ))
-}
-
-#[expect(clippy::too_many_arguments, reason = "each is one fact of one outcome")]
-fn broken_rule(
-    dataset: &str,
-    column: Option<&str>,
-    check: &str,
-    frame: &DataFrame,
-    rows: &BooleanChunked,
-    columns: &[&str],
-    sample: usize,
-    says: impl Fn(&str) -> String,
-) -> Outcome {
-    let rows = known(rows.clone());
-    let count = u64::from(rows.sum().unwrap_or_default());
-    let has = if count == 1 { "row has" } else { "rows have" };
-    let numbers = rows
-        .iter()
-        .enumerate()
-        .filter(|(_, broken)| *broken == Some(true))
-        .map(|(row, _)| row);
-    let failing = numbers
-        .take(sample)
-        .map(|row| FailingRow {
-            row: row as u64 + 1,
-            values: columns
-                .iter()
-                .filter_map(|name| {
-                    let series = frame.column(name).ok()?.as_materialized_series();
-                    Some(((*name).to_owned(), rule::shown(series, row)))
-                })
-                .collect(),
-        })
-        .collect();
-    Outcome {
-        found: Some(count as f64),
-        failing,
-        ..outcome(
-            dataset,
-            column,
-            check,
-            false,
-            says(&format!("{} {has}", grouped(count))),
-        )
-    }
+        columns,
+        keys: &contract.primary_key,
+        check,
+        wanted: if check == "unique" {
+            "unique".to_owned()
+        } else {
+            format!("({}) is unique", columns.join(", "))
+        },
+        has: format!("a ({}) that occurs more than once", columns.join(", ")),
+        severity: strictness.severity,
+        max_bad_share: strictness.max_bad_share,
+        limits: tables.limits,
+    };
+    Ok(row_rule.judge(frame, doubled, frame.height()))
 }

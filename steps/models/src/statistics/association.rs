@@ -104,12 +104,7 @@ pub struct ChiSquared {
 impl Contingency {
     /// Counts pairs of category numbers below `rows` and `columns`; rows where one is missing do not
     /// count.
-    pub fn of(
-        left: &[Option<u32>],
-        rows: usize,
-        right: &[Option<u32>],
-        columns: usize,
-    ) -> Self {
+    pub fn of(left: &[Option<u32>], rows: usize, right: &[Option<u32>], columns: usize) -> Self {
         let mut cells = vec![0.0; rows * columns];
         for (left, right) in left.iter().zip(right) {
             if let (Some(left), Some(right)) = (left, right)
@@ -161,7 +156,11 @@ impl Contingency {
             freedom,
             p_value: chi_squared_tail(statistic, freedom),
             rows: n,
-            cramers_v: if least > 0.0 { (phi / least).sqrt().min(1.0) } else { 0.0 },
+            cramers_v: if least > 0.0 {
+                (phi / least).sqrt().min(1.0)
+            } else {
+                0.0
+            },
         })
     }
 }
@@ -176,11 +175,7 @@ pub struct Grouped {
 
 /// The correlation ratio of a number (NaN: missing) and a category below `categories`; none if the
 /// number is constant.
-pub fn correlation_ratio(
-    numbers: &[f64],
-    groups: &[Option<u32>],
-    categories: usize,
-) -> Option<Grouped> {
+pub fn correlation_ratio(numbers: &[f64], groups: &[Option<u32>], categories: usize) -> Option<Grouped> {
     let complete = || {
         numbers
             .iter()
@@ -219,8 +214,36 @@ mod tests {
     #[test]
     fn pearson_is_that_of_anscombes_first_set() {
         // Anscombe (1973), set I: r = 0.81642; rows with a missing value do not count.
-        let x = [10.0, 8.0, 13.0, 9.0, 11.0, 14.0, 6.0, 4.0, 12.0, 7.0, 5.0, f64::NAN, 1.0];
-        let y = [8.04, 6.95, 7.58, 8.81, 8.33, 9.96, 7.24, 4.26, 10.84, 4.82, 5.68, 3.0, f64::NAN];
+        let x = [
+            10.0,
+            8.0,
+            13.0,
+            9.0,
+            11.0,
+            14.0,
+            6.0,
+            4.0,
+            12.0,
+            7.0,
+            5.0,
+            f64::NAN,
+            1.0,
+        ];
+        let y = [
+            8.04,
+            6.95,
+            7.58,
+            8.81,
+            8.33,
+            9.96,
+            7.24,
+            4.26,
+            10.84,
+            4.82,
+            5.68,
+            3.0,
+            f64::NAN,
+        ];
         let found = pearson(&x, &y).unwrap();
         assert!((found.value - 0.816_42).abs() < 1e-5);
         assert_eq!(found.rows, 11);

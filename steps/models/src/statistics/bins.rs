@@ -77,12 +77,26 @@ impl Histogram {
                 width = width.ceil();
                 bins = ((greatest - least + 1.0) / width).ceil() as usize;
             }
-            return Some(Self::counted(sorted, least - unit / 2.0, width, bins, BinRule::Fixed, whole));
+            return Some(Self::counted(
+                sorted,
+                least - unit / 2.0,
+                width,
+                bins,
+                BinRule::Fixed,
+                whole,
+            ));
         }
         let most = most.max(2);
         if whole && greatest - least < most as f64 {
             let bins = (greatest - least) as usize + 1;
-            return Some(Self::counted(sorted, least - 0.5, 1.0, bins, BinRule::Integers, whole));
+            return Some(Self::counted(
+                sorted,
+                least - 0.5,
+                1.0,
+                bins,
+                BinRule::Integers,
+                whole,
+            ));
         }
         let (rule, mut width) = chosen(sorted, greatest - least);
         let (mut low, mut high) = (least, greatest);
@@ -100,19 +114,31 @@ impl Histogram {
         let start = (low / width).floor() * width;
         let end = if whole { high + 1.0 } else { high };
         let bins = (((end - start) / width).ceil() as usize).clamp(1, most + 1);
-        Some(Self::counted(sorted, start - unit / 2.0, width, bins, rule, whole))
+        Some(Self::counted(
+            sorted,
+            start - unit / 2.0,
+            width,
+            bins,
+            rule,
+            whole,
+        ))
     }
 
     fn counted(sorted: &[f64], from: f64, width: f64, bins: usize, rule: BinRule, whole: bool) -> Self {
         let end = from + width * bins as f64;
         let mut counts = vec![0u64; bins];
         let below = sorted.partition_point(|value| *value < from);
-        let above = sorted.len() - sorted.partition_point(|value| *value <= end * (1.0 + end.signum() * 1e-12));
+        let above =
+            sorted.len() - sorted.partition_point(|value| *value <= end * (1.0 + end.signum() * 1e-12));
         for value in &sorted[below..sorted.len() - above] {
             // The quotient can come out just below the edge it stands for.
             let place = (value - from) / width;
             let nearest = place.round();
-            let place = if (place - nearest).abs() < 1e-9 { nearest } else { place };
+            let place = if (place - nearest).abs() < 1e-9 {
+                nearest
+            } else {
+                place
+            };
             counts[(place as usize).min(bins - 1)] += 1;
         }
         Self {
@@ -222,7 +248,10 @@ mod tests {
             .flat_map(|(month, days)| std::iter::repeat_n(month as f64 + 1.0, *days));
         let histogram = of(months);
         assert_eq!(histogram.counts, days.map(|days| days as u64));
-        assert_eq!((histogram.from, histogram.width, histogram.rule), (0.5, 1.0, BinRule::Integers));
+        assert_eq!(
+            (histogram.from, histogram.width, histogram.rule),
+            (0.5, 1.0, BinRule::Integers)
+        );
     }
 
     #[test]
@@ -232,7 +261,10 @@ mod tests {
         assert!(histogram.counts.len() <= 41 && histogram.counts.iter().all(|count| *count > 0));
         assert_eq!(histogram.counts.iter().sum::<u64>(), 2000);
         let inner = &histogram.counts[..histogram.counts.len() - 1];
-        assert!(inner.iter().all(|count| *count == histogram.width as u64), "{histogram:?}");
+        assert!(
+            inner.iter().all(|count| *count == histogram.width as u64),
+            "{histogram:?}"
+        );
     }
 
     #[test]
@@ -240,19 +272,30 @@ mod tests {
         let histogram = of((0..1000).map(|at| f64::from(at) / 1000.0).chain([1e9, 2e9]));
         assert!(histogram.counts.len() > 5, "{histogram:?}");
         assert!(histogram.above >= 2);
-        assert_eq!(histogram.counts.iter().sum::<u64>() + histogram.below + histogram.above, 1002);
+        assert_eq!(
+            histogram.counts.iter().sum::<u64>() + histogram.below + histogram.above,
+            1002
+        );
     }
 
     #[test]
     fn as_many_bins_as_asked_for() {
         let histogram = Histogram::of(&[0.0, 0.5, 1.0, 4.0], Some(4), 40).unwrap();
-        assert_eq!((histogram.counts.as_slice(), histogram.to()), ([2, 1, 0, 1].as_slice(), 4.0));
+        assert_eq!(
+            (histogram.counts.as_slice(), histogram.to()),
+            ([2, 1, 0, 1].as_slice(), 4.0)
+        );
     }
 
     #[test]
     fn edges_are_round_numbers() {
         let histogram = of((0..5000).map(|at| f64::from(at).sqrt() / 10.0));
-        assert!([0.1, 0.2, 0.5, 1.0].iter().any(|round| (histogram.width - round).abs() < 1e-12), "{histogram:?}");
+        assert!(
+            [0.1, 0.2, 0.5, 1.0]
+                .iter()
+                .any(|round| (histogram.width - round).abs() < 1e-12),
+            "{histogram:?}"
+        );
         assert_eq!(histogram.counts.iter().sum::<u64>(), 5000);
     }
 

@@ -43,10 +43,16 @@ pub fn kolmogorov_smirnov(left: &[f64], right: &[f64]) -> Option<KolmogorovSmirn
         return None;
     }
     let (n, m) = (left.len() as f64, right.len() as f64);
-    let mut statistic = 0f64;
+    // Over the common denominator n m, so that nothing is rounded before the one division.
+    let mut greatest = 0u128;
     for_each_step(left, right, |below_left, below_right, _| {
-        statistic = statistic.max((below_left as f64 / n - below_right as f64 / m).abs());
+        let (left, right) = (
+            below_left as u128 * right.len() as u128,
+            below_right as u128 * left.len() as u128,
+        );
+        greatest = greatest.max(left.abs_diff(right));
     });
+    let statistic = greatest as f64 / (n * m);
     Some(KolmogorovSmirnov {
         statistic,
         p_value: kolmogorov_tail(statistic * (n * m / (n + m)).sqrt()),
@@ -99,7 +105,10 @@ mod tests {
     fn the_same_sample_is_no_distance_away() {
         let values = [1.0, 2.0, 2.0, 5.0];
         assert_eq!(wasserstein(&values, &values), Some(0.0));
-        assert_eq!(kolmogorov_smirnov(&values, &values).map(|ks| (ks.statistic, ks.p_value)), Some((0.0, 1.0)));
+        assert_eq!(
+            kolmogorov_smirnov(&values, &values).map(|ks| (ks.statistic, ks.p_value)),
+            Some((0.0, 1.0))
+        );
         assert_eq!(population_stability(&[3, 4], &[6, 8]), Some(0.0));
     }
 

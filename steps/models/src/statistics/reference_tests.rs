@@ -8,7 +8,12 @@ fn reference() -> Value {
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|number| number.as_f64().unwrap())
+        .collect()
 }
 
 fn sorted(value: &Value) -> Vec<f64> {
@@ -20,7 +25,10 @@ fn sorted(value: &Value) -> Vec<f64> {
 fn close(found: f64, expected: &Value, what: &str) {
     let expected = expected.as_f64().unwrap();
     let error = (found - expected).abs() / expected.abs().max(1e-290);
-    assert!(error <= 1e-9 || (found - expected).abs() <= 1e-12, "{what}: {found} for {expected}");
+    assert!(
+        error <= 1e-9 || (found - expected).abs() <= 1e-12,
+        "{what}: {found} for {expected}"
+    );
 }
 
 #[test]
@@ -34,12 +42,19 @@ fn moments_and_quantiles_are_those_of_pandas_and_numpy() {
         close(found.deviation.unwrap(), &expected[1], name);
         // Numbers without a unit: what is left of 10⁶ after taking the mean away limits both sides.
         for (found, expected) in [(found.skewness, &expected[2]), (found.kurtosis, &expected[3])] {
-            assert!((found.unwrap() - expected.as_f64().unwrap()).abs() < 1e-9, "{name}: {found:?}");
+            assert!(
+                (found.unwrap() - expected.as_f64().unwrap()).abs() < 1e-9,
+                "{name}: {found:?}"
+            );
         }
         for (at, share) in [0.01, 0.25, 0.5, 0.9, 0.99].into_iter().enumerate() {
             close(quantile(&values, share), &reference["quantiles"][name][at], name);
         }
-        close(median_absolute_deviation(&values).unwrap(), &reference["mad"][name], name);
+        close(
+            median_absolute_deviation(&values).unwrap(),
+            &reference["mad"][name],
+            name,
+        );
     }
 }
 
@@ -92,10 +107,18 @@ fn distances_between_samples_are_scipys() {
     let ks = kolmogorov_smirnov(&a, &b).unwrap();
     close(ks.statistic, &expected["ks"], "D");
     close(ks.p_value, &expected["ks_p"], "p");
-    close(wasserstein(&a, &b).unwrap(), &expected["wasserstein"], "Wasserstein");
+    close(
+        wasserstein(&a, &b).unwrap(),
+        &expected["wasserstein"],
+        "Wasserstein",
+    );
     let bins = QuantileBins::of(&a, 10);
     let counts = [bins.count(a.iter().copied()), bins.count(b.iter().copied())];
-    close(population_stability(&counts[0], &counts[1]).unwrap(), &expected["psi"], "PSI");
+    close(
+        population_stability(&counts[0], &counts[1]).unwrap(),
+        &expected["psi"],
+        "PSI",
+    );
 }
 
 #[test]

@@ -80,7 +80,10 @@ pub fn kolmogorov_tail(x: f64) -> f64 {
     if x < 1.0 {
         let front = (2.0 * std::f64::consts::PI).sqrt() / x;
         let inner = std::f64::consts::PI * std::f64::consts::PI / (8.0 * x * x);
-        let sum: f64 = (0..20).map(|k| f64::from(2 * k + 1)).map(|odd| (-odd * odd * inner).exp()).sum();
+        let sum: f64 = (0..20)
+            .map(|k| f64::from(2 * k + 1))
+            .map(|odd| (-odd * odd * inner).exp())
+            .sum();
         return (1.0 - front * sum).clamp(0.0, 1.0);
     }
     let mut sum = 0.0;
