@@ -75,6 +75,23 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
+/// A sentence as markup: what stands in backticks is a name.
+pub(crate) fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return escape(text);
+    }
+    let mut markup = String::with_capacity(text.len() + 16);
+    for (at, part) in parts.into_iter().enumerate() {
+        if at % 2 == 0 {
+            markup.push_str(&escape(part));
+        } else {
+            let _ = write!(markup, "<code>{}</code>", escape(part));
+        }
+    }
+    markup
+}
+
 /// A word or two with a border of its colour, as markup.
 pub(crate) fn mark(text: &str, tone: Tone) -> String {
     format!("<span class=\"mark {}\">{}</span>", tone.class(), escape(text))
@@ -134,15 +151,15 @@ impl Page {
         self.body.push_str(markup);
     }
 
-    /// Sentences one under the other, each with its tone; the second text is in small print.
-    pub(crate) fn points(&mut self, points: impl IntoIterator<Item = (Tone, String, String)>) {
+    /// Sentences one under the other, as markup, each with its tone.
+    pub(crate) fn points(&mut self, points: impl IntoIterator<Item = (Tone, String)>) {
         let mut markup = String::from("<ul class=\"points\">\n");
-        for (tone, sentence, small) in points {
-            let _ = write!(markup, "<li class=\"{}\"><span>{sentence}</span>", tone.class());
-            if !small.is_empty() {
-                let _ = write!(markup, " <span class=\"soft\">{}</span>", escape(&small));
-            }
-            markup.push_str("</li>\n");
+        for (tone, sentence) in points {
+            let _ = writeln!(
+                markup,
+                "<li class=\"{}\"><div>{sentence}</div></li>",
+                tone.class()
+            );
         }
         markup.push_str("</ul>\n");
         self.html(&markup);
@@ -216,7 +233,7 @@ mod tests {
         page.text("a & b");
         page.note(evil);
         page.heading(evil);
-        page.points([(Tone::Warn, escape(evil), evil.to_owned())]);
+        page.points([(Tone::Warn, prose(&format!("`{evil}` {evil}")))]);
         page.table(&["<x>"], &[vec![evil.into(), Cell::Number(evil.to_owned())]]);
         let html = page.finish();
         assert!(
@@ -224,6 +241,12 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("a &amp; b"));
+    }
+
+    #[test]
+    fn names_in_a_sentence_look_like_names() {
+        assert_eq!(prose("as `a<b` has"), "as <code>a&lt;b</code> has");
+        assert_eq!(prose("a lone ` stays"), "a lone ` stays");
     }
 
     #[test]

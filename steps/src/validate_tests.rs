@@ -174,7 +174,7 @@ fn a_report_shows_failing_rows_and_escapes_what_data_holds() {
     assert!(html.contains("&lt;c&gt;") && !html.contains("<c>"));
     // What fails stands before the tables, and a column has one line with all its checks.
     assert!(html.find("What fails").unwrap() < html.find("t, 2 rows").unwrap());
-    assert_eq!(html.matches("<td>kind</td>").count(), 1);
+    assert_eq!(html.matches("<span class=\"name\">kind</span>").count(), 1);
     for foreign in ["<script", "http://", "https://", "src=", "url("] {
         assert!(!html.contains(foreign), "{foreign}");
     }
@@ -317,11 +317,11 @@ fn each_rule_says_which_rows_break_it_and_how_many_it_looked_at() {
         ),
         (
             json!({"rule": {"expression": "x >= id"}}),
-            "t: none of 3 rows has broken `x >= id`",
+            "t: none of 3 rows has values that break `x >= id`",
         ),
         (
             json!({"rule": {"expression": "x > id"}}),
-            "t: 2 of 3 rows have broken `x > id`",
+            "t: 2 of 3 rows have values that break `x > id`",
         ),
         (
             json!({"column": "id", "rule": {"order": {"direction": "increasing"}}}),
@@ -349,6 +349,27 @@ fn each_rule_says_which_rows_break_it_and_how_many_it_looked_at() {
     assert_eq!(
         checked(json!([{"dataset": "t", "column": "x", "metric": "max", "where": "id = 2", "must_be": 6}])),
         [(true, "t.x max is 6, must be 6".to_owned())]
+    );
+}
+
+#[test]
+fn a_row_that_breaks_an_expression_is_shown_with_the_columns_of_it() {
+    let with =
+        json!({"checks": [{"dataset": "t", "rule": {"expression": "x > id"}}], "on_failure": "report"});
+    let ended = bed()
+        .run(
+            &ValidateContract,
+            with,
+            &[REPORT[0], ("failing", ArtifactKind::Table)],
+        )
+        .unwrap();
+    assert_eq!(
+        ended.json("report")["checks"][0]["failing"][0]["values"],
+        json!({"id": "1", "x": "1.0"})
+    );
+    assert_eq!(
+        crate::testbed::rows(&ended.frame("failing"))[0],
+        "t|1|id, x|1, 1|expression|values that break `x > id`|error"
     );
 }
 

@@ -339,7 +339,12 @@ pub(super) fn number(value: f64) -> String {
     }
     let size = value.abs();
     if value.fract() == 0.0 && size < 1e15 {
-        let whole = grouped(size as u64);
+        // Years and clock times are read without commas.
+        let whole = if size < 10_000.0 {
+            format!("{size:.0}")
+        } else {
+            grouped(size as u64)
+        };
         return if value < 0.0 { format!("−{whole}") } else { whole };
     }
     let text = if (1e-4..1e15).contains(&size) {

@@ -91,7 +91,7 @@ impl Parts {
                 .iter()
                 .map(|moment| moment.map(|moment| u32::from(later(moment))))
                 .collect(),
-            names: vec!["earlier half".to_owned(), "later half".to_owned()],
+            names: vec!["the earlier half".to_owned(), "the later half".to_owned()],
         })
     }
 }

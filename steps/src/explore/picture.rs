@@ -200,9 +200,13 @@ pub(super) fn by_bin(name: &str, bins: &[Bin], as_share: bool) -> String {
 pub(super) fn square(names: &[&str], relations: &[Relation]) -> String {
     const LABEL: f64 = 110.0;
     const CELL: f64 = 24.0;
+    // The last slanting name reaches beyond its cell.
+    const BEYOND: f64 = 44.0;
     let side = LABEL + CELL * names.len() as f64;
-    let mut svg =
-        format!("<svg viewBox=\"0 0 {side} {side}\" role=\"img\" aria-label=\"strength of all pairs\">");
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {} {side}\" role=\"img\" aria-label=\"strength of all pairs\">",
+        side + BEYOND
+    );
     let place = |name: &str| names.iter().position(|other| *other == name);
     for (at, name) in names.iter().enumerate() {
         let middle = LABEL + (at as f64 + 0.5) * CELL;

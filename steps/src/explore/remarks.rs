@@ -155,7 +155,7 @@ fn of_column(column: &ColumnProfile, rows: usize, remarks: &mut Remarks) {
     if let Some(times) = column.times.as_ref().filter(|times| times.gaps > 0) {
         let longest = &times.longest_gaps[0];
         let reason = format!(
-            "has {} of more than three times the usual step; the longest is from {} to {}",
+            "has {}, steps much longer than nearly all others; the longest is from {} to {}",
             if times.gaps == 1 {
                 "a gap".to_owned()
             } else {

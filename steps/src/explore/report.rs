@@ -7,8 +7,9 @@ use super::relations::Relation;
 use super::target::{Bearing, Kind as TargetKind, Target};
 use super::time::span;
 use super::{Profile, remarks::Warning};
-use crate::page::{Cell, Page, Tone, escape, figure, mark, table, tile};
+use crate::page::{Cell, Page, Tone, escape, figure, mark, prose, table, tile};
 use crate::table::grouped;
+use indexmap::IndexMap;
 use std::fmt::Write;
 
 /// Relations in the table; the square shows all.
@@ -114,17 +115,18 @@ fn worth_a_look(page: &mut Page, profile: &Profile) {
         return;
     }
     page.heading("Worth a look");
-    let sentence = |warning: &Warning| match &warning.column {
-        Some(column) => format!("<b>{}</b> {}", escape(column), escape(&warning.reason)),
-        None => escape(&warning.reason),
-    };
-    let tone = |warning: &Warning| if warning.grave { Tone::Fail } else { Tone::Warn };
-    page.points(
-        profile
-            .warnings
-            .iter()
-            .map(|warning| (tone(warning), sentence(warning), String::new())),
-    );
+    // What is to be said of a column stands in one place.
+    let mut by_column: IndexMap<(bool, Option<&str>), Vec<&str>> = IndexMap::new();
+    for warning in &profile.warnings {
+        let place = (warning.grave, warning.column.as_deref());
+        by_column.entry(place).or_default().push(&warning.reason);
+    }
+    page.points(by_column.iter().map(|((grave, column), reasons)| {
+        let tone = if *grave { Tone::Fail } else { Tone::Warn };
+        let said: Vec<String> = reasons.iter().map(|reason| prose(reason)).collect();
+        let name = column.map_or(String::new(), |column| format!("<b>{}</b>: ", escape(column)));
+        (tone, format!("{name}{}", said.join("; ")))
+    }));
     for note in &profile.notes {
         page.note(note);
     }
@@ -194,7 +196,7 @@ fn lane(lanes: &mut String, column: &ColumnProfile, profile: &Profile) {
     );
     for warning in &remarks {
         let class = if warning.grave { "fail" } else { "warn" };
-        let _ = write!(lanes, "<p class=\"{class}\">{}</p>", escape(&warning.reason));
+        let _ = write!(lanes, "<p class=\"{class}\">{}</p>", prose(&warning.reason));
     }
     facts(lanes, column, rows);
     lanes.push_str("<div class=\"pictures\">");
@@ -219,11 +221,12 @@ fn lane(lanes: &mut String, column: &ColumnProfile, profile: &Profile) {
             &caption,
         ));
     }
-    if !column.top.is_empty()
-        && (column.histogram.is_none()
-            || column.distinct <= 50
-            || column.top[0].count as f64 > 0.05 * values as f64)
-    {
+    let by_integer = column
+        .histogram
+        .as_ref()
+        .is_some_and(|found| found.whole && found.width <= 1.0);
+    let most = column.top.first().map_or(0.0, |top| top.count as f64);
+    if most > 0.0 && !by_integer && (column.histogram.is_none() || most > 0.05 * values as f64) {
         let caption = format!(
             "Most frequent of {} different values, n = {}.",
             count(column.distinct),
@@ -285,7 +288,7 @@ fn facts(lanes: &mut String, column: &ColumnProfile, rows: usize) {
         ]);
         if let Some(step) = times.usual_step_seconds {
             facts.push(("usual step (median)", span(step)));
-            facts.push(("gaps over 3 steps", count(times.gaps)));
+            facts.push(("gaps", count(times.gaps)));
         }
         for gap in &times.longest_gaps {
             facts.push((
@@ -365,7 +368,10 @@ fn bearing(page: &mut Page, target: &Target) {
             format!("Cramér's V (bias-corrected) or correlation ratio η of each column. n = {n}.")
         }
     };
-    page.html(&figure(&picture::bearings(target), &caption));
+    page.html(&format!(
+        "<div class=\"pictures\">{}</div>",
+        figure(&picture::bearings(target), &caption)
+    ));
     let as_share = target.kind == TargetKind::TwoClasses;
     let mut pictures = String::from("<div class=\"pictures\">");
     for bearing in target
@@ -430,7 +436,7 @@ fn bearing(page: &mut Page, target: &Target) {
         table(&head, &rows)
     ));
     if as_share {
-        page.note("Information value (Siddiqi): under 0.02 nothing, from 0.1 on something, from 0.3 on much, over 0.5 too much to be believed unseen.");
+        page.note("Intervals of the AUC: 95 %, by Hanley and McNeil. Information value (Siddiqi): under 0.02 nothing, from 0.1 on something, from 0.3 on much, over 0.5 too much to be believed unseen.");
     }
 }
 

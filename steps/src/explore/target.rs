@@ -4,7 +4,7 @@ use super::column::number;
 use super::relations::{Relation, Sampled};
 use super::sample::Values;
 use serde::Serialize;
-use trainyard_models::metrics::wilson_interval;
+use trainyard_models::metrics::{normal_quantile, wilson_interval};
 use trainyard_models::statistics::{QuantileBins, information_value, moments, ranks};
 
 /// Bins of a number.
@@ -58,6 +58,9 @@ pub(super) struct Bearing {
     /// curve of the bins' shares, else the share of the target's variance between the bins (R²).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) alone: Option<f64>,
+    /// 95 % interval of the area by Hanley and McNeil (1982).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) alone_interval: Option<[f64; 2]>,
     /// The target by ranges or values of the column, missing values last.
     pub(super) bins: Vec<Bin>,
 }
@@ -206,6 +209,7 @@ impl Bearing {
             relation,
             information_value: None,
             alone: None,
+            alone_interval: None,
             bins: Vec::new(),
         };
         if kind == Kind::Classes {
@@ -246,6 +250,8 @@ impl Bearing {
                 .collect();
             bearing.information_value = information_value(&yes, &no);
             bearing.alone = area(&bearing.bins);
+            let counts = [yes.iter().sum::<u64>(), no.iter().sum::<u64>()];
+            bearing.alone_interval = bearing.alone.map(|area| area_interval(area, counts));
         } else {
             bearing.alone = explained(&bearing.bins, answers);
         }
@@ -282,18 +288,17 @@ fn binned(values: &Values) -> (Vec<usize>, Vec<String>) {
                 }
             });
             let places = places.collect();
-            let mut names: Vec<String> = bins
-                .edges
-                .iter()
-                .map(|edge| format!("≤ {}", number(*edge)))
-                .collect();
-            names.push(match bins.edges.last() {
-                Some(edge) => format!("> {}", number(*edge)),
-                None => "all".to_owned(),
-            });
-            for at in 1..bins.edges.len() {
-                names[at] = format!("{} – {}", number(bins.edges[at - 1]), number(bins.edges[at]));
-            }
+            let mut names = match bins.edges.first() {
+                Some(least) => vec![format!("≤ {}", number(*least))],
+                None => vec!["all".to_owned()],
+            };
+            let between = bins.edges.windows(2);
+            names.extend(between.map(|edges| format!("{} – {}", number(edges[0]), number(edges[1]))));
+            names.extend(
+                bins.edges
+                    .last()
+                    .map(|greatest| format!("> {}", number(*greatest))),
+            );
             names.push("missing".to_owned());
             (places, names)
         }
@@ -321,6 +326,17 @@ fn area(bins: &[Bin]) -> Option<f64> {
         }
     }
     Some(wins / (positives as f64 * negatives as f64))
+}
+
+/// `A ± 1.96 √((A (1 − A) + (n₁ − 1)(Q₁ − A²) + (n₂ − 1)(Q₂ − A²)) / (n₁ n₂))` with Q₁ = A / (2 − A) and
+/// Q₂ = 2 A² / (1 + A), kept within 0 and 1.
+fn area_interval(area: f64, [positives, negatives]: [u64; 2]) -> [f64; 2] {
+    let (n, m) = (positives as f64, negatives as f64);
+    let square = area * area;
+    let first = (n - 1.0) * (area / (2.0 - area) - square);
+    let second = (m - 1.0) * (2.0 * square / (1.0 + area) - square);
+    let half = normal_quantile(0.975) * ((area * (1.0 - area) + first + second) / (n * m)).max(0.0).sqrt();
+    [(area - half).max(0.0), (area + half).min(1.0)]
 }
 
 /// Share of the variance of the answers that lies between the bins.
@@ -374,6 +390,13 @@ mod tests {
         assert_eq!(found.alone, Some(12.0 / 16.0));
         // Wilson for 1 of 4: 0.0456 to 0.6994.
         assert!((found.bins[0].low - 0.0456).abs() < 1e-4 && (found.bins[0].high - 0.6994).abs() < 1e-4);
+    }
+
+    #[test]
+    fn the_interval_of_an_area_is_hanley_and_mcneils() {
+        // Their example (1982, table II): 0.893 of 51 abnormal and 58 normal cases, standard error 0.032.
+        let [low, high] = area_interval(0.893, [51, 58]);
+        assert!(((high - low) / 2.0 / 1.96 - 0.032).abs() < 5e-4, "{low} {high}");
     }
 
     #[test]

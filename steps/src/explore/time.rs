@@ -6,8 +6,10 @@ use serde::Serialize;
 
 /// Gaps shown.
 const SHOWN: usize = 5;
-/// How many times the usual step makes a gap.
+/// How many times the usual step makes a gap, if it is also half as long again as 99 in 100 steps: what
+/// comes every night is no gap.
 const GAP: f64 = 3.0;
+const RARE: f64 = 1.5;
 /// Fewer different moments have no usual step.
 const FEWEST: usize = 10;
 
@@ -30,7 +32,7 @@ pub(super) struct Times {
     /// Median distance of moments that follow each other, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) usual_step_seconds: Option<f64>,
-    /// Steps of more than three times the usual one.
+    /// Steps longer than three usual ones and than nearly all others.
     pub(super) gaps: usize,
     /// The longest of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -147,9 +149,16 @@ impl Times {
         }
         let middle = lengths.len() / 2;
         let usual = *lengths.select_nth_unstable_by(middle, f64::total_cmp).1;
+        let nearly_last = (lengths.len() - 1) * 99 / 100;
+        let long = *lengths.select_nth_unstable_by(nearly_last, f64::total_cmp).1;
+        let limit = if long > usual {
+            (GAP * usual).max(RARE * long)
+        } else {
+            GAP * usual
+        };
         times.usual_step_seconds = Some(clock.seconds(usual));
         let mut gaps: Vec<(f64, f64)> = steps()
-            .filter(|pair| pair[1] - pair[0] > GAP * usual)
+            .filter(|pair| pair[1] - pair[0] > limit)
             .map(|pair| (pair[0], pair[1]))
             .collect();
         times.gaps = gaps.len();
@@ -180,6 +189,17 @@ mod tests {
         assert_eq!(
             (gap.from.as_str(), gap.to.as_str(), gap.seconds),
             ("1970-01-20", "1970-01-25", 432_000.0)
+        );
+    }
+
+    #[test]
+    fn a_pause_that_comes_every_night_is_no_gap() {
+        let hours: Vec<f64> = (0..100)
+            .flat_map(|day| (6..23).map(move |hour| f64::from(day * 24 + hour) * 3.6e9))
+            .collect();
+        assert_eq!(
+            Times::of(Clock::Instants, &hours).map(|times| times.gaps),
+            Some(0)
         );
     }
 

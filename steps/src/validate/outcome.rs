@@ -158,6 +158,8 @@ pub(super) struct RowRule<'a> {
     pub(super) dataset: &'a str,
     /// The columns it is about.
     pub(super) columns: &'a [&'a str],
+    /// Columns shown of a row that breaks it; those it is about, unless it is about the row as a whole.
+    pub(super) shown: &'a [&'a str],
     /// Columns that identify a row, shown beside.
     pub(super) keys: &'a [String],
     pub(super) check: &'a str,
@@ -213,7 +215,7 @@ impl RowRule<'_> {
             .collect();
         let mut beside: Vec<&str> = self.keys.iter().map(String::as_str).collect();
         beside.extend(
-            self.columns
+            self.shown
                 .iter()
                 .filter(|name| !self.keys.iter().any(|key| key == **name)),
         );
@@ -254,7 +256,7 @@ impl RowRule<'_> {
             .take(self.limits.kept)
             .map(|row| KeptRow {
                 row: *row as u64 + 1,
-                column: (!self.columns.is_empty()).then(|| self.columns.join(", ")),
+                column: (!self.shown.is_empty()).then(|| self.shown.join(", ")),
                 value: of_columns(*row),
             })
             .collect();

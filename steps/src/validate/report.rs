@@ -1,7 +1,7 @@
 //! The checks as a page: what fails first, then each table with a line a column.
 
 use super::outcome::{Outcome, Severity};
-use crate::page::{Cell, Page, Tone, escape, mark, table, tile};
+use crate::page::{Cell, Page, Tone, escape, mark, prose, table, tile};
 use crate::table::grouped;
 use indexmap::IndexMap;
 use std::fmt::Write;
@@ -133,15 +133,21 @@ fn failures(page: &mut Page, outcomes: &[Outcome]) {
             .name
             .as_ref()
             .map_or(String::new(), |name| format!("<b>{}</b>: ", escape(name)));
-        let small = if outcome.severity == Severity::Error {
+        let severity = match outcome.severity {
+            Severity::Error => String::new(),
+            other => format!(" <span class=\"soft\">({other})</span>"),
+        };
+        let n = if outcome.says.contains(" rows ") || outcome.rows == 0 || outcome.says.contains("n = ") {
             String::new()
         } else {
-            format!("({})", outcome.severity)
+            format!(
+                " <span class=\"soft\">n = {}</span>",
+                grouped(outcome.rows as u64)
+            )
         };
         (
             tone(outcome),
-            format!("{name}{}{}", escape(&outcome.says), examples(outcome)),
-            small,
+            format!("{name}{}{n}{severity}{}", prose(&outcome.says), examples(outcome)),
         )
     }));
 }
@@ -189,57 +195,93 @@ fn lines(page: &mut Page, outcomes: &[&Outcome]) {
             .or_default()
             .push(outcome);
     }
-    let rows: Vec<Vec<Cell>> = by_column
-        .iter()
-        .map(|(column, outcomes)| {
-            let least = outcomes
-                .iter()
-                .map(|outcome| outcome.rows)
-                .min()
-                .unwrap_or_default();
-            let most = outcomes
-                .iter()
-                .map(|outcome| outcome.rows)
-                .max()
-                .unwrap_or_default();
-            let n = if least == most {
-                grouped(most as u64)
-            } else {
-                format!("{} – {}", grouped(least as u64), grouped(most as u64))
-            };
-            let mut marks = String::new();
-            for outcome in outcomes {
-                let sign = if outcome.passed { "✓" } else { "✗" };
-                let _ = write!(
-                    marks,
-                    "<span title=\"{}\">{}</span>",
-                    escape(&outcome.says),
-                    mark(&format!("{sign} {}", words(outcome)), tone(outcome))
-                );
-            }
-            let name = if column.is_empty() {
-                "<span class=\"soft\">the table</span>".to_owned()
-            } else {
-                escape(column)
-            };
-            vec![Cell::Markup(name), Cell::Number(n), Cell::Markup(marks)]
-        })
-        .collect();
-    page.table(&["column", "n", "checks"], &rows);
+    let mut markup = String::from("<div class=\"checks\">\n");
+    for (column, outcomes) in &by_column {
+        let least = outcomes
+            .iter()
+            .map(|outcome| outcome.rows)
+            .min()
+            .unwrap_or_default();
+        let most = outcomes
+            .iter()
+            .map(|outcome| outcome.rows)
+            .max()
+            .unwrap_or_default();
+        let n = if least == most {
+            grouped(most as u64)
+        } else {
+            format!("{} – {}", grouped(least as u64), grouped(most as u64))
+        };
+        let name = if column.is_empty() {
+            "<span class=\"soft\">the table</span>".to_owned()
+        } else {
+            escape(column)
+        };
+        let _ = write!(
+            markup,
+            "<div><span class=\"name\">{name}</span><span class=\"soft\">n = {n}</span><div>"
+        );
+        for outcome in outcomes {
+            let sign = if outcome.passed { "✓" } else { "✗" };
+            let _ = write!(
+                markup,
+                "<span title=\"{}\">{}</span>",
+                escape(&outcome.says),
+                mark(&format!("{sign} {}", words(outcome)), tone(outcome))
+            );
+        }
+        markup.push_str("</div></div>\n");
+    }
+    markup.push_str("</div>\n");
+    page.html(&markup);
 }
 
+/// What a check asks, and the number it found where that is not none.
 fn words(outcome: &Outcome) -> String {
-    let what = match outcome.check.as_str() {
-        "nullable" | "not_null" | "accepted_values" | "min" | "max" | "pattern" | "type" | "unique"
-        | "range" | "length" | "primary_key" | "present" | "readable" | "expression" | "order" | "fresh" => {
-            String::new()
-        }
-        other => format!("{} ", other.replace('_', " ")),
+    const PLAIN: [&str; 16] = [
+        "nullable",
+        "not_null",
+        "accepted_values",
+        "min",
+        "max",
+        "pattern",
+        "type",
+        "unique",
+        "range",
+        "length",
+        "primary_key",
+        "present",
+        "readable",
+        "expression",
+        "order",
+        "fresh",
+    ];
+    let is_plain = PLAIN.contains(&outcome.check.as_str());
+    let what = match &outcome.name {
+        Some(name) => format!("{name}: "),
+        None if is_plain => String::new(),
+        None => format!("{} ", outcome.check.replace('_', " ")),
     };
+    let wanted: String = outcome.wanted.replace("must be ", "").chars().take(60).collect();
     let found = match outcome.found {
-        Some(found) if !outcome.passed || !what.is_empty() => format!(": {}", super::metric::rounded(found)),
+        Some(found) if !outcome.passed || (found != 0.0 && (!is_plain || outcome.max_bad_share > 0.0)) => {
+            format!(" ({} found)", number(found))
+        }
         _ => String::new(),
     };
-    let wanted: String = outcome.wanted.chars().take(60).collect();
     format!("{what}{wanted}{found}")
+}
+
+/// Whole numbers with commas, others with four significant digits.
+fn number(value: f64) -> String {
+    if value.fract() == 0.0 && (0.0..1e15).contains(&value) {
+        return grouped(value as u64);
+    }
+    let decimals = (3.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }

@@ -83,7 +83,10 @@ pub(super) fn broken(
                 .and_then(|keys| keys.is_duplicated())
                 .map_err(failed)?,
             looked_at: all(true),
-            wanted: "unique".to_owned(),
+            wanted: match columns {
+                [_] => "unique".to_owned(),
+                more => format!("({}) is unique", more.join(", ")),
+            },
             has: format!("a ({}) that occurs more than once", columns.join(", ")),
         },
         Demand::Range(bounds) => {
@@ -154,7 +157,7 @@ pub(super) fn broken(
                 looked_at: truth.is_not_null(),
                 rows: rule::known(!truth),
                 wanted: text.clone(),
-                has: format!("broken `{text}`"),
+                has: format!("values that break `{text}`"),
             }
         }
         Demand::Order(order) => {

@@ -117,6 +117,7 @@ pub(super) fn hold(
             let row_rule = RowRule {
                 dataset,
                 columns: &[name],
+                shown: &[name],
                 keys: &contract.primary_key,
                 check: rule,
                 has: match broken {
@@ -232,6 +233,7 @@ fn unique(
     let row_rule = RowRule {
         dataset,
         columns,
+        shown: columns,
         keys: &contract.primary_key,
         check,
         wanted: if check == "unique" {

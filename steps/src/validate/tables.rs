@@ -7,6 +7,7 @@ use super::outcome::{Outcome, RowRule, subject};
 use super::rows::{self, Broken};
 use crate::explore::{Likened, likened, told_alone};
 use crate::fault;
+use crate::sql::{self, Expression};
 use crate::table::{collect, grouped};
 use polars::prelude::{
     BooleanChunked, ChunkCompareIneq, Column, DataFrame, DataType as PolarsType, IntoLazy, JoinType,
@@ -85,9 +86,16 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
     if let Some(broken) = broken {
         let no_keys = Vec::new();
         let looked_at = within(broken.looked_at).sum().map_or(0, |count| count as usize);
+        let mentioned = match demand {
+            Demand::Expression(Expression(text)) => mentioned(text, frame),
+            Demand::Disjoint(_) if columns.is_empty() => Vec::new(),
+            _ => columns.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let shown: Vec<&str> = mentioned.iter().map(String::as_str).collect();
         let rule = RowRule {
             dataset,
             columns: &columns,
+            shown: &shown,
             keys: tables.keys.get(dataset).unwrap_or(&no_keys),
             check: demand.name(),
             wanted: broken.wanted,
@@ -122,6 +130,18 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
             demand.name()
         ))),
     }
+}
+
+/// The columns an expression speaks of, in the table's order.
+fn mentioned(text: &str, frame: &DataFrame) -> Vec<String> {
+    let roots = sql::expression(text)
+        .map(|expression| expression.meta().root_names())
+        .unwrap_or_default();
+    let names = frame.get_column_names().into_iter().map(|name| name.as_str());
+    names
+        .filter(|name| roots.iter().any(|root| root == name))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn failed(error: PolarsError) -> StepError {
