@@ -1,7 +1,7 @@
 //! The columns a model wants, and how a frame is laid out in their order.
 
 use crate::error::ModelError;
-use crate::frame::{Frame, MISSING_CODE, UNSEEN_CODE, Values};
+use crate::frame::{Frame, MISSING_CODE, UNSEEN_CODE, Values, whole_number};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -97,11 +97,23 @@ pub fn align<'a>(frame: &'a Frame, features: &[Feature]) -> Result<Vec<Aligned<'
                     expected: "numbers",
                     found: "categories",
                 }),
-                (FeatureKind::Categorical { .. }, Values::Numeric(_)) => Err(ModelError::ColumnType {
-                    column: feature.name.clone(),
-                    expected: "categories",
-                    found: "numbers",
-                }),
+                // Codes: trained as categories, they come as the numbers they are written as.
+                (FeatureKind::Categorical { categories }, Values::Numeric(numbers)) => {
+                    let texts = numbers.iter().map(|number| match number {
+                        missing if missing.is_nan() => Some(MISSING_CODE),
+                        number => Some(category_code(categories, &whole_number(*number)?)),
+                    });
+                    let codes = texts.collect::<Option<Vec<u32>>>();
+                    let codes = codes.ok_or_else(|| ModelError::ColumnType {
+                        column: feature.name.clone(),
+                        expected: "categories",
+                        found: "numbers that are not whole",
+                    })?;
+                    Ok(Aligned::Codes {
+                        codes: Cow::Owned(codes),
+                        categories: categories.len(),
+                    })
+                }
             }
         })
         .collect()
@@ -132,8 +144,17 @@ pub fn refuse_unseen(frame: &Frame, features: &[Feature]) -> Result<(), ModelErr
         let FeatureKind::Categorical { categories } = &feature.kind else {
             continue;
         };
-        let Some(Values::Categorical { codes, dictionary }) = frame.column(&feature.name) else {
-            continue;
+        let as_categories;
+        let (codes, dictionary) = match frame.column(&feature.name) {
+            Some(Values::Categorical { codes, dictionary }) => (codes, dictionary),
+            Some(Values::Numeric(numbers)) => {
+                as_categories = Values::whole_numbers_as_categories(numbers);
+                let Some(Values::Categorical { codes, dictionary }) = &as_categories else {
+                    continue;
+                };
+                (codes, dictionary)
+            }
+            None => continue,
         };
         let unseen: Vec<bool> = dictionary
             .iter()
@@ -169,6 +190,27 @@ mod tests {
             values,
         }])
         .unwrap()
+    }
+
+    #[test]
+    fn numbers_stand_for_categories_written_as_their_digits() {
+        let features = Feature::of(&frame(&[Some("-1"), Some("0"), Some("12")]));
+        let numbers = |values: Vec<f64>| {
+            let values = Values::Numeric(values);
+            Frame::new(vec![FrameColumn {
+                name: "c".into(),
+                values,
+            }])
+            .unwrap()
+        };
+        let later = numbers(vec![12.0, -0.0, f64::NAN, 7.0, -1.0]);
+        let aligned = align(&later, &features).unwrap();
+        let Aligned::Codes { codes, .. } = &aligned[0] else {
+            panic!("codes")
+        };
+        assert_eq!(codes.as_ref(), [2, 1, MISSING_CODE, UNSEEN_CODE, 0]);
+        assert!(refuse_unseen(&later, &features).is_err());
+        assert!(align(&numbers(vec![0.5]), &features).is_err());
     }
 
     #[test]

@@ -35,6 +35,19 @@ impl Values {
         self.len() == 0
     }
 
+    /// Whole numbers as categories of their decimal digits; NaN is missing. None if a number is not
+    /// whole.
+    pub fn whole_numbers_as_categories(numbers: &[f64]) -> Option<Self> {
+        let texts = numbers
+            .iter()
+            .map(|number| match number {
+                missing if missing.is_nan() => Some(None),
+                number => whole_number(*number).map(Some),
+            })
+            .collect::<Option<Vec<Option<String>>>>()?;
+        Some(categorical(texts.iter().map(Option::as_deref)))
+    }
+
     fn take(&self, rows: &[usize]) -> Self {
         match self {
             Self::Numeric(values) => Self::Numeric(rows.iter().map(|&row| values[row]).collect()),
@@ -44,6 +57,12 @@ impl Values {
             },
         }
     }
+}
+
+/// The category that a number stands for: its decimal digits. None unless it is whole.
+pub(crate) fn whole_number(number: f64) -> Option<String> {
+    // Without a sign for 0, and without digits that a number of this size does not have.
+    (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then(|| format!("{}", number + 0.0))
 }
 
 /// One named column.

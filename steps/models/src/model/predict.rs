@@ -3,7 +3,7 @@
 use super::{Batch, Model};
 use crate::error::ModelError;
 use crate::features::{Feature, FeatureKind, align, category_code, refuse_unseen};
-use crate::frame::{Frame, MISSING_CODE, UNSEEN_CODE};
+use crate::frame::{Frame, MISSING_CODE, UNSEEN_CODE, whole_number};
 use crate::predictions::{ClassProbabilities, Prediction, Predictions};
 use crate::preprocessing::{Encoding, Unseen};
 use crate::task::{Label, Task};
@@ -129,11 +129,15 @@ impl Model {
                 expected: "numbers",
                 found: "a text",
             }),
-            (FeatureKind::Categorical { .. }, Value::Number(_)) => Err(ModelError::ColumnType {
-                column: feature.name.clone(),
-                expected: "categories",
-                found: "a number",
-            }),
+            (FeatureKind::Categorical { .. }, Value::Number(number)) => match whole_number(number) {
+                Some(text) => self.cell(Value::Category(&text), feature),
+                None if number.is_nan() => self.cell(Value::Missing, feature),
+                None => Err(ModelError::ColumnType {
+                    column: feature.name.clone(),
+                    expected: "categories",
+                    found: "a number that is not whole",
+                }),
+            },
         }
     }
 }
