@@ -52,6 +52,7 @@ pub fn catalogue() -> Catalogue {
         .with(split::SplitRandom)
         .with(split::SplitTime)
         .with(train::TrainClassifier)
+        .with(train::TrainCluster)
         .with(train::TrainRegressor)
         .with(transform::TransformSql)
         .with(tune::TuneSearch)

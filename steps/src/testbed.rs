@@ -24,6 +24,7 @@ pub(crate) struct Bed {
     pub(crate) previous: IndexMap<String, OutputValue>,
     /// Values of secrets by variable.
     pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) limits: Limits,
 }
 
 /// How a step ended.
@@ -43,7 +44,14 @@ impl Bed {
             contracts: BTreeMap::new(),
             previous: IndexMap::new(),
             secrets: BTreeMap::new(),
+            limits: Limits::default(),
         }
+    }
+
+    /// Gives the step that many threads.
+    pub(crate) fn cpu(mut self, cores: u32) -> Self {
+        self.limits.cpu = Some(cores);
+        self
     }
 
     /// Adds a table input with these rows; what is known of its columns is their types.
@@ -182,6 +190,44 @@ impl Bed {
         with: Value,
         outputs: IndexMap<String, OutputDeclaration>,
     ) -> Result<Ended, StepError> {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        let mut io = self.io(step, with, outputs, move |line| lines.lock().unwrap().push(line));
+        step.run(&mut io)?;
+        let report = io.into_report();
+        let log = log.lock().unwrap().clone();
+        Ok(Ended {
+            report,
+            log,
+            folder: Arc::clone(&self.folder),
+        })
+    }
+
+    /// Runs the step and kills it where it logs a line that begins like that; whether it came so far.
+    pub(crate) fn run_until(
+        &self,
+        step: &dyn Step,
+        with: Value,
+        outputs: &[(&str, ArtifactKind)],
+        line: &'static str,
+    ) -> bool {
+        struct Killed;
+        let mut io = self.io(step, with, declared(outputs), move |said| {
+            if said.starts_with(line) {
+                std::panic::resume_unwind(Box::new(Killed));
+            }
+        });
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| step.run(&mut io)));
+        ended.is_err_and(|cause| cause.is::<Killed>())
+    }
+
+    fn io(
+        &self,
+        step: &dyn Step,
+        with: Value,
+        outputs: IndexMap<String, OutputDeclaration>,
+        mut hear: impl FnMut(String) + Send + 'static,
+    ) -> StepIo {
         let objects = self.folder.path().join("objects");
         let scratch = self.folder.path().join("scratch");
         std::fs::create_dir_all(&scratch).unwrap();
@@ -202,31 +248,21 @@ impl Bed {
             process: None,
             secrets: Default::default(),
             previous: self.previous.clone(),
-            limits: Limits::default(),
+            limits: self.limits.clone(),
             project: self.folder.path().to_owned(),
             objects,
             scratch,
             log: self.folder.path().join("log"),
         };
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = Arc::clone(&log);
-        let mut io = StepIo::new(
+        StepIo::new(
             spec,
             Box::new(move |news| {
                 if let News::Log(line) = news {
-                    lines.lock().unwrap().push(line);
+                    hear(line);
                 }
             }),
-        );
-        io = io.with_secrets(self.secrets.clone());
-        step.run(&mut io)?;
-        let report = io.into_report();
-        let log = log.lock().unwrap().clone();
-        Ok(Ended {
-            report,
-            log,
-            folder: Arc::clone(&self.folder),
-        })
+        )
+        .with_secrets(self.secrets.clone())
     }
 }
 

@@ -148,6 +148,14 @@ impl StepIo {
         &self.spec.scratch
     }
 
+    /// A file beside the scratch folder that outlives the attempt: a later attempt at the same step
+    /// instance of the same run finds what this one left there. The step makes it, decides whether it
+    /// can go on from it, and removes it once it is done.
+    pub fn checkpoint(&self) -> PathBuf {
+        // The folder ends in the attempt's number.
+        self.spec.scratch.with_extension("checkpoint")
+    }
+
     /// Whether the pipeline wants the output.
     pub fn wants(&self, output: &str) -> bool {
         self.spec.outputs.contains_key(output)

@@ -1,5 +1,6 @@
 //! Which columns a model learns from, and what is wrong with them before any row is read.
 
+use super::algorithm::Purpose;
 use crate::fault::no_column;
 use crate::inference::with;
 use trainyard_contract::finding::{Finding, Path};
@@ -14,10 +15,12 @@ pub(crate) struct Told<'a> {
     pub(crate) features: &'a [String],
     /// Moment of prediction, if given.
     pub(crate) predict_at: Option<&'a str>,
-    /// Whether the value predicted is one of two classes.
-    pub(crate) classes: bool,
-    /// Whether the positive class was named.
-    pub(crate) names_positive: bool,
+    /// What the model is for; clusters have no label.
+    pub(crate) purpose: Purpose,
+    /// Column that says how much a row counts, if there is one.
+    pub(crate) sample_weight: Option<&'a str>,
+    /// Columns of numbers that are taken as categories.
+    pub(crate) categorical: &'a [String],
 }
 
 /// The columns of a training table in their roles.
@@ -37,13 +40,17 @@ pub(crate) struct Roles {
 pub(crate) fn roles(schema: &Schema, input: &str, told: Told<'_>) -> (Roles, Vec<Finding>) {
     let mut findings = Vec::new();
     let at_input = Path::root().key("inputs").key(input);
-    let label = told.label.or(schema.label.as_deref());
+    let label = match told.purpose {
+        Purpose::Clusters => None,
+        Purpose::Classes | Purpose::Numbers => told.label.or(schema.label.as_deref()),
+    };
     let label_path = if told.label.is_some() {
         with("label")
     } else {
         at_input.clone()
     };
     let label_column = match label {
+        None if told.purpose == Purpose::Clusters => None,
         None => {
             let message = format!("nothing says which column of `{input}` is to be predicted");
             findings.push(Finding::error("D01", at_input.clone(), message).help("name it with `label:`"));
@@ -68,7 +75,11 @@ pub(crate) fn roles(schema: &Schema, input: &str, told: Told<'_>) -> (Roles, Vec
     } else {
         let mut declared = schema.clone();
         declared.label = roles.label.clone();
-        declared.feature_names().into_iter().map(str::to_owned).collect()
+        let names = declared.feature_names().into_iter();
+        names
+            .filter(|name| Some(*name) != told.sample_weight)
+            .map(str::to_owned)
+            .collect()
     };
     for (place, name) in names.iter().enumerate() {
         let path = if listed {
@@ -85,6 +96,15 @@ pub(crate) fn roles(schema: &Schema, input: &str, told: Told<'_>) -> (Roles, Vec
             findings.push(no_column(name, path, schema.names()).at_word(name));
             continue;
         };
+        if Some(name.as_str()) == told.sample_weight {
+            let message = format!("`{name}` is the weight of rows and cannot be a feature as well");
+            findings.push(
+                Finding::error("D03", path, message)
+                    .at_word(name)
+                    .help("leave one out"),
+            );
+            continue;
+        }
         if let Some(why) = cannot_be_learnt_from(&column.data_type) {
             if listed || schema.features.contains(name) {
                 let message = format!("feature `{name}` is {}, {why}", column.data_type);
@@ -116,6 +136,8 @@ pub(crate) fn roles(schema: &Schema, input: &str, told: Told<'_>) -> (Roles, Vec
         ));
         roles.features.push(name.clone());
     }
+    findings.extend(wrong_weight(schema, told));
+    findings.extend(wrong_categories(schema, &roles, told));
     if roles.features.is_empty() && findings.is_empty() {
         let message = format!("`{input}` has no column that a model can learn from");
         findings.push(Finding::error("D01", at_input, message));
@@ -139,7 +161,7 @@ fn label_type(column: &Column, path: &Path, told: Told<'_>) -> Option<Finding> {
     if matches!(data_type, DataType::Other(_)) {
         return None;
     }
-    if !told.classes {
+    if told.purpose == Purpose::Numbers {
         return (!data_type.is_numeric()).then(|| {
             let message = format!("label `{name}` is {data_type}, and a regression predicts a number");
             Finding::error("D01", path.clone(), message)
@@ -150,19 +172,11 @@ fn label_type(column: &Column, path: &Path, told: Told<'_>) -> Option<Finding> {
     match data_type {
         DataType::Boolean => None,
         _ if data_type.is_integer() => None,
-        DataType::String if told.names_positive => None,
-        DataType::String => {
-            let message =
-                format!("label `{name}` is text, and nothing says which of its values is predicted");
-            Some(
-                Finding::error("D01", path.clone(), message)
-                    .at_word(name)
-                    .help("name it with `positive:`"),
-            )
-        }
+        // Whether it has two values or several is seen at run time only.
+        DataType::String => None,
         _ => {
             let message =
-                format!("label `{name}` is {data_type}, and a classifier predicts one of two values");
+                format!("label `{name}` is {data_type}, and a classifier predicts one of some values");
             let help = "make it a boolean, such as `arr_delay > 15`, or use `train.regressor@v1`";
             Some(
                 Finding::error("D01", path.clone(), message)
@@ -171,6 +185,46 @@ fn label_type(column: &Column, path: &Path, told: Told<'_>) -> Option<Finding> {
             )
         }
     }
+}
+
+/// A weight that is no number.
+fn wrong_weight(schema: &Schema, told: Told<'_>) -> Option<Finding> {
+    let name = told.sample_weight?;
+    let path = with("sample_weight");
+    let Some(column) = schema.column(name) else {
+        return Some(no_column(name, path, schema.names()).at_word(name));
+    };
+    let is_number = column.data_type.is_numeric() || matches!(column.data_type, DataType::Other(_));
+    (!is_number).then(|| {
+        let message = format!(
+            "weight `{name}` is {}, and a weight is a number",
+            column.data_type
+        );
+        Finding::error("D01", path, message).at_word(name)
+    })
+}
+
+/// Columns that cannot be categories, or are no features.
+fn wrong_categories(schema: &Schema, roles: &Roles, told: Told<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (place, name) in told.categorical.iter().enumerate() {
+        let path = with("categorical").index(place);
+        let Some(column) = schema.column(name) else {
+            findings.push(no_column(name, path, schema.names()).at_word(name));
+            continue;
+        };
+        let of = &column.data_type;
+        let whole =
+            of.is_integer() || matches!(of, DataType::Boolean | DataType::String | DataType::Other(_));
+        if !whole {
+            let message = format!("`{name}` is {of}, and categories are whole numbers, booleans or texts");
+            findings.push(Finding::error("D01", path, message).at_word(name));
+        } else if !roles.features.contains(name) {
+            let message = format!("`{name}` is categorical but no feature");
+            findings.push(Finding::warning("S06", path, message).at_word(name));
+        }
+    }
+    findings
 }
 
 /// M01, unless the step that declared this feature has answered for it.

@@ -1,62 +1,12 @@
-//! What a training step hands on: the model, and numbers about it.
+//! What a training step hands on: the model.
 
-use super::data::Examples;
-use super::rows::refused;
-use super::scores::Metric;
 use crate::register::avro;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use trainyard_contract::{ArtifactKind, StepError, StepIo};
-use trainyard_models::metrics::{mean_absolute_error, r2, root_mean_squared_error};
-use trainyard_models::{Model, Predictions, Predictor, Task};
+use trainyard_models::{Model, Predictor};
 
 /// Least probability of a positive decision where nothing else is said.
 pub(crate) const DEFAULT_THRESHOLD: f64 = 0.5;
-
-/// Numbers of a model on rows with labels, by name with `prefix` before it. A metric that these
-/// rows do not define (one class only) is left out.
-///
-/// # Errors
-/// `Rejected` if the model cannot predict these rows.
-pub(crate) fn measure(
-    model: &Model,
-    examples: &Examples,
-    prefix: &str,
-) -> Result<Map<String, Value>, StepError> {
-    let predictions = model
-        .predict(&examples.frame)
-        .and_then(Predictions::into_numbers)
-        .map_err(|error| refused(&error))?;
-    let target = &examples.target;
-    let mut numbers = Map::new();
-    let mut add = |name: &str, value: f64| {
-        numbers.insert(format!("{prefix}{name}"), json!(value));
-    };
-    match model.label().task {
-        Task::Binary { .. } => {
-            for metric in Metric::ALL {
-                if let Ok(value) = metric.of(&predictions, target, DEFAULT_THRESHOLD) {
-                    add(metric.name(), value);
-                }
-            }
-            add("positive_share", examples.positive_share());
-        }
-        Task::Multiclass { .. } | Task::Cluster => {}
-        Task::Regression => {
-            let numbers = [
-                ("rmse", root_mean_squared_error(&predictions, target)),
-                ("mae", mean_absolute_error(&predictions, target)),
-                ("r2", r2(&predictions, target)),
-            ];
-            for (name, value) in numbers {
-                if let Ok(value) = value {
-                    add(name, value);
-                }
-            }
-        }
-    }
-    add("rows", examples.count() as f64);
-    Ok(numbers)
-}
 
 /// Keeps the model as the output `output`, checked against the Avro schemas that are declared for it.
 ///
