@@ -86,6 +86,9 @@ pub(crate) enum Command {
     /// List what waits for a decision, and decide
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Look up kinds of steps and their parameters
+    #[command(subcommand)]
+    Steps(StepsCommand),
     /// Print the JSON Schema that editors complete from
     Schema(SchemaArgs),
     /// Explain a diagnostic's code
@@ -324,6 +327,19 @@ pub(crate) struct AnswerArgs {
     /// Why
     #[arg(short = 'm', long)]
     pub(crate) comment: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StepsCommand {
+    /// List all kinds of steps; `--format markdown` prints the whole reference
+    List,
+    /// Show inputs, outputs and parameters of one
+    Show {
+        /// E.g. `train.classifier@v1`; the version may be left out
+        step: String,
+        /// Only this parameter and what is inside it
+        parameter: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -75,7 +75,7 @@ pub(crate) struct Params {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Explain {
-    /// Default: `permutation`.
+    /// How importance is found. Default: `permutation`.
     #[serde(default)]
     method: ExplainMethod,
     /// Features shown. Default: 10.

@@ -31,6 +31,8 @@ mod validate;
 #[cfg(test)]
 mod examples_tests;
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod testbed;
 
 pub use compare::compare_table;

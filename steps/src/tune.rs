@@ -82,7 +82,8 @@ pub(crate) struct Params {
     #[serde(default)]
     #[schemars(extend("default" = "none"))]
     class_weight: ClassWeightParam,
-    /// How features become columns of numbers: as in `train.classifier@v1`.
+    /// How features become columns of numbers: as in `train.classifier@v1`. Default: the defaults of
+    /// its parts.
     #[serde(default)]
     preprocessing: Option<PreprocessingParam>,
     /// What trials are judged by. Default: `roc_auc` for two classes, `log_loss` for several, `rmse`
@@ -124,7 +125,8 @@ pub(crate) struct Params {
     #[serde(default = "default_grid_points")]
     #[schemars(range(min = 1, max = 1_000), extend("x-unit" = "values"))]
     grid_points: u32,
-    /// How the rows of `train` are split to judge trials, where there is no input `valid`.
+    /// How the rows of `train` are split to judge trials, where there is no input `valid`. Default: the
+    /// defaults of its parts.
     #[serde(default)]
     validation: Option<Validation>,
     /// Whether hopeless trials of `random`, `grid` and `tpe` are ended early: boosting after every ten

@@ -14,6 +14,7 @@ mod run;
 mod runs;
 mod schema;
 mod step;
+mod steps;
 mod test;
 
 use crate::args::{Cli, Command};
@@ -34,6 +35,7 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Contracts(command) => contracts::contracts(&command, terminal),
         Command::Lineage(command) => lineage::lineage(&command, home, terminal),
         Command::Approvals(command) => approvals::approvals(&command, home, terminal),
+        Command::Steps(command) => steps::steps(&command, terminal),
         Command::Schema(args) => schema::schema(&args, terminal),
         Command::Explain(args) => explain::explain(&args, terminal),
         Command::Completions(args) => completions::completions(&args, terminal),

@@ -13,6 +13,7 @@ pub mod name;
 pub mod objects;
 pub mod odcs;
 pub mod reading;
+pub mod reference;
 pub mod schema;
 pub mod step;
 pub mod task;

@@ -65,7 +65,8 @@ pub(crate) struct Params {
     #[schemars(extend("x-source" = "scikit-learn `class_weight`", "default" = "none"))]
     pub(crate) class_weight: ClassWeightParam,
     /// How features become columns of numbers, for algorithms that add or measure distances; fitted
-    /// on the training rows only and part of the model. Trees and naive Bayes take columns as they are.
+    /// on the training rows only and part of the model. Trees and naive Bayes take columns as they are. Default: the defaults of
+    /// its parts.
     #[serde(default)]
     pub(crate) preprocessing: Option<PreprocessingParam>,
     /// How probabilities are calibrated.
@@ -83,7 +84,7 @@ pub(crate) struct Params {
     #[serde(default = "default_cluster_name")]
     pub(crate) cluster_column: String,
     /// Parameters of algorithms under the algorithm's name, where the algorithm comes from a matrix
-    /// or a parameter: of these only those of the chosen one apply.
+    /// or a parameter: of these only those of the chosen one apply. Default: none.
     #[serde(default)]
     pub(crate) by_algorithm: BTreeMap<String, Map<String, Value>>,
     /// Parameters of the algorithm.
@@ -210,7 +211,7 @@ fn by_algorithm(purpose: Purpose) -> Value {
         .collect();
     json!({
         "type": "object",
-        "description": "Parameters of algorithms under the algorithm's name, where the algorithm comes from a matrix or a parameter: of these only those of the chosen one apply.",
+        "description": "Parameters of algorithms under the algorithm's name, where the algorithm comes from a matrix or a parameter: of these only those of the chosen one apply. Default: none.",
         "properties": each,
         "additionalProperties": false,
         // The reference lists them where they stand beside the others.

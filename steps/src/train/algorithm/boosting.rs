@@ -80,7 +80,13 @@ fn loss() -> Value {
         if let Some(high) = high {
             number["exclusiveMaximum"] = json!(high);
         }
-        let inner = json!({"type": "object", "properties": {key: number}, "required": [key], "additionalProperties": false});
+        let inner = json!({
+            "type": "object",
+            "description": format!("The loss `{name}` with its parameter."),
+            "properties": {key: number},
+            "required": [key],
+            "additionalProperties": false,
+        });
         json!({"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": false})
     };
     json!({"anyOf": [

@@ -107,18 +107,23 @@ impl<'s> Validator<'s> {
                 .collect(),
         };
         for entry in unknown {
-            // A required key that is absent is what a misspelt one most likely stands for.
-            let near = nearest(
-                &entry.key,
-                missing.iter().copied().filter(|key| !meant.contains(key)),
-            )
-            .or_else(|| nearest(&entry.key, free.iter().copied()))
-            .or_else(|| {
-                FOREIGN
-                    .iter()
-                    .find(|(word, ours)| *word == &*entry.key && free.contains(ours))
-                    .map(|(_, ours)| *ours)
-            });
+            // A word of another tool that the schema knows goes before a guess; a required key that is
+            // absent is what a misspelt one most likely stands for.
+            let alias = alias(node, properties, &entry.key).filter(|ours| free.contains(ours));
+            let near = alias
+                .or_else(|| {
+                    nearest(
+                        &entry.key,
+                        missing.iter().copied().filter(|key| !meant.contains(key)),
+                    )
+                })
+                .or_else(|| nearest(&entry.key, free.iter().copied()))
+                .or_else(|| {
+                    FOREIGN
+                        .iter()
+                        .find(|(word, ours)| *word == &*entry.key && free.contains(ours))
+                        .map(|(_, ours)| *ours)
+                });
             let help = match near {
                 Some(near) => Some(format!("did you mean `{near}`?")),
                 None if known.is_empty() => Some("remove it; no key is known here".to_owned()),
@@ -178,6 +183,29 @@ impl<'s> Validator<'s> {
             );
         }
     }
+}
+
+/// The key that other tools call `word` (keyword `x-aliases`). Of several the one that the algorithm
+/// named beside it has (keyword `x-algorithms`).
+fn alias<'s>(node: &Node, properties: Option<&'s Map<String, Value>>, word: &str) -> Option<&'s str> {
+    let properties = properties?;
+    let lists = |schema: &Value, keyword: &str, word: &str| {
+        let words = schema.get(keyword).and_then(Value::as_array);
+        words.is_some_and(|words| words.iter().any(|known| known == word))
+    };
+    let meant: Vec<(&str, &Value)> = properties
+        .iter()
+        .filter(|(_, schema)| lists(schema, "x-aliases", word))
+        .map(|(key, schema)| (key.as_str(), schema))
+        .collect();
+    let default = || properties.get("algorithm")?.get("default")?.as_str();
+    let algorithm = node.get("algorithm").and_then(Node::text).or_else(default);
+    let of_it = algorithm.and_then(|name| {
+        meant
+            .iter()
+            .find(|(_, schema)| lists(schema, "x-algorithms", name))
+    });
+    of_it.or(meant.first()).map(|(key, _)| *key)
 }
 
 /// Free-form values hold no expressions where none are evaluated.

@@ -84,6 +84,29 @@ fn a_certain_fix_comes_with_the_fault() {
 }
 
 #[test]
+fn a_word_of_another_library_leads_to_the_key_of_the_algorithm_at_hand() {
+    let schema = json!({"type": "object", "additionalProperties": false, "properties": {
+        "algorithm": {"type": "string", "default": "boosting"},
+        "n_rounds": {"type": "integer", "x-aliases": ["n_estimators"], "x-algorithms": ["boosting"]},
+        "n_trees": {"type": "integer", "x-aliases": ["n_estimators"], "x-algorithms": ["forest"]},
+    }});
+    for (text, ours) in [
+        ("n_estimators: 3", "n_rounds"),
+        ("algorithm: forest\nn_estimators: 3", "n_trees"),
+    ] {
+        let (document, _) = read(FileId(0), text);
+        let none = BTreeSet::new();
+        let mut walk = Walk::new(&none);
+        Validator::new(&schema).check(&document.unwrap().root, None, false, &mut walk);
+        assert_eq!(
+            walk.faults[0].help.as_deref(),
+            Some(&*format!("did you mean `{ours}`?"))
+        );
+        assert_eq!(walk.faults[0].fix.as_ref().unwrap().replacement, ours);
+    }
+}
+
+#[test]
 fn numbers_keep_to_their_ranges() {
     let schema = json!({"type": "object", "properties": {
         "share": {"type": "number", "minimum": 0, "exclusiveMaximum": 1}, "small": {"type": "integer", "format": "uint8"},
