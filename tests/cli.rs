@@ -155,3 +155,75 @@ fn wrong_params_and_environments_are_refused_before_the_run() {
         assert!(!yard.home().join("state.db").exists(), "{args:?}");
     }
 }
+
+/// The reference in `docs` is the one the binary prints; UPDATE_REFERENCE=1 writes it.
+#[test]
+fn the_reference_of_steps_in_the_docs_is_that_of_the_binary() {
+    let yard = Yard::empty();
+    let printed = yard
+        .trainyard(&["steps", "list", "--format", "markdown"])
+        .expect(0)
+        .out;
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/steps.md");
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(&path, &printed).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = kept
+        .lines()
+        .zip(printed.lines())
+        .find(|(kept, printed)| kept != printed);
+    assert!(
+        kept == printed,
+        "run this test with UPDATE_REFERENCE=1; first difference: {differs:?}"
+    );
+}
+
+#[test]
+fn every_parameter_of_every_step_has_a_meaning() {
+    let yard = Yard::empty();
+    let steps = yard.json(&["steps", "list"]);
+    for step in steps.as_array().unwrap() {
+        for parameter in step["parameters"].as_array().unwrap() {
+            let meaning = parameter["meaning"].as_str().unwrap();
+            assert!(!meaning.is_empty(), "{} {}", step["uses"], parameter["path"]);
+        }
+    }
+}
+
+#[test]
+fn a_step_is_shown_by_its_name_with_or_without_version_and_by_parameter() {
+    let yard = Yard::empty();
+    let shown = yard
+        .trainyard(&["steps", "show", "train.classifier", "n_rounds"])
+        .expect(0);
+    assert!(
+        shown
+            .out
+            .contains("integer, 1 to 100,000, in rounds, default 200"),
+        "{shown}"
+    );
+    assert!(!shown.out.contains("n_trees"), "{shown}");
+    let near = yard.trainyard(&["steps", "show", "train.clasifier@v1"]).expect(2);
+    assert!(near.err.contains("did you mean `train.classifier@v1`?"), "{near}");
+}
+
+#[test]
+fn a_parameter_by_the_name_of_another_library_is_found_with_the_one_that_was_meant() {
+    let yard = Yard::examples();
+    yard.edit("flight_minutes.yaml", "min_leaf: 5\n", "min_samples_leaf: 5\n");
+    let answer = yard.trainyard(&["check", "flight_minutes.yaml"]).expect(1);
+    assert!(answer.err.contains("did you mean `min_leaf`?"), "{answer}");
+    yard.edit(
+        "flight_minutes.yaml",
+        "min_samples_leaf: 5\n",
+        "learning_rate: 0.1\n",
+    );
+    let answer = yard.trainyard(&["check", "flight_minutes.yaml"]).expect(1);
+    assert!(
+        answer
+            .err
+            .contains("`learning_rate` belongs to `gradient_boosting`"),
+        "{answer}"
+    );
+}

@@ -86,6 +86,24 @@ fn income_is_predicted_from_the_census() {
 }
 
 #[test]
+fn minutes_quantiles_and_airports_are_learnt_from_flights() {
+    let yard = Yard::examples();
+    yard.trainyard(&["run", "flight_minutes.yaml"]).expect(0);
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["status"], "succeeded");
+    let metric = |step: &str, name: &str| run["steps"][step]["metrics"][name].as_f64().unwrap();
+    assert!(metric("minutes", "r2") > 0.7, "{}", metric("minutes", "r2"));
+    assert!(metric("minutes", "rmse") < 19.0, "{}", metric("minutes", "rmse"));
+    assert!(metric("search", "rmse") < 18.2, "{}", metric("search", "rmse"));
+    // Three airports, about alike.
+    assert!(
+        metric("airport", "accuracy") > 0.45,
+        "{}",
+        metric("airport", "accuracy")
+    );
+}
+
+#[test]
 fn shell_and_python_steps_work_beside_each_other() {
     let yard = Yard::examples();
     yard.trainyard(&["run", "carrier_delays.yaml"]).expect(0);

@@ -97,8 +97,8 @@ pub(crate) struct Params {
     /// `{log_uniform: [0.01, 0.3]}`, `{choice: [15, 31]}`, each with `when:` if it applies only beside
     /// other values. Beside the parameters of the algorithms there are `algorithm`, `class_weight`,
     /// `preprocessing.scale` and the like, and `random_forest.min_leaf` for one of several algorithms.
-    /// A parameter is tried with the algorithms that have it. Default, also for an algorithm that has
-    /// none of these: the parameters that matter most to it, over their usual ranges.
+    /// A parameter is tried with the algorithms that have it. Default: the parameters that matter most
+    /// to the algorithm, over their usual ranges; so also for an algorithm that has none of those named.
     #[serde(default)]
     search: Written,
     /// Parameters of the algorithm that are the same in every trial. Default: its own defaults.

@@ -11,10 +11,11 @@ const DRAWN: usize = 24;
 const GOOD: f64 = 0.15;
 const MOST_GOOD: usize = 25;
 
+/// Parameters of trials.
+type Trials<'t> = &'t [&'t Map<String, Value>];
+
 /// The trials, best first, split into good ones and others.
-pub(super) fn split<'t>(
-    ranked: &'t [&'t Map<String, Value>],
-) -> (&'t [&'t Map<String, Value>], &'t [&'t Map<String, Value>]) {
+pub(super) fn split<'t>(ranked: Trials<'t>) -> (Trials<'t>, Trials<'t>) {
     let good = ((ranked.len() as f64 * GOOD).ceil() as usize).clamp(1, MOST_GOOD);
     ranked.split_at(good.min(ranked.len()))
 }

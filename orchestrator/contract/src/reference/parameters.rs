@@ -98,8 +98,19 @@ impl<'s> Walk<'s> {
         if depth > DEEPEST {
             return;
         }
-        for schema in self.alternatives(schema) {
-            let required: Vec<&str> = texts(schema, "required");
+        let alternatives = self.alternatives(schema);
+        self.members_of(&alternatives, path, depth, found);
+    }
+
+    fn members_of(&self, alternatives: &[&'s Value], path: &str, depth: usize, found: &mut Vec<Parameter>) {
+        // What one of several alternatives needs, the others do not have.
+        let is_choice = alternatives.len() > 1;
+        for schema in alternatives {
+            let required: Vec<&str> = if is_choice {
+                Vec::new()
+            } else {
+                texts(schema, "required")
+            };
             for (name, member) in schema
                 .get("properties")
                 .and_then(Value::as_object)
@@ -125,10 +136,11 @@ impl<'s> Walk<'s> {
 
     /// What is inside lists and maps.
     fn inside(&self, schema: &'s Value, path: &str, depth: usize, found: &mut Vec<Parameter>) {
-        for option in self.alternatives(schema) {
-            if option.get("properties").is_some() {
-                self.members(option, path, depth, found);
-            }
+        let alternatives = self.alternatives(schema);
+        if depth <= DEEPEST {
+            self.members_of(&alternatives, path, depth, found);
+        }
+        for option in alternatives {
             if let Some(items) = option.get("items") {
                 self.inside_of(items, &format!("{path}[]"), depth, found);
             }
