@@ -65,9 +65,9 @@ fn a_contract_goes_out_to_the_open_standard_and_comes_back() {
         odcs.starts_with("apiVersion: v3.1.0\nkind: DataContract\n"),
         "{odcs}"
     );
-    yard.write("flights.odcs.yaml", &odcs);
+    yard.write("odcs/flights.yaml", &odcs);
     let answer = yard
-        .trainyard(&["contracts", "import", "flights.odcs.yaml"])
+        .trainyard(&["contracts", "import", "odcs/flights.yaml"])
         .expect(0);
     assert!(answer.err.contains("not carried over: status"), "{answer}");
     let before = yard.trainyard(&["check"]).expect(0);

@@ -23,10 +23,7 @@ fn rows(from: u32, to: u32) -> String {
 fn run(yard: &Yard, file: &str) -> (String, String) {
     let answer = yard.trainyard(&["run", file]).expect(0);
     let runs = yard.json(&["runs", "list"]);
-    let newest = runs.as_array().or_else(|| runs["runs"].as_array()).unwrap()[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let newest = runs[0]["run"].as_str().unwrap().to_owned();
     (format!("{}{}", answer.out, answer.err), newest)
 }
 

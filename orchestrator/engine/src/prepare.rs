@@ -6,12 +6,16 @@ use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
 use trainyard_contract::task::{Failure, FailureClass, TASK_VERSION, TaskInput, TaskSpec, chain};
-use trainyard_contract::{ContentHash, Memory, Millis, Objects, OutputValue, Timestamp};
+use trainyard_contract::{ContentHash, Memory, Millis, Objects, OutputValue, RunId, Timestamp};
 use trainyard_domain::run::reuse::{InputPart, KeyParts, reuse_key};
 use trainyard_domain::run::{
     BoundInput, CachePolicy, Instance, InstanceIx, Rendered, Run, RunnerKind, StepState,
 };
 use trainyard_store::{Home, Reusable, Store, StoreError};
+
+/// Runs in a row that took the same outputs over, of which is asked who made them. After more, the step runs
+/// once more, and its result has a key of its own.
+const TAKEN_OVER: usize = 8;
 
 /// Content of a run's outside world as first seen by it: it must not change under a run's feet.
 #[derive(Debug, Default)]
@@ -111,16 +115,8 @@ impl Workshop<'_> {
             if let Some(made_by) = made_by
                 && instance.memory == Some(Memory::Latest)
             {
-                // From the same inputs the run before made what is remembered: there is nothing to go on with.
-                let earlier = memory::outputs(
-                    self.store,
-                    self.objects,
-                    run,
-                    instance,
-                    &Memory::Latest,
-                    Some(&made_by),
-                )?;
-                let earlier = earlier.map(|remembered| remembered.outputs).unwrap_or_default();
+                // If what is remembered was made from the same inputs, there is nothing to go on with.
+                let earlier = self.before(run, instance, &previous, made_by)?;
                 if let Ok(Some(key)) = self.key(run, surroundings, instance, &rendered, &inputs, &earlier)?
                     && let Some(found) = self.look_up(&key, *ttl)?
                     && found.outputs == previous
@@ -273,6 +269,33 @@ impl Workshop<'_> {
             )),
             (found, _) => Ok(found),
         })
+    }
+
+    /// What the instance had given before it gave `previous`, which the run `made_by` did or took over.
+    fn before(
+        &mut self,
+        run: &Run,
+        instance: &Instance,
+        previous: &IndexMap<String, OutputValue>,
+        made_by: RunId,
+    ) -> Result<IndexMap<String, OutputValue>, PrepareError> {
+        let mut before = made_by;
+        for _ in 0..TAKEN_OVER {
+            let found = memory::outputs(
+                self.store,
+                self.objects,
+                run,
+                instance,
+                &Memory::Latest,
+                Some(&before),
+            )?;
+            match found {
+                Some(found) if found.outputs == *previous => before = found.run,
+                Some(found) => return Ok(found.outputs),
+                None => break,
+            }
+        }
+        Ok(IndexMap::new())
     }
 
     /// The reuse key, or nothing if the instance may not be reused or an input has no known content.
