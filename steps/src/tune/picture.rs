@@ -61,8 +61,8 @@ pub(super) fn scatter(
         let value = bottom + (top - bottom) * f64::from(step) / 4.0;
         let _ = write!(
             svg,
-            "<path d=\"M{LEFT} {at:.1}H{:.1}\" style=\"stroke:var(--line);fill:none\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            "<path d=\"M{LEFT} {at:.1}H{:.1}\" style=\"stroke:var(--rule);fill:none\"/>\
+             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             WIDTH - RIGHT,
             LEFT - 5.0,
             y(value) + 3.0,
@@ -76,9 +76,9 @@ pub(super) fn scatter(
     };
     let _ = write!(
         svg,
-        "<text x=\"{LEFT}\" y=\"{line:.1}\">{}</text>\
-         <text x=\"{:.1}\" y=\"{line:.1}\" text-anchor=\"end\">{}</text>\
-         <text class=\"on\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+        "<text class=\"tick\" x=\"{LEFT}\" y=\"{line:.1}\">{}</text>\
+         <text class=\"tick\" x=\"{:.1}\" y=\"{line:.1}\" text-anchor=\"end\">{}</text>\
+         <text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
         escape(&from),
         WIDTH - RIGHT,
         escape(&to),
@@ -91,7 +91,7 @@ pub(super) fn scatter(
         let style = if dot.faint {
             "fill:none;stroke:var(--soft)"
         } else {
-            "fill:var(--bar);fill-opacity:.75"
+            "fill:var(--main);fill-opacity:.75"
         };
         let _ = write!(
             svg,
@@ -124,9 +124,9 @@ pub(super) fn bars(shares: &[(String, f64)]) -> String {
         let top = at as f64 * LINE + 2.0;
         let _ = write!(
             svg,
-            "<text class=\"on\" x=\"220\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
-             <rect x=\"228\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\">{share:.3}</text>",
+            "<text class=\"axis\" x=\"220\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
+             <rect class=\"bar\" x=\"228\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>\
+             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{share:.3}</text>",
             top + 13.0,
             escape(name),
             top + 3.0,
@@ -158,7 +158,7 @@ pub(super) fn parallel(axes: &[(String, (String, String))], lines: &[(Vec<Option
             }
         }
         let style = if *strong {
-            "stroke:var(--bar);stroke-width:2"
+            "stroke:var(--main);stroke-width:2"
         } else {
             "stroke:var(--soft);stroke-opacity:.35"
         };
@@ -168,10 +168,10 @@ pub(super) fn parallel(axes: &[(String, (String, String))], lines: &[(Vec<Option
         let at = x(nth);
         let _ = write!(
             svg,
-            "<path d=\"M{at:.1} {:.1}V{:.1}\" style=\"stroke:var(--line)\"/>\
-             <text class=\"on\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
-             <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
-             <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            "<path d=\"M{at:.1} {:.1}V{:.1}\" style=\"stroke:var(--rule)\"/>\
+             <text class=\"axis\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
+             <text class=\"tick\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
+             <text class=\"tick\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
             y(1.0),
             y(0.0),
             HEIGHT - 4.0,

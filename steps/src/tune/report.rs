@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::space::{Axis, Range};
 use super::trial::{Outcome, State};
 use super::trials::{Trial, described, shown};
-use crate::page::Page;
+use crate::page::{Cell, Page, Tone, mark};
 use crate::table::grouped;
 use crate::train::judge::Measure;
 use serde_json::{Value, json};
@@ -79,16 +79,16 @@ impl Findings<'_> {
             self.name()
         ));
         page.heading("Best parameters");
-        let rows: Vec<Vec<String>> = self
+        let rows: Vec<Vec<Cell>> = self
             .best
             .job
             .params
             .iter()
-            .map(|(name, value)| vec![name.clone(), shown(value)])
+            .map(|(name, value)| vec![name.clone().into(), shown(value).into()])
             .collect();
-        page.table(&["parameter", "value"], &rows, |_| "");
+        page.table(&["parameter", "value"], &rows);
         page.heading("How the search went");
-        page.html(&format!("<div class=\"card\">{}</div>\n", self.history()));
+        page.html(&format!("<figure>{}</figure>\n", self.history()));
         if !self.importance.is_empty() {
             page.heading("What mattered");
             page.text(&format!(
@@ -98,10 +98,7 @@ impl Findings<'_> {
                 self.name(),
                 self.complete().len()
             ));
-            page.html(&format!(
-                "<div class=\"card\">{}</div>\n",
-                picture::bars(self.importance)
-            ));
+            page.html(&format!("<figure>{}</figure>\n", picture::bars(self.importance)));
         }
         self.slices(&mut page);
         page.heading("Trials, best first");
@@ -172,10 +169,10 @@ impl Findings<'_> {
                     .collect();
                 let ends = ends(&axis.range);
                 let drawn = picture::scatter(&axis.name, self.name(), &dots, &[], Some(&ends));
-                format!("<div class=\"card\">{drawn}</div>")
+                format!("<figure>{drawn}</figure>")
             })
             .collect();
-        page.html(&format!("<div class=\"cards\">{}</div>\n", cards.join("")));
+        page.html(&format!("<div class=\"pictures\">{}</div>\n", cards.join("")));
         if axes.len() > 1 {
             page.heading("Parameters together");
             page.text("Each line is a complete trial; the best tenth is drawn strongly.");
@@ -197,7 +194,7 @@ impl Findings<'_> {
                 })
                 .collect();
             page.html(&format!(
-                "<div class=\"card\">{}</div>\n",
+                "<figure>{}</figure>\n",
                 picture::parallel(&names, &lines)
             ));
         }
@@ -217,20 +214,26 @@ impl Findings<'_> {
                 .cmp(&key(right))
                 .then(gain(right).total_cmp(&gain(left)))
         });
-        let rows: Vec<Vec<String>> = all
+        let rows: Vec<Vec<Cell>> = all
             .iter()
             .take(SHOWN)
             .filter_map(|trial| {
                 let last = trial.last()?;
                 let number = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.5}"));
+                let tone = match trial.state() {
+                    State::Complete => Tone::Plain,
+                    State::Pruned => Tone::Warn,
+                    State::Failed => Tone::Fail,
+                };
+                let rounds = last.rounds.map_or(String::new(), |rounds| format!("{rounds:.0}"));
                 Some(vec![
-                    (last.job.trial + 1).to_string(),
-                    number(last.value),
-                    number(last.deviation),
-                    trial.state().name().to_owned(),
-                    last.rounds.map_or(String::new(), |rounds| format!("{rounds:.0}")),
-                    described(&last.job.params),
-                    last.failure.clone().unwrap_or_default(),
+                    Cell::Number((last.job.trial + 1).to_string()),
+                    Cell::Number(number(last.value)),
+                    Cell::Number(number(last.deviation)),
+                    Cell::Markup(mark(trial.state().name(), tone)),
+                    Cell::Number(rounds),
+                    described(&last.job.params).into(),
+                    last.failure.clone().unwrap_or_default().into(),
                 ])
             })
             .collect();
@@ -243,11 +246,7 @@ impl Findings<'_> {
             "parameters",
             "why it failed",
         ];
-        page.table(&head, &rows, |row| match all[row].state() {
-            State::Complete => "",
-            State::Pruned => "warn",
-            State::Failed => "bad",
-        });
+        page.table(&head, &rows);
         if all.len() > SHOWN {
             page.text(&format!(
                 "{} more are in the table `trials`.",
