@@ -3,11 +3,11 @@ use crate::kind::Kind;
 use std::io::{Cursor, Write};
 use trainyard_contract::reading::Encoding;
 
+/// Header, rows, and what could not be taken apart.
+type Everything = (Vec<String>, Vec<String>, Vec<String>);
+
 /// Everything as text: each record as its fields with `|` between them, `-` for missing.
-fn read(
-    bytes: impl Into<Vec<u8>>,
-    options: &Options,
-) -> Result<(Vec<String>, Vec<String>, Vec<String>), OpenError> {
+fn read(bytes: impl Into<Vec<u8>>, options: &Options) -> Result<Everything, OpenError> {
     let source = Source::new(Cursor::new(bytes.into()), options.encoding)?;
     let mut file = Delimited::open(source, options)?;
     let conventions = Conventions::new(options)?;

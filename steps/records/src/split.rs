@@ -131,13 +131,15 @@ impl Dialect {
             self.escape.is_none() && self.quote.is_none_or(|quote| memchr(quote, record).is_none());
         let mut start = 0;
         if is_plain {
-            for hit in memchr::memchr_iter(self.delimiter, record) {
-                fields.push(Field {
-                    start,
-                    end: hit,
-                    is_escaped: false,
-                });
-                start = hit + 1;
+            for (hit, byte) in record.iter().enumerate() {
+                if *byte == self.delimiter {
+                    fields.push(Field {
+                        start,
+                        end: hit,
+                        is_escaped: false,
+                    });
+                    start = hit + 1;
+                }
             }
             fields.push(Field {
                 start,
@@ -167,7 +169,8 @@ impl Dialect {
                 let end = loop {
                     let rest = &record[at.min(record.len())..];
                     let hit = match self.escape {
-                        None => memchr(self.delimiter, rest),
+                        // Fields are short: a search that must first be set up costs more than it saves.
+                        None => rest.iter().position(|byte| *byte == self.delimiter),
                         Some(escape) => memchr2(self.delimiter, escape, rest),
                     };
                     match hit.map(|hit| at + hit) {

@@ -339,7 +339,12 @@ impl<'a> Builder<'a> {
             texts.push(text);
             return Ok(());
         }
-        let text = text.trim();
+        let is_bare = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+        let text = if is_bare(text.as_bytes().first()) && is_bare(text.as_bytes().last()) {
+            text
+        } else {
+            text.trim()
+        };
         let conventions = self.conventions;
         if conventions.is_guessing && !fits_a_guess(&self.column.kind, text) {
             return Err(Why::Type);
