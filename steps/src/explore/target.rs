@@ -394,9 +394,13 @@ mod tests {
 
     #[test]
     fn the_interval_of_an_area_is_hanley_and_mcneils() {
-        // Their example (1982, table II): 0.893 of 51 abnormal and 58 normal cases, standard error 0.032.
+        // Their example (1982): 0.893 of 51 abnormal and 58 normal cases. By hand Q₁ = 0.806685, Q₂ = 0.842525,
+        // so that the standard error is √(3.12664 / 2958) = 0.032512.
         let [low, high] = area_interval(0.893, [51, 58]);
-        assert!(((high - low) / 2.0 / 1.96 - 0.032).abs() < 5e-4, "{low} {high}");
+        assert!(
+            ((high - low) / 2.0 / 1.959_964 - 0.032_512).abs() < 1e-5,
+            "{low} {high}"
+        );
     }
 
     #[test]

@@ -235,11 +235,8 @@ impl RowRule<'_> {
             })
             .collect();
         let of_columns = |row: usize| {
-            let values: Vec<Option<String>> = self
-                .columns
-                .iter()
-                .map(|name| value(name, row).flatten())
-                .collect();
+            let values: Vec<Option<String>> =
+                self.shown.iter().map(|name| value(name, row).flatten()).collect();
             match values.as_slice() {
                 [one] => one.clone(),
                 [] => None,
