@@ -5,10 +5,11 @@ use crate::page::escape;
 use std::fmt::Write;
 
 const WIDTH: f64 = 640.0;
+const SMALL: f64 = 340.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 14.0;
-const TOP: f64 = 14.0;
+const TOP: f64 = 20.0;
 const BOTTOM: f64 = 34.0;
 
 /// A trial in a picture.
@@ -20,9 +21,9 @@ pub(super) struct Dot {
     pub(super) title: String,
 }
 
-fn open(title: &str, height: f64) -> String {
+fn open(title: &str, width: f64, height: f64) -> String {
     format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\"><title>{}</title>",
+        "<svg viewBox=\"0 0 {width} {height}\" role=\"img\"><title>{}</title>",
         escape(title)
     )
 }
@@ -36,6 +37,8 @@ pub(super) fn scatter(
     best: &[(f64, f64)],
     ends: Option<&(String, String)>,
 ) -> String {
+    // One of many small pictures is drawn small, so that its words are not.
+    let width = if ends.is_some() { SMALL } else { WIDTH };
     let range = |values: &mut dyn Iterator<Item = f64>| {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
             (low.min(value), high.max(value))
@@ -54,22 +57,27 @@ pub(super) fn scatter(
         Some(_) => (0.0, 1.0),
         None => range(&mut dots.iter().map(|dot| dot.x)),
     };
-    let x = |value: f64| LEFT + (value - first) / (last - first) * (WIDTH - LEFT - RIGHT);
+    let x = |value: f64| LEFT + (value - first) / (last - first) * (width - LEFT - RIGHT);
     let y = |value: f64| HEIGHT - BOTTOM - (value - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM);
-    let mut svg = open(&format!("{y_name} by {x_name}"), HEIGHT);
+    let mut svg = open(&format!("{y_name} by {x_name}"), width, HEIGHT);
     for step in 0..=4 {
         let value = bottom + (top - bottom) * f64::from(step) / 4.0;
         let _ = write!(
             svg,
             "<path d=\"M{LEFT} {at:.1}H{:.1}\" style=\"stroke:var(--rule);fill:none\"/>\
              <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            WIDTH - RIGHT,
+            width - RIGHT,
             LEFT - 5.0,
             y(value) + 3.0,
             short(value),
             at = y(value),
         );
     }
+    let _ = write!(
+        svg,
+        "<text class=\"axis\" x=\"2\" y=\"9\">{}</text>",
+        escape(y_name)
+    );
     let (from, to) = match ends {
         Some((from, to)) => (from.clone(), to.clone()),
         None => (short(first), short(last)),
@@ -80,9 +88,9 @@ pub(super) fn scatter(
          <text class=\"tick\" x=\"{:.1}\" y=\"{line:.1}\" text-anchor=\"end\">{}</text>\
          <text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
         escape(&from),
-        WIDTH - RIGHT,
+        width - RIGHT,
         escape(&to),
-        (LEFT + WIDTH - RIGHT) / 2.0,
+        (LEFT + width - RIGHT) / 2.0,
         HEIGHT - 4.0,
         escape(x_name),
         line = HEIGHT - BOTTOM + 14.0,
@@ -119,7 +127,11 @@ pub(super) fn scatter(
 pub(super) fn bars(shares: &[(String, f64)]) -> String {
     const LINE: f64 = 20.0;
     let most = shares.iter().map(|(_, share)| *share).fold(1e-9, f64::max);
-    let mut svg = open("importance of parameters", shares.len() as f64 * LINE + 4.0);
+    let mut svg = open(
+        "importance of parameters",
+        WIDTH,
+        shares.len() as f64 * LINE + 4.0,
+    );
     for (at, (name, share)) in shares.iter().enumerate() {
         let top = at as f64 * LINE + 2.0;
         let _ = write!(
@@ -144,7 +156,7 @@ pub(super) fn bars(shares: &[(String, f64)]) -> String {
 pub(super) fn parallel(axes: &[(String, (String, String))], lines: &[(Vec<Option<f64>>, bool)]) -> String {
     let x = |nth: usize| LEFT + nth as f64 / (axes.len().max(2) - 1) as f64 * (WIDTH - 2.0 * LEFT);
     let y = |place: f64| HEIGHT - BOTTOM - place * (HEIGHT - 2.0 * TOP - BOTTOM);
-    let mut svg = open("parameters of each trial", HEIGHT);
+    let mut svg = open("parameters of each trial", WIDTH, HEIGHT);
     for (places, strong) in lines {
         let mut path = String::new();
         let mut pen = 'M';

@@ -60,7 +60,7 @@ impl Findings<'_> {
             None => String::new(),
         };
         page.text(&format!(
-            "Best: trial {} with {} {:.5}{deviation}. {}",
+            "Best: trial {} with {} {:.5}{deviation}, {}.",
             self.best.job.trial + 1,
             self.name(),
             self.best.value.unwrap_or(f64::NAN),
