@@ -482,7 +482,11 @@ fn wrong_space(params: &Params, purpose: Purpose, algorithms: Option<&[Algorithm
             });
         } else if !all.iter().any(|algorithm| of.is_of(*algorithm)) {
             let first = all.first().copied().unwrap_or_default();
-            let finding = Finding::error("S01", path, foreign(name, first)).at_word(name);
+            let message = match of {
+                Name::Of(other, _) => format!("`{name}` is for `{}`, which is not tried", other.name()),
+                _ => foreign(name, first),
+            };
+            let finding = Finding::error("S01", path, message).at_word(name);
             let names = first.parameter_names();
             findings.push(finding.help(format!("`{}` has {}", first.name(), crate::fault::list(&names))));
         } else if place == "params" {

@@ -319,6 +319,12 @@ fn faults_of_the_search_are_found_at_their_words() {
     assert_eq!(codes(empty), at("S01", "with.search.max_depth"));
     let idle = json!({"label": "late", "algorithm": "random_forest", "search": {"learning_rate": {"float": [0.1, 0.2]}}});
     assert_eq!(codes(idle), at("S01", "with.search.learning_rate"));
+    let other = json!({"label": "late", "search": {"random_forest.min_leaf": {"int": [1, 9]}}});
+    let finding = bed().infer(&TuneSearch, other, OUTPUTS).findings.swap_remove(0);
+    assert_eq!(
+        finding.message,
+        "`random_forest.min_leaf` is for `random_forest`, which is not tried"
+    );
     let beyond = json!({"label": "late", "search": {"learning_rate": {"float": [0.1, 2.0]}}});
     assert_eq!(codes(beyond), at("S01", "with.search.learning_rate"));
     let fixed = json!({"label": "late", "params": {"num_leaves": 1}});
