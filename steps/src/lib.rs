@@ -45,6 +45,7 @@ use trainyard_contract::Catalogue;
 pub fn catalogue() -> Catalogue {
     Catalogue::new()
         .with(evaluate::EvaluateClassifier)
+        .with(evaluate::EvaluateRegressor)
         .with(explore::ExploreProfile)
         .with(features::FeaturesBuild)
         .with(ingest::IngestFiles)

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 pub struct Latency {
     pub rows: usize,
     pub p50: Duration,
+    pub p95: Duration,
     pub p99: Duration,
 }
 
@@ -38,6 +39,7 @@ pub fn measure_latency(model: &dyn Predictor, frame: &Frame, rows: usize) -> Res
     Ok(Latency {
         rows,
         p50: at(0.5),
+        p95: at(0.95),
         p99: at(0.99),
     })
 }

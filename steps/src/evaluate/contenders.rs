@@ -1,7 +1,6 @@
 //! The models that stand for comparison, and the columns all of them need.
 
 use crate::train::columns::Roles;
-use crate::train::data::Examples;
 use crate::train::rows::{self, refused};
 use polars::prelude::DataFrame;
 use trainyard_contract::task::TaskInput;
@@ -14,13 +13,13 @@ pub(crate) fn read_model(io: &StepIo, artifact: &ArtifactRef) -> Result<Model, S
 }
 
 /// The columns of the test table that some model or slice needs.
-pub(super) struct Columns {
-    pub(super) roles: Roles,
-    pub(super) further: Vec<String>,
+pub(crate) struct Columns {
+    pub(crate) roles: Roles,
+    pub(crate) further: Vec<String>,
 }
 
 impl Columns {
-    pub(super) fn of(model: &Model) -> Self {
+    pub(crate) fn of(model: &Model) -> Self {
         let features = model
             .features()
             .iter()
@@ -37,17 +36,17 @@ impl Columns {
         }
     }
 
-    pub(super) fn also(&mut self, model: &Model) {
+    pub(crate) fn also(&mut self, model: &Model) {
         self.further
             .extend(model.features().iter().map(|feature| feature.name.clone()));
     }
 }
 
 /// The labelled rows with the features of every model, as far as the table has them.
-pub(super) fn whole_frame(
+pub(crate) fn whole_frame(
     rows: &DataFrame,
     columns: &Columns,
-    examples: &Examples,
+    labelled: &[usize],
 ) -> Result<Frame, StepError> {
     let mut names = columns.roles.features.clone();
     for name in &columns.further {
@@ -60,15 +59,15 @@ pub(super) fn whole_frame(
         }
     }
     let frame = rows::features(rows, &names)?;
-    if examples.unlabelled == 0 {
+    if labelled.len() == rows.height() {
         Ok(frame)
     } else {
-        frame.take(&examples.rows).map_err(|error| refused(&error))
+        frame.take(labelled).map_err(|error| refused(&error))
     }
 }
 
 /// The model at input `champion`, if there is one, under the name it is shown by.
-pub(super) fn champion(io: &StepIo) -> Result<Option<(String, Model)>, StepError> {
+pub(crate) fn champion(io: &StepIo) -> Result<Option<(String, Model)>, StepError> {
     let name = match io.input("champion") {
         Some(TaskInput::Registered { name, version, .. }) => format!("champion {name} version {version}"),
         _ => "champion".to_owned(),
@@ -80,7 +79,7 @@ pub(super) fn champion(io: &StepIo) -> Result<Option<(String, Model)>, StepError
 }
 
 /// The models at input `baselines`, under the names they are shown by.
-pub(super) fn baselines(io: &StepIo) -> Result<Vec<(String, Model)>, StepError> {
+pub(crate) fn baselines(io: &StepIo) -> Result<Vec<(String, Model)>, StepError> {
     let mut models = Vec::new();
     match io.input("baselines") {
         None | Some(TaskInput::Absent) => {}

@@ -1,18 +1,17 @@
 //! Gates: what a model must reach to go on.
 
-use super::judged::{Judged, Slice};
-use crate::train::scores::Metric;
+use super::answering::Verdict;
+use super::metric::{Metric, Speed};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Deserialize;
 use trainyard_contract::Millis;
 
 /// One demand on a model.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Gate {
+pub(crate) struct Gate<M> {
     /// What is measured.
-    pub(crate) metric: Measure,
+    pub(crate) metric: M,
     /// Least allowed value: a number, or a duration such as `20ms` for latencies.
     #[serde(default)]
     pub(crate) must_be_at_least: Option<Limit>,
@@ -28,6 +27,14 @@ pub(crate) struct Gate {
     /// Least and greatest allowed value.
     #[serde(default)]
     pub(crate) must_be_between: Option<[Limit; 2]>,
+    /// What is held against the limits: the `value` itself, or the end of its 95 % interval that makes
+    /// the demand stricter or laxer, `lower_bound` or `upper_bound`. Default: `value`.
+    #[serde(default, rename = "use")]
+    pub(crate) basis: Basis,
+    /// What a value that does not exist does: `fail` or `pass`. A champion that does not exist yet
+    /// passes either way. Default: `fail`.
+    #[serde(default)]
+    pub(crate) when_missing: WhenMissing,
     /// Measure the difference to another model on the same rows instead, this model's value minus
     /// the other's: the `champion`, or the best of the `baselines`.
     #[serde(default)]
@@ -36,31 +43,51 @@ pub(crate) struct Gate {
     #[serde(default)]
     #[schemars(extend("x-kind" = "column"))]
     pub(crate) slice: Option<String>,
+    /// Measure how far the groups of this sensitive column are apart instead, by `difference_at_most`
+    /// and `ratio_at_least`. Demographic parity is the `selection_rate`, equal opportunity the
+    /// `recall`; equalised odds are both `recall` and `false_positive_rate`.
+    #[serde(default)]
+    #[schemars(extend("x-kind" = "column"))]
+    pub(crate) fairness: Option<String>,
+    /// With `fairness`: greatest allowed difference of two groups.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub(crate) difference_at_most: Option<f64>,
+    /// With `fairness`: least allowed ratio of two groups, the smaller value by the greater.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub(crate) ratio_at_least: Option<f64>,
     /// With `slice`: values with fewer rows are left out. Default: 1.
     #[serde(default)]
     pub(crate) min_rows: Option<u64>,
     /// With `slice`: greatest allowed difference between the best and the worst value.
     #[serde(default)]
+    #[schemars(range(min = 0))]
     pub(crate) spread_at_most: Option<f64>,
 }
 
-/// What a gate can measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum Measure {
-    Metric(Metric),
-    Latency(LatencyQuantile),
-}
-
-/// Time of predicting one row in this process, without network or parsing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What is held against a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum LatencyQuantile {
-    LatencyP50,
-    LatencyP99,
+pub(crate) enum Basis {
+    #[default]
+    Value,
+    /// The lower end of the 95 % interval.
+    LowerBound,
+    /// The upper end of the 95 % interval.
+    UpperBound,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What a missing value does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhenMissing {
+    #[default]
+    Fail,
+    Pass,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CompareTo {
     Champion,
@@ -92,93 +119,136 @@ impl Limit {
     }
 }
 
-impl Measure {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Metric(metric) => metric.name(),
-            Self::Latency(LatencyQuantile::LatencyP50) => "latency_p50",
-            Self::Latency(LatencyQuantile::LatencyP99) => "latency_p99",
+impl<M: Into<Metric>> Gate<M> {
+    /// The gate with its metric among those of either step.
+    pub(crate) fn known(self) -> Gate<Metric> {
+        Gate {
+            metric: self.metric.into(),
+            must_be_at_least: self.must_be_at_least,
+            must_be_at_most: self.must_be_at_most,
+            must_be_greater_than: self.must_be_greater_than,
+            must_be_less_than: self.must_be_less_than,
+            must_be_between: self.must_be_between,
+            basis: self.basis,
+            when_missing: self.when_missing,
+            compare_to: self.compare_to,
+            slice: self.slice,
+            fairness: self.fairness,
+            difference_at_most: self.difference_at_most,
+            ratio_at_least: self.ratio_at_least,
+            min_rows: self.min_rows,
+            spread_at_most: self.spread_at_most,
         }
     }
 }
 
-/// Times of predicting one row, milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LatencyMillis {
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
-}
+/// A fault of a gate and the key it stands at, if one.
+pub(crate) type Fault = (Option<&'static str>, String);
 
-/// How a gate was answered.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Verdict {
-    /// The gate in words.
-    pub(crate) demand: String,
-    pub(crate) passed: bool,
-    /// What was found, in words. Times are not among it: they differ from run to run.
-    pub(crate) found: String,
-}
-
-impl Verdict {
-    pub(crate) fn json(&self) -> Value {
-        json!({"gate": self.demand, "passed": self.passed, "found": self.found})
-    }
-}
-
-impl Gate {
-    fn limits(&self) -> Vec<(&'static str, &Limit)> {
+impl Gate<Metric> {
+    fn limits(&self) -> Vec<(&'static str, &'static str, &Limit)> {
         let mut limits = Vec::new();
         let single = [
-            ("at least", &self.must_be_at_least),
-            ("at most", &self.must_be_at_most),
-            ("greater than", &self.must_be_greater_than),
-            ("less than", &self.must_be_less_than),
+            ("must_be_at_least", "at least", &self.must_be_at_least),
+            ("must_be_at_most", "at most", &self.must_be_at_most),
+            ("must_be_greater_than", "greater than", &self.must_be_greater_than),
+            ("must_be_less_than", "less than", &self.must_be_less_than),
         ];
-        for (rule, limit) in single {
-            limits.extend(limit.as_ref().map(|limit| (rule, limit)));
+        for (key, rule, limit) in single {
+            limits.extend(limit.as_ref().map(|limit| (key, rule, limit)));
         }
         if let Some([low, high]) = &self.must_be_between {
-            limits.push(("at least", low));
-            limits.push(("at most", high));
+            limits.push(("must_be_between", "at least", low));
+            limits.push(("must_be_between", "at most", high));
         }
         limits
     }
 
     /// What is wrong with the gate as written, if anything.
-    pub(crate) fn fault(&self) -> Option<String> {
-        if self.limits().is_empty() && self.spread_at_most.is_none() {
-            return Some(
-                "it demands nothing: give it `must_be_at_least`, `must_be_at_most` or `spread_at_most`"
-                    .into(),
-            );
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        let of_groups = self.difference_at_most.is_some() || self.ratio_at_least.is_some();
+        if self.limits().is_empty() && self.spread_at_most.is_none() && !of_groups {
+            let wanted = match self.fairness {
+                Some(_) => "`difference_at_most` or `ratio_at_least`",
+                None => "`must_be_at_least`, `must_be_at_most` or `spread_at_most`",
+            };
+            return Some((None, format!("it demands nothing: give it {wanted}")));
         }
-        if let Some((_, limit)) = self.limits().iter().find(|(_, limit)| limit.number().is_none()) {
-            return Some(format!(
-                "`{}` is neither a number nor a duration such as `20ms`",
-                limit.shown()
-            ));
+        for (key, _, limit) in self.limits() {
+            match limit.number() {
+                None => {
+                    let why = format!(
+                        "`{}` is neither a number nor a duration such as `20ms`",
+                        limit.shown()
+                    );
+                    return Some((Some(key), why));
+                }
+                Some(number) if !number.is_finite() => {
+                    return Some((Some(key), "a limit must be a finite number".into()));
+                }
+                Some(_) => {}
+            }
+            let is_time = matches!(self.metric.speed(), Some(Speed::P50 | Speed::P95 | Speed::P99));
+            if matches!(limit, Limit::Duration(_)) && !is_time {
+                let why = format!("`{}` is no time: give it a number", self.metric.name());
+                return Some((Some(key), why));
+            }
         }
-        if self.slice.is_none() && (self.spread_at_most.is_some() || self.min_rows.is_some()) {
-            return Some("`spread_at_most` and `min_rows` need a `slice`".into());
-        }
-        if matches!(self.measure(), Measure::Latency(_))
-            && (self.slice.is_some() || self.compare_to.is_some())
+        if let Some([low, high]) = &self.must_be_between
+            && low.number() > high.number()
         {
-            return Some("a latency is measured for the model alone, without `slice` or `compare_to`".into());
+            let why = format!("nothing is between {} and {}", low.shown(), high.shown());
+            return Some((Some("must_be_between"), why));
         }
-        if self.slice.is_some() && self.compare_to.is_some() {
-            return Some("`slice` and `compare_to` cannot stand together".into());
+        if self.slice.is_none() && self.spread_at_most.is_some() {
+            return Some((Some("spread_at_most"), "`spread_at_most` needs a `slice`".into()));
+        }
+        if self.slice.is_none() && self.min_rows.is_some() {
+            return Some((Some("min_rows"), "`min_rows` needs a `slice`".into()));
+        }
+        if self.fairness.is_none() && of_groups {
+            let why = "`difference_at_most` and `ratio_at_least` need `fairness` with a column";
+            return Some((None, why.into()));
+        }
+        if self.fairness.is_some() && !self.limits().is_empty() {
+            let why =
+                "`fairness` asks how far groups are apart: give it `difference_at_most` or `ratio_at_least`";
+            return Some((Some("fairness"), why.into()));
+        }
+        let ways = [
+            self.slice.is_some(),
+            self.compare_to.is_some(),
+            self.fairness.is_some(),
+        ];
+        let ways = ways.into_iter().filter(|way| *way).count();
+        if self.metric.speed().is_some() && (ways > 0 || self.basis != Basis::Value) {
+            let why =
+                "speed is measured for the model alone, without `slice`, `fairness`, `compare_to` or `use`";
+            return Some((None, why.into()));
+        }
+        if ways > 1 {
+            let why = "only one of `slice`, `fairness` and `compare_to` can stand in a gate";
+            return Some((None, why.into()));
+        }
+        // The difference of two groups or models has an interval even where the metric has none.
+        if self.basis != Basis::Value && !self.metric.has_interval() && self.fairness.is_none() {
+            let why = format!("`{}` has no interval", self.metric.name());
+            return Some((Some("use"), why));
+        }
+        if self.basis != Basis::Value && self.spread_at_most.is_some() {
+            return Some((Some("use"), "a spread has no interval".into()));
         }
         None
     }
 
-    fn measure(&self) -> Measure {
-        self.metric
-    }
-
     /// The gate in words.
     pub(crate) fn demand(&self) -> String {
-        let mut words = self.measure().name().to_owned();
+        let mut words = match self.basis {
+            Basis::Value => String::new(),
+            Basis::LowerBound => "lower bound of ".to_owned(),
+            Basis::UpperBound => "upper bound of ".to_owned(),
+        };
+        words.push_str(self.metric.name());
         match self.compare_to {
             Some(CompareTo::Champion) => words.push_str(" minus the champion's"),
             Some(CompareTo::Baselines) => words.push_str(" minus the best baseline's"),
@@ -190,22 +260,29 @@ impl Gate {
                 words.push_str(&format!(" of at least {rows} rows"));
             }
         }
+        if let Some(column) = &self.fairness {
+            words.push_str(&format!(" by {column}"));
+        }
         let mut demands: Vec<String> = self
             .limits()
             .iter()
-            .map(|(rule, limit)| format!("{rule} {}", limit.shown()))
+            .map(|(_, rule, limit)| format!("{rule} {}", limit.shown()))
             .collect();
         demands.extend(self.spread_at_most.map(|most| format!("apart by at most {most}")));
+        demands.extend(
+            self.difference_at_most
+                .map(|most| format!("different by at most {most}")),
+        );
+        demands.extend(
+            self.ratio_at_least
+                .map(|least| format!("in a ratio of at least {least}")),
+        );
         format!("{words} {}", demands.join(" and "))
     }
 
-    /// Whether the gate needs a latency to be measured.
-    pub(crate) fn needs_latency(&self) -> bool {
-        matches!(self.metric, Measure::Latency(_))
-    }
-
-    fn holds(&self, value: f64) -> bool {
-        self.limits().iter().all(|(rule, limit)| {
+    /// Whether a number keeps within the limits.
+    pub(crate) fn holds(&self, value: f64) -> bool {
+        self.limits().iter().all(|(_, rule, limit)| {
             limit.number().is_some_and(|limit| match *rule {
                 "at least" => value >= limit,
                 "at most" => value <= limit,
@@ -215,108 +292,23 @@ impl Gate {
         })
     }
 
-    /// Answers the gate. What cannot be measured does not pass, but for a champion that does not
-    /// exist yet.
-    pub(crate) fn answer(&self, judged: &Judged, latency: Option<LatencyMillis>) -> Verdict {
-        let (passed, found) = match self.metric {
-            Measure::Latency(quantile) => self.answer_latency(quantile, latency),
-            Measure::Metric(metric) => match (&self.slice, self.compare_to) {
-                (Some(slice), _) => self.answer_slices(metric, judged.slices.get(slice)),
-                (None, None) => match judged.value(metric) {
-                    Some(value) => (self.holds(value), format!("{value:.4}")),
-                    None => (false, "these rows do not define it".to_owned()),
-                },
-                (None, Some(CompareTo::Champion)) => self.answer_champion(metric, judged),
-                (None, Some(CompareTo::Baselines)) => self.answer_baselines(metric, judged),
-            },
+    /// The verdict where nothing can be measured.
+    pub(crate) fn missing(&self, why: &str) -> Verdict {
+        let passed = self.when_missing == WhenMissing::Pass;
+        let found = if passed {
+            format!("passed without a value: {why}")
+        } else {
+            why.to_owned()
         };
+        self.verdict(passed, found)
+    }
+
+    pub(crate) fn verdict(&self, passed: bool, found: String) -> Verdict {
         Verdict {
             demand: self.demand(),
             passed,
             found,
         }
-    }
-
-    fn answer_latency(&self, quantile: LatencyQuantile, latency: Option<LatencyMillis>) -> (bool, String) {
-        let Some(latency) = latency else {
-            return (false, "it was not measured".to_owned());
-        };
-        let value = match quantile {
-            LatencyQuantile::LatencyP50 => latency.p50,
-            LatencyQuantile::LatencyP99 => latency.p99,
-        };
-        (
-            self.holds(value),
-            "measured in this run: see the log of the step".to_owned(),
-        )
-    }
-
-    fn answer_champion(&self, metric: Metric, judged: &Judged) -> (bool, String) {
-        match &judged.champion {
-            None => (true, "there is no champion yet".to_owned()),
-            Some(other) => match (judged.value(metric), other.value(metric)) {
-                (Some(own), Some(others)) => {
-                    let difference = own - others;
-                    (
-                        self.holds(difference),
-                        format!("{difference:+.4} ({own:.4} against {others:.4})"),
-                    )
-                }
-                _ => {
-                    let why = other
-                        .failure
-                        .clone()
-                        .unwrap_or_else(|| "these rows do not define it".to_owned());
-                    (false, format!("the champion cannot be measured: {why}"))
-                }
-            },
-        }
-    }
-
-    fn answer_baselines(&self, metric: Metric, judged: &Judged) -> (bool, String) {
-        let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
-        let best = judged
-            .baselines
-            .iter()
-            .filter_map(|other| Some((other, other.value(metric)?)))
-            .max_by(|left, right| (sign * left.1).total_cmp(&(sign * right.1)));
-        match (judged.value(metric), best) {
-            (Some(own), Some((other, others))) => {
-                let difference = own - others;
-                (
-                    self.holds(difference),
-                    format!("{difference:+.4} against {} ({others:.4})", other.name),
-                )
-            }
-            _ => (false, "no baseline can be measured".to_owned()),
-        }
-    }
-
-    fn answer_slices(&self, metric: Metric, slices: Option<&Vec<Slice>>) -> (bool, String) {
-        let least = self.min_rows.unwrap_or(1);
-        let measured: Vec<(&str, f64)> = slices
-            .into_iter()
-            .flatten()
-            .filter(|slice| slice.rows as u64 >= least)
-            .filter_map(|slice| Some((slice.value.as_str(), slice.of(metric)?)))
-            .collect();
-        let lowest = measured.iter().min_by(|left, right| left.1.total_cmp(&right.1));
-        let highest = measured.iter().max_by(|left, right| left.1.total_cmp(&right.1));
-        let (Some(lowest), Some(highest)) = (lowest, highest) else {
-            return (false, "no slice has enough rows of both classes".to_owned());
-        };
-        let spread = highest.1 - lowest.1;
-        let passed = measured.iter().all(|(_, value)| self.holds(*value))
-            && self.spread_at_most.is_none_or(|most| spread <= most);
-        let found = format!(
-            "{:.4} ({}) to {:.4} ({}), apart by {spread:.4}, {} slices",
-            lowest.1,
-            lowest.0,
-            highest.1,
-            highest.0,
-            measured.len()
-        );
-        (passed, found)
     }
 }
 
@@ -324,8 +316,13 @@ impl Gate {
 mod tests {
     use super::*;
 
-    fn gate(value: Value) -> Gate {
-        serde_json::from_value(value).unwrap()
+    use crate::evaluate::names::ClassifierMetric;
+    use serde_json::{Value, json};
+
+    fn gate(value: Value) -> Gate<Metric> {
+        serde_json::from_value::<Gate<ClassifierMetric>>(value)
+            .unwrap()
+            .known()
     }
 
     #[test]
@@ -347,6 +344,12 @@ mod tests {
             words(json!({"metric": "latency_p99", "must_be_at_most": "20ms"})),
             "latency_p99 at most 20ms"
         );
+        assert_eq!(
+            words(
+                json!({"metric": "recall", "fairness": "sex", "use": "upper_bound", "difference_at_most": 0.1})
+            ),
+            "upper bound of recall by sex different by at most 0.1"
+        );
     }
 
     #[test]
@@ -356,10 +359,20 @@ mod tests {
             json!({"metric": "roc_auc", "must_be_at_least": "high"}),
             json!({"metric": "roc_auc", "spread_at_most": 0.1}),
             json!({"metric": "latency_p99", "must_be_at_most": "20ms", "slice": "carrier"}),
+            json!({"metric": "roc_auc", "must_be_at_least": "20ms"}),
+            json!({"metric": "roc_auc", "must_be_between": [0.9, 0.1]}),
+            json!({"metric": "recall", "fairness": "sex"}),
+            json!({"metric": "recall", "fairness": "sex", "must_be_at_least": 0.5}),
+            json!({"metric": "recall", "difference_at_most": 0.1}),
+            json!({"metric": "ece", "must_be_at_most": 0.1, "use": "upper_bound"}),
+            json!({"metric": "recall", "fairness": "sex", "slice": "sex", "difference_at_most": 0.1}),
         ] {
             assert!(gate(value.clone()).fault().is_some(), "{value}");
         }
-        assert!(serde_json::from_value::<Gate>(json!({"metric": "auc", "must_be_at_least": 1})).is_err());
+        assert!(
+            serde_json::from_value::<Gate<ClassifierMetric>>(json!({"metric": "auc", "must_be_at_least": 1}))
+                .is_err()
+        );
     }
 
     #[test]

@@ -1,16 +1,23 @@
-//! The report: one HTML page without scripts or anything from elsewhere, and the same as JSON.
+//! The report: one HTML page without scripts or anything from elsewhere. First what a lead wants to know
+//! in two minutes, then pictures, then every figure.
 
-use super::gates::Verdict;
-use super::judged::{Judged, Measured, Other, Slice};
-use super::picture::{Line, Plot, ranking};
+mod pictures;
+mod reasons;
+mod tables;
+
+use super::answering::Verdict;
+use super::groups::Fairness;
+use super::judged::{Detail, Judged};
+use super::metric::{Better, Measured, Metric};
 use crate::page::escape;
 use crate::table::grouped;
-use crate::train::scores::Metric;
-use serde_json::{Map, Value, json};
 use std::fmt::Write;
+use trainyard_models::metrics::Interval;
 use trainyard_models::{Model, Predictor, Task};
 
 const STYLE: &str = include_str!("report.css");
+/// Figures that head the report.
+const TILES: usize = 3;
 
 /// What the report is about.
 pub(crate) struct About<'a> {
@@ -19,104 +26,12 @@ pub(crate) struct About<'a> {
     pub(crate) model: &'a Model,
     pub(crate) model_hash: String,
     pub(crate) seed: u64,
-    pub(crate) repeats: usize,
-}
-
-/// The report as JSON.
-pub(crate) fn json(about: &About<'_>, judged: &Judged, verdicts: &[Verdict], passed: bool) -> Value {
-    let slices: Map<String, Value> = judged
-        .slices
-        .iter()
-        .map(|(column, slices)| {
-            (
-                column.clone(),
-                Value::Array(slices.iter().map(slice_json).collect()),
-            )
-        })
-        .collect();
-    json!({
-        "format": "trainyard.evaluation/1",
-        "pipeline": about.pipeline,
-        "step": about.step,
-        "model": {
-            "hash": about.model_hash,
-            "algorithm": about.model.algorithm().name(),
-            "features": about.model.features().iter().map(|feature| feature.name.as_str()).collect::<Vec<_>>(),
-            "label": about.model.label(),
-        },
-        "rows": judged.rows,
-        "positives": judged.positives,
-        "rows_without_label": judged.unlabelled,
-        "threshold": judged.threshold,
-        "seed": about.seed,
-        "passed": passed,
-        "gates": verdicts.iter().map(Verdict::json).collect::<Vec<_>>(),
-        "metrics": judged.metrics.iter().map(metric_json).collect::<Map<String, Value>>(),
-        "confusion": {
-            "true_positives": judged.confusion.true_positives,
-            "false_positives": judged.confusion.false_positives,
-            "true_negatives": judged.confusion.true_negatives,
-            "false_negatives": judged.confusion.false_negatives,
-        },
-        "champion": judged.champion.as_ref().map(other_json),
-        "baselines": judged.baselines.iter().map(other_json).collect::<Vec<_>>(),
-        "slices": slices,
-        "importance": judged.importance.iter().map(|importance| json!({
-            "feature": importance.feature, "drop": importance.drop, "deviation": importance.deviation,
-        })).collect::<Vec<_>>(),
-        "curves": {
-            "roc": judged.curves.roc.iter().map(|point| json!([point.x, point.y])).collect::<Vec<_>>(),
-            "precision_recall": judged.curves.precision_recall.iter().map(|point| json!([point.x, point.y])).collect::<Vec<_>>(),
-            "calibration": judged.curves.calibration.iter().map(|bin| json!({
-                "rows": bin.rows, "mean_probability": bin.mean_probability, "observed": bin.observed,
-            })).collect::<Vec<_>>(),
-        },
-    })
-}
-
-fn metric_json(measured: &Measured) -> (String, Value) {
-    let value = match &measured.interval {
-        Some((interval, method)) => json!({
-            "value": measured.value, "low": interval.low, "high": interval.high, "method": method,
-        }),
-        None => json!({"value": measured.value}),
-    };
-    (measured.metric.name().to_owned(), value)
-}
-
-fn other_json(other: &Other) -> Value {
-    json!({
-        "name": other.name,
-        "algorithm": other.algorithm,
-        "metrics": numbers(&other.metrics),
-        "roc_auc_difference": other.auc.map(|auc| json!({
-            "difference": auc.difference, "low": auc.interval.low, "high": auc.interval.high,
-            "p_value": auc.p_value, "method": "DeLong, paired",
-        })),
-        "failure": other.failure,
-    })
-}
-
-fn slice_json(slice: &Slice) -> Value {
-    json!({
-        "value": slice.value, "rows": slice.rows, "positives": slice.positives, "metrics": numbers(&slice.metrics),
-    })
-}
-
-fn numbers(metrics: &[(Metric, f64)]) -> Map<String, Value> {
-    metrics
-        .iter()
-        .map(|(metric, value)| (metric.name().to_owned(), json!(value)))
-        .collect()
+    pub(crate) draws: u32,
 }
 
 /// The report as a page.
 pub(crate) fn html(about: &About<'_>, judged: &Judged, verdicts: &[Verdict], passed: bool) -> String {
     let label = about.model.label();
-    let positive = match &label.task {
-        Task::Binary { positive, .. } => positive.as_str(),
-        Task::Multiclass { .. } | Task::Regression | Task::Cluster => "",
-    };
     let title = format!("{}: {} of {}", about.pipeline, about.step, label.name);
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -125,30 +40,132 @@ pub(crate) fn html(about: &About<'_>, judged: &Judged, verdicts: &[Verdict], pas
          <title>{0}</title><style>{STYLE}</style></head><body><main><h1>{0}</h1>",
         escape(&title)
     );
-    let verdict = match (verdicts.is_empty(), passed) {
-        (true, _) => "<span class=\"mark\">no gates</span>".to_owned(),
-        (false, true) => format!(
-            "<span class=\"mark pass\">all {} gates passed</span>",
-            verdicts.len()
-        ),
-        (false, false) => {
-            let failed = verdicts.iter().filter(|verdict| !verdict.passed).count();
-            format!(
-                "<span class=\"mark fail\">{failed} of {} gates failed</span>",
-                verdicts.len()
-            )
-        }
+    verdict(&mut page, verdicts, passed);
+    tiles(&mut page, judged);
+    subject(&mut page, about, judged);
+    warnings(&mut page, judged);
+    pictures::write(&mut page, judged);
+    reasons::write(&mut page, about, judged);
+    tables::write(&mut page, judged, verdicts);
+    let _ = write!(
+        page,
+        "<p class=\"note\">Intervals hold the true value in 95 of 100 samples of rows. Those called bootstrap draw the rows \
+         again {} times, seed {}. The JSON beside this page has every figure. Model <code>{}</code>.</p></main></body></html>\n",
+        about.draws,
+        about.seed,
+        escape(&about.model_hash)
+    );
+    page
+}
+
+fn verdict(page: &mut String, verdicts: &[Verdict], passed: bool) {
+    let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed).collect();
+    let (class, words) = match (verdicts.len(), failed.len()) {
+        (0, _) => ("none", "No gates: nothing was demanded".to_owned()),
+        (all, 0) if passed => ("pass", format!("Passed: all {all} gates hold")),
+        (all, failed) => ("fail", format!("Not passed: {failed} of {all} gates do not hold")),
     };
     let _ = write!(
         page,
-        "<p>{verdict}</p><p>{} with {} features, judged on {} test rows, of which {} ({:.1} %) have <b>{} = {}</b>.{} Model <code>{}</code>.</p>",
-        escape(about.model.algorithm().name()),
+        "<section class=\"verdict {class}\"><p class=\"words\">{words}</p>"
+    );
+    if !failed.is_empty() {
+        page.push_str("<ul>");
+        for verdict in failed {
+            let _ = write!(
+                page,
+                "<li><b>{}</b>: found {}</li>",
+                escape(&verdict.demand),
+                escape(&verdict.found)
+            );
+        }
+        page.push_str("</ul>");
+    }
+    page.push_str("</section>");
+}
+
+/// The figures that matter most: the first of the metrics, beside the champion's.
+fn tiles(page: &mut String, judged: &Judged) {
+    page.push_str("<section class=\"tiles\">");
+    for measured in judged.figures.iter().take(TILES) {
+        let _ = write!(
+            page,
+            "<div class=\"tile\"><p class=\"what\">{}{}</p><p class=\"big\">{}</p><p class=\"note\">{}; n = {}</p>",
+            measured.metric.name(),
+            direction(measured.metric),
+            figure(measured.value),
+            interval_in_words(measured),
+            grouped(judged.rows as u64)
+        );
+        beside_champion(page, judged, measured);
+        page.push_str("</div>");
+    }
+    page.push_str("</section>");
+}
+
+fn beside_champion(page: &mut String, judged: &Judged, measured: &Measured) {
+    let Some(champion) = &judged.champion else {
+        return;
+    };
+    let Some(value) = champion.value(measured.metric) else {
+        let why = champion.failure.as_deref().unwrap_or("undefined on these rows");
+        let _ = write!(page, "<p>{}: {}</p>", escape(&champion.name), escape(why));
+        return;
+    };
+    let _ = write!(page, "<p>{}: {}", escape(&champion.name), figure(value));
+    if let Some(compared) = champion.compared(measured.metric) {
+        let better = match measured.metric.better() {
+            Better::Higher => compared.difference,
+            Better::Lower => -compared.difference,
+            Better::Neither => 0.0,
+        };
+        let sure = compared
+            .interval
+            .is_some_and(|interval| interval.low > 0.0 || interval.high < 0.0);
+        let (class, words) = match (sure, better > 0.0) {
+            (true, true) => ("pass", "better"),
+            (true, false) if better < 0.0 => ("fail", "worse"),
+            _ => ("even", "no clear difference"),
+        };
+        let _ = write!(
+            page,
+            "<br><span class=\"mark {class}\">{words}</span> by {}{}, p = {}, {}",
+            signed(compared.difference),
+            compared.interval.map_or(String::new(), |interval| format!(
+                " ({} to {})",
+                signed(interval.low),
+                signed(interval.high)
+            )),
+            p_value(compared.p_value),
+            escape(&compared.method)
+        );
+    }
+    page.push_str("</p>");
+}
+
+fn subject(page: &mut String, about: &About<'_>, judged: &Judged) {
+    let label = about.model.label();
+    let rows = grouped(judged.rows as u64);
+    let what = match (&label.task, judged.positives) {
+        (Task::Binary { positive, .. }, Some(positives)) => format!(
+            "{rows} test rows, of which {} ({}) have <b>{} = {}</b>",
+            grouped(positives as u64),
+            percent(positives as f64 / judged.rows.max(1) as f64),
+            escape(&label.name),
+            escape(positive)
+        ),
+        (Task::Multiclass { classes }, _) => format!(
+            "{rows} test rows with one of {} values of <b>{}</b>",
+            classes.len(),
+            escape(&label.name)
+        ),
+        _ => format!("{rows} test rows with a known <b>{}</b>", escape(&label.name)),
+    };
+    let _ = write!(
+        page,
+        "<p>{} with {} features, judged on {what}.{}{}</p>",
+        escape(&about.model.algorithm().name().replace('_', " ")),
         about.model.features().len(),
-        grouped(judged.rows as u64),
-        grouped(judged.positives as u64),
-        100.0 * judged.positives as f64 / judged.rows.max(1) as f64,
-        escape(&label.name),
-        escape(positive),
         if judged.unlabelled > 0 {
             format!(
                 " {} rows without a label were left out.",
@@ -157,306 +174,145 @@ pub(crate) fn html(about: &About<'_>, judged: &Judged, verdicts: &[Verdict], pas
         } else {
             String::new()
         },
-        about.model_hash.get(..12).unwrap_or(&about.model_hash),
-    );
-    gates(&mut page, verdicts);
-    metrics(&mut page, judged);
-    others(&mut page, judged);
-    pictures(&mut page, judged, positive);
-    importance(&mut page, about, judged);
-    confusion(&mut page, judged, positive);
-    slices(&mut page, judged);
-    page.push_str("</main></body></html>\n");
-    page
-}
-
-fn gates(page: &mut String, verdicts: &[Verdict]) {
-    if verdicts.is_empty() {
-        return;
-    }
-    page.push_str(
-        "<h2>Gates</h2><table><thead><tr><th></th><th>demand</th><th>found</th></tr></thead><tbody>",
-    );
-    for verdict in verdicts {
-        let (class, word) = if verdict.passed {
-            ("pass", "passed")
-        } else {
-            ("fail", "failed")
-        };
-        let _ = write!(
-            page,
-            "<tr><td><span class=\"mark {class}\">{word}</span></td><td>{}</td><td>{}</td></tr>",
-            escape(&verdict.demand),
-            escape(&verdict.found)
-        );
-    }
-    page.push_str("</tbody></table>");
-}
-
-fn metrics(page: &mut String, judged: &Judged) {
-    let _ = write!(
-        page,
-        "<h2>Metrics</h2><table><thead><tr><th>metric</th><th class=\"n\">value</th>\
-         <th class=\"n\">95 % interval</th><th>method</th></tr></thead><tbody>"
-    );
-    for measured in &judged.metrics {
-        let (interval, method) = match &measured.interval {
-            Some((interval, method)) => (format!("{:.4} to {:.4}", interval.low, interval.high), *method),
-            None => ("–".to_owned(), "–"),
-        };
-        let better = if measured.metric.higher_is_better() {
-            ""
-        } else {
-            " (lower is better)"
-        };
-        let _ = write!(
-            page,
-            "<tr><td>{}{better}</td><td class=\"n\">{:.4}</td><td class=\"n\">{interval}</td><td>{method}</td></tr>",
-            measured.metric.name(),
-            measured.value
-        );
-    }
-    let _ = write!(
-        page,
-        "</tbody></table><p class=\"note\">n = {} test rows. Decisions are taken at a probability of {}.</p>",
-        grouped(judged.rows as u64),
-        judged.threshold
-    );
-}
-
-fn others(page: &mut String, judged: &Judged) {
-    let all: Vec<&Other> = judged.champion.iter().chain(&judged.baselines).collect();
-    if all.is_empty() {
-        return;
-    }
-    let columns: Vec<Metric> = judged.metrics.iter().map(|measured| measured.metric).collect();
-    page.push_str("<h2>Beside other models</h2><div class=\"wide\"><table><thead><tr><th>model</th>");
-    for metric in &columns {
-        let _ = write!(page, "<th class=\"n\">{}</th>", metric.name());
-    }
-    page.push_str("<th class=\"n\">AUC difference</th><th class=\"n\">p</th></tr></thead><tbody><tr><td><b>this model</b></td>");
-    for measured in &judged.metrics {
-        let _ = write!(page, "<td class=\"n\">{:.4}</td>", measured.value);
-    }
-    page.push_str("<td></td><td></td></tr>");
-    for other in all {
-        let _ = write!(
-            page,
-            "<tr><td>{} ({})</td>",
-            escape(&other.name),
-            escape(&other.algorithm)
-        );
-        if let Some(failure) = &other.failure {
-            let _ = write!(
-                page,
-                "<td colspan=\"{}\">{}</td></tr>",
-                columns.len() + 2,
-                escape(failure)
-            );
-            continue;
-        }
-        for metric in &columns {
-            let shown = other
-                .value(*metric)
-                .map_or("–".to_owned(), |value| format!("{value:.4}"));
-            let _ = write!(page, "<td class=\"n\">{shown}</td>");
-        }
-        match &other.auc {
-            Some(auc) => {
-                let _ = write!(
-                    page,
-                    "<td class=\"n\">{:+.4} ({:+.4} to {:+.4})</td><td class=\"n\">{:.3}</td></tr>",
-                    auc.difference, auc.interval.low, auc.interval.high, auc.p_value
-                );
-            }
-            None => page.push_str("<td class=\"n\">–</td><td class=\"n\">–</td></tr>"),
-        }
-    }
-    let _ = write!(
-        page,
-        "</tbody></table></div><p class=\"note\">AUC difference: this model minus the other on the same {} rows, with \
-         95 % interval and two-sided p of no difference, by DeLong's paired test.</p>",
-        grouped(judged.rows as u64)
-    );
-}
-
-fn pictures(page: &mut String, judged: &Judged, positive: &str) {
-    let n = grouped(judged.rows as u64);
-    let unit = |title: &str, x_name, y_name, diagonal| Plot {
-        title: title.to_owned(),
-        x_name,
-        y_name,
-        x_most: 1.0,
-        y_most: 1.0,
-        diagonal,
-    };
-    let line = |name: &str, points: Vec<(f64, f64)>, marked| Line {
-        name: name.to_owned(),
-        points,
-        marked,
-    };
-    let curves = &judged.curves;
-    let roc = unit(
-        "ROC curve",
-        "share of negatives called positive",
-        "share of positives found",
-        true,
-    )
-    .lines(&[line(
-        "ROC",
-        curves.roc.iter().map(|point| (point.x, point.y)).collect(),
-        false,
-    )]);
-    let precision = unit("Precision and recall", "recall", "precision", false).lines(&[line(
-        "precision",
-        curves
-            .precision_recall
-            .iter()
-            .map(|point| (point.x, point.y))
-            .collect(),
-        false,
-    )]);
-    let calibration = unit(
-        "Calibration",
-        "mean predicted probability",
-        "observed share",
-        true,
-    )
-    .lines(&[line(
-        "observed share by predicted probability",
-        curves
-            .calibration
-            .iter()
-            .map(|bin| (bin.mean_probability, bin.observed))
-            .collect(),
-        true,
-    )]);
-    let most = curves
-        .scores
-        .iter()
-        .fold(0.05f64, |most, (no, yes)| most.max(*no).max(*yes));
-    let scores = Plot {
-        title: "Predicted probabilities".into(),
-        x_name: "predicted probability",
-        y_name: "share of the class",
-        x_most: 1.0,
-        y_most: most,
-        diagonal: false,
-    }
-    .bars(&curves.scores, ["negatives", "positives"]);
-    let auc = judged
-        .value(Metric::RocAuc)
-        .map_or(String::new(), |auc| format!(", area {auc:.4}"));
-    let captions = [
-        (
-            roc,
-            format!("ROC curve{auc}. n = {n}, all thresholds, thinned to 200 points."),
-        ),
-        (
-            precision,
-            format!("Precision by recall. n = {n}, all thresholds, thinned to 200 points."),
-        ),
-        (
-            calibration,
-            format!(
-                "Calibration: observed share by predicted probability, ten bins of equal width. n = {n}."
+        match &judged.detail {
+            Detail::Binary(detail) => format!(
+                " Decisions are positive from a probability of {} on ({}).",
+                figure(detail.decision.threshold),
+                escape(&detail.decision.how)
             ),
-        ),
-        (
-            scores,
-            format!(
-                "Predicted probabilities of rows with {} (<span class=\"k1\">■</span>) and of the others (<span class=\"k0\">■</span>), 20 bins. n = {n}.",
-                escape(positive)
-            ),
-        ),
-    ];
-    page.push_str("<h2>Curves</h2><div class=\"pictures\">");
-    for (picture, caption) in captions {
-        let _ = write!(
-            page,
-            "<figure>{picture}<figcaption>{caption}</figcaption></figure>"
-        );
-    }
-    page.push_str("</div>");
+            Detail::Classes(_) => " Decisions are for the class of the highest probability.".to_owned(),
+            Detail::Numbers(_) => String::new(),
+        }
+    );
 }
 
-fn importance(page: &mut String, about: &About<'_>, judged: &Judged) {
-    if judged.importance.is_empty() {
-        return;
+/// What makes figures look better, or parts worse, than they are.
+fn warnings(page: &mut String, judged: &Judged) {
+    let mut said = Vec::new();
+    if let Detail::Binary(detail) = &judged.detail
+        && detail.decision.on_test
+    {
+        said.push(
+            "The threshold was chosen on the rows it is judged by, which flatters every figure of decisions. \
+             Give the step an input <code>valid</code>."
+                .to_owned(),
+        );
     }
-    let rows: Vec<(String, f64, f64)> = judged
-        .importance
+    if let Some(worst) = judged
+        .found_slices
+        .as_ref()
+        .and_then(|slices| slices.found.first())
+    {
+        let conditions: Vec<String> = worst.conditions.iter().map(|c| escape(&c.to_string())).collect();
+        said.push(format!(
+            "Worst part found: <b>{}</b>, n = {}, mean loss {} against {} elsewhere.",
+            conditions.join(" and "),
+            grouped(worst.rows as u64),
+            figure(worst.loss),
+            figure(worst.loss_outside)
+        ));
+    }
+    for fairness in &judged.fairness {
+        said.extend(widest(fairness));
+    }
+    if !said.is_empty() {
+        let _ = write!(
+            page,
+            "<ul class=\"said\"><li>{}</li></ul>",
+            said.join("</li><li>")
+        );
+    }
+}
+
+/// The disparity with the lowest ratio, in words.
+fn widest(fairness: &Fairness) -> Option<String> {
+    let (disparity, ratio) = fairness
+        .disparities
         .iter()
-        .map(|importance| (importance.feature.clone(), importance.drop, importance.deviation))
-        .collect();
+        .filter_map(|disparity| Some((disparity, disparity.ratio?)))
+        .min_by(|left, right| left.1.value.total_cmp(&right.1.value))?;
+    let [least, greatest] = disparity.between.as_ref()?;
+    let small = fairness.groups.iter().filter(|group| group.small).count();
+    Some(format!(
+        "By {}, {} is furthest apart: {} has {} of what {} has{}.{}",
+        escape(&fairness.by),
+        disparity.metric.name(),
+        escape(least),
+        percent(ratio.value),
+        escape(greatest),
+        ratio.interval.map_or(String::new(), |interval| format!(
+            " ({} to {})",
+            percent(interval.low),
+            percent(interval.high)
+        )),
+        match small {
+            0 => String::new(),
+            1 => " One group is too small to judge.".to_owned(),
+            small => format!(" {small} groups are too small to judge."),
+        }
+    ))
+}
+
+/// A picture with what it shows.
+fn picture(page: &mut String, picture: &str, caption: &str) {
     let _ = write!(
         page,
-        "<h2>What the model relies on</h2><figure>{}<figcaption>Loss of AUC when a feature's values are shuffled among \
-         the rows: mean of {} shuffles, whiskers one standard deviation, seed {}. n = {}.</figcaption></figure>",
-        ranking("Permutation importance", &rows),
-        about.repeats,
-        about.seed,
-        grouped(judged.rows as u64)
+        "<figure>{picture}<figcaption>{caption}</figcaption></figure>"
     );
 }
 
-fn confusion(page: &mut String, judged: &Judged, positive: &str) {
-    let counts = &judged.confusion;
-    let _ = write!(
-        page,
-        "<h2>Decisions</h2><table><thead><tr><th></th><th class=\"n\">called {0}</th><th class=\"n\">called other</th></tr></thead>\
-         <tbody><tr><td>is {0}</td><td class=\"n\">{1}</td><td class=\"n\">{2}</td></tr>\
-         <tr><td>is other</td><td class=\"n\">{3}</td><td class=\"n\">{4}</td></tr></tbody></table>\
-         <p class=\"note\">At a probability of at least {5}.</p>",
-        escape(positive),
-        grouped(counts.true_positives),
-        grouped(counts.false_negatives),
-        grouped(counts.false_positives),
-        grouped(counts.true_negatives),
-        judged.threshold
-    );
+fn direction(metric: Metric) -> &'static str {
+    match metric.better() {
+        Better::Lower => " ↓",
+        Better::Higher => " ↑",
+        Better::Neither => "",
+    }
 }
 
-fn slices(page: &mut String, judged: &Judged) {
-    for (column, slices) in &judged.slices {
-        let metrics: Vec<Metric> = judged.metrics.iter().map(|measured| measured.metric).collect();
-        let _ = write!(
-            page,
-            "<h2>By {}</h2><div class=\"wide\"><table><thead><tr><th>value</th><th class=\"n\">rows</th><th class=\"n\">positive</th>",
-            escape(column)
-        );
-        for metric in &metrics {
-            let _ = write!(page, "<th class=\"n\">{}</th>", metric.name());
-        }
-        page.push_str("</tr></thead><tbody>");
-        const SHOWN: usize = 40;
-        for slice in slices.iter().take(SHOWN) {
-            let _ = write!(
-                page,
-                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{:.1} %</td>",
-                escape(&slice.value),
-                grouped(slice.rows as u64),
-                100.0 * slice.positives as f64 / slice.rows.max(1) as f64
-            );
-            for (nth, metric) in metrics.iter().enumerate() {
-                let shown = match (slice.of(*metric), slice.interval.filter(|_| nth == 0)) {
-                    (Some(value), Some(interval)) => {
-                        format!("{value:.4} ({:.3} to {:.3})", interval.low, interval.high)
-                    }
-                    (Some(value), None) => format!("{value:.4}"),
-                    (None, _) => "–".to_owned(),
-                };
-                let _ = write!(page, "<td class=\"n\">{shown}</td>");
-            }
-            page.push_str("</tr>");
-        }
-        page.push_str("</tbody></table></div>");
-        if slices.len() > SHOWN {
-            let _ = write!(
-                page,
-                "<p class=\"note\">The {SHOWN} largest of {} values.</p>",
-                slices.len()
-            );
-        }
+fn interval_in_words(measured: &Measured) -> String {
+    match &measured.interval {
+        Some((interval, method)) => format!("{} ({})", range(*interval), escape(method)),
+        None => "no interval".to_owned(),
+    }
+}
+
+fn range(interval: Interval) -> String {
+    format!("{} to {}", figure(interval.low), figure(interval.high))
+}
+
+/// Four digits after the point, or as many as matter of a large or small number.
+fn figure(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    if size >= 1e6 || (size > 0.0 && size < 5e-4) {
+        format!("{value:.3e}")
+    } else if size >= 1_000.0 {
+        format!("{value:.1}")
+    } else if size >= 10.0 {
+        format!("{value:.3}")
+    } else {
+        format!("{value:.4}")
+    }
+}
+
+fn signed(value: f64) -> String {
+    if value > 0.0 {
+        format!("+{}", figure(value))
+    } else {
+        figure(value)
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 {
+        "below 0.001".to_owned()
+    } else {
+        format!("{p:.3}")
     }
 }

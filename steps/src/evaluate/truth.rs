@@ -1,0 +1,105 @@
+//! The test rows as a model takes them, with what is true of them.
+
+use super::answers::{Answers, Truth};
+use super::contenders::{Columns, whole_frame};
+use crate::train::rows::{self, Classes, refused};
+use polars::prelude::DataFrame;
+use trainyard_contract::StepError;
+use trainyard_models::{Frame, Model, Predictions, Predictor, Task};
+
+/// Rows with a label.
+pub(crate) struct Test {
+    pub(crate) frame: Frame,
+    pub(crate) truth: Truth,
+    /// Places of the rows in their table.
+    pub(crate) rows: Vec<usize>,
+    /// Rows left out for want of a label.
+    pub(crate) unlabelled: usize,
+}
+
+impl Test {
+    /// The rows of a table, in the classes that the model knows.
+    ///
+    /// # Errors
+    /// `Rejected` for columns or labels that do not fit the model, or if no row has a label.
+    pub(crate) fn read(
+        table: &DataFrame,
+        columns: &Columns,
+        model: &Model,
+        input: &str,
+    ) -> Result<Self, StepError> {
+        let label = &model.label().name;
+        let (truth, rows) = match &model.label().task {
+            Task::Binary { negative, positive } => {
+                let found = rows::classes(table, label, &Classes::Known { negative, positive })?;
+                (Truth::Binary(found.target), found.rows)
+            }
+            Task::Multiclass { classes } => places(table, label, classes)?,
+            Task::Regression => {
+                let found = rows::numeric_label(table, label)?;
+                (Truth::Numbers(found.target), found.rows)
+            }
+            Task::Cluster => {
+                return Err(StepError::rejected(
+                    "the model finds clusters, and there is no truth to hold them against",
+                ));
+            }
+        };
+        if rows.is_empty() {
+            return Err(StepError::rejected(format!(
+                "no row of `{input}` has a label, so nothing can be judged"
+            )));
+        }
+        Ok(Self {
+            frame: whole_frame(table, columns, &rows)?,
+            unlabelled: table.height() - rows.len(),
+            truth,
+            rows,
+        })
+    }
+
+    /// What a model says of the rows.
+    ///
+    /// # Errors
+    /// What prediction reports.
+    pub(crate) fn ask(&self, model: &Model) -> Result<Answers, StepError> {
+        let predictions = model.predict(&self.frame).map_err(|error| refused(&error))?;
+        Ok(answers(&predictions, &self.truth))
+    }
+}
+
+/// Labels as the places of their classes.
+fn places(table: &DataFrame, label: &str, classes: &[String]) -> Result<(Truth, Vec<usize>), StepError> {
+    let column = table.column(label).map_err(|_| {
+        StepError::rejected(format!("there is no column `{label}` to predict among the rows"))
+    })?;
+    let mut places = Vec::new();
+    let mut labelled = Vec::new();
+    for (row, text) in rows::texts(column)?.into_iter().enumerate() {
+        let Some(text) = text else { continue };
+        let place = classes.iter().position(|class| *class == text).ok_or_else(|| {
+            let known: Vec<&str> = classes.iter().take(10).map(String::as_str).collect();
+            StepError::rejected(format!(
+                "label `{label}` has the value `{text}`, but the model knows {}",
+                crate::fault::list(&known)
+            ))
+        })?;
+        places.push(u32::try_from(place).unwrap_or(u32::MAX));
+        labelled.push(row);
+    }
+    Ok((Truth::Classes(places), labelled))
+}
+
+/// Predictions beside the truth.
+pub(crate) fn answers(predictions: &Predictions, truth: &Truth) -> Answers {
+    let (scores, outputs) = match predictions {
+        Predictions::Numbers(numbers) => (numbers.clone(), 1),
+        Predictions::Classes(classes) => (classes.values().to_vec(), classes.classes()),
+        Predictions::Clusters(_) => (Vec::new(), 1),
+    };
+    Answers {
+        scores,
+        truth: truth.clone(),
+        outputs,
+    }
+}
