@@ -382,3 +382,7 @@ fn numbers(found: &Judged, verdicts: &[Verdict]) -> Map<String, Value> {
 #[cfg(test)]
 #[path = "evaluate_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "evaluate_golden_tests.rs"]
+mod golden_tests;

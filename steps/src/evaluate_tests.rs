@@ -14,7 +14,7 @@ const OUTPUTS: &[(&str, ArtifactKind)] = &[
     ("passed", ArtifactKind::Boolean),
 ];
 
-pub(super) fn rows(count: i32, shift: i32) -> DataFrame {
+fn rows(count: i32, shift: i32) -> DataFrame {
     let hour: Vec<i16> = (0..count).map(|row| ((row * 7 + shift) % 24) as i16).collect();
     let distance: Vec<i16> = (0..count)
         .map(|row| ((row * 131 + shift * 17) % 997) as i16)
@@ -75,8 +75,11 @@ fn passed(ended: &Ended) -> bool {
 fn the_report_has_every_number_and_picture_and_nothing_that_runs() {
     let bed = with_champion();
     let with = json!({
-        "slices": ["carrier"], "explain": {"method": "permutation", "top": 2},
-        "gates": [{"metric": "roc_auc", "must_be_at_least": 0.6}]
+        "slices": ["carrier"], "explain": {"top": 2}, "fairness": {"sensitive": ["carrier"]},
+        "gates": [
+            {"metric": "roc_auc", "must_be_at_least": 0.6},
+            {"metric": "roc_auc", "compare_to": "champion", "must_be_at_least": 0, "use": "lower_bound"}
+        ]
     });
     let ended = bed.run(&EvaluateClassifier, with, OUTPUTS).unwrap();
     let page = String::from_utf8(ended.bytes("report")).unwrap();
@@ -85,6 +88,10 @@ fn the_report_has_every_number_and_picture_and_nothing_that_runs() {
         "Precision and recall",
         "Calibration",
         "Permutation importance",
+        "SHAP values",
+        "Single rows",
+        "Fairness by carrier",
+        "Passed: all 2 gates hold",
         "n = 600",
         "DeLong",
         "prefers-color-scheme: dark",
@@ -102,6 +109,7 @@ fn the_report_has_every_number_and_picture_and_nothing_that_runs() {
     let twin = ended.json("report");
     assert_eq!(twin["passed"], true);
     assert_eq!(twin["importance"].as_array().unwrap().len(), 2);
+    assert_eq!(twin["shap"]["mean_absolute"].as_array().unwrap().len(), 3);
     assert_eq!(twin["slices"]["carrier"].as_array().unwrap().len(), 3);
     let metric = &twin["metrics"]["roc_auc"];
     assert!(

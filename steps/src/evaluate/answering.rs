@@ -2,7 +2,7 @@
 
 use super::compared::Other;
 use super::gates::{Basis, CompareTo, Gate};
-use super::groups::{Part, Ranged};
+use super::groups::Part;
 use super::judged::Judged;
 use super::metric::{Better, Metric, Speed};
 use super::timing::Timing;
@@ -167,25 +167,19 @@ impl Gate<Metric> {
         };
         let mut words = Vec::new();
         let mut passed = true;
-        let demands: [(&str, Option<f64>, Option<Ranged>, fn(f64, f64) -> bool); 2] = [
-            (
-                "difference",
-                self.difference_at_most,
-                disparity.difference,
-                |value, limit| value <= limit,
-            ),
-            ("ratio", self.ratio_at_least, disparity.ratio, |value, limit| {
-                value >= limit
-            }),
+        let demands = [
+            ("difference", self.difference_at_most, disparity.difference, -1.0),
+            ("ratio", self.ratio_at_least, disparity.ratio, 1.0),
         ];
-        for (name, limit, ranged, holds) in demands {
+        for (name, limit, ranged, sign) in demands {
             let Some(limit) = limit else { continue };
             let Some((ranged, bound)) =
                 ranged.and_then(|ranged| Some((ranged, self.basis.of(ranged.value, ranged.interval)?)))
             else {
                 return self.missing(&format!("the groups define no {name}"));
             };
-            passed &= holds(bound, limit);
+            // A difference must be at most its limit, a ratio at least.
+            passed &= sign * bound >= sign * limit;
             words.push(format!("{name} {}", shown(ranged.value, ranged.interval)));
         }
         if let Some([least, greatest]) = &disparity.between {

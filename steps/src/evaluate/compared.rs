@@ -50,7 +50,7 @@ impl Other {
 /// means over rows; and rows drawn for both models together for all else.
 ///
 /// # Errors
-/// What the rows do not define.
+/// What the rows do not define, or a metric of which rows drawn again say nothing true.
 pub(crate) fn compare(
     metric: Metric,
     own: &Answers,
@@ -101,6 +101,11 @@ pub(crate) fn compare(
             interval: Some(found.interval),
             p_value,
             method,
+        });
+    }
+    if !metric.has_interval() {
+        return Err(ModelError::NoRows {
+            doing: "draw again for a metric that is not estimated so",
         });
     }
     let found = compare_by_bootstrap(&setting.bootstrap(), own.rows(), |model, rows| {

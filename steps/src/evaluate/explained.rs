@@ -215,7 +215,7 @@ impl Explaining<'_> {
         let frame = self.test.frame.take(chosen)?;
         match explain(self.model, &frame, Removal::PathDependent, Unit::Raw) {
             Ok(found) => {
-                let how = "exact for trees, taking features away along their paths (TreeSHAP)";
+                let how = "Exact for trees, taking features away along their paths (TreeSHAP)";
                 return Ok((found, how.to_owned(), self.raw_unit()));
             }
             Err(ModelError::NotExplained { .. }) => {}
@@ -229,7 +229,7 @@ impl Explaining<'_> {
         match explain(self.model, &frame, Removal::Background(&other_rows), Unit::Raw) {
             Ok(found) => {
                 let how = format!(
-                    "exact, features taken away by the values of {} other test rows",
+                    "Exact, features taken away by the values of {} other test rows",
                     other_rows.rows()
                 );
                 return Ok((found, how, self.raw_unit()));
@@ -243,10 +243,10 @@ impl Explaining<'_> {
         let other_rows = background(others)?;
         let found = explain_by_asking(self.model, &frame, &other_rows, orders, self.setting.seed)?;
         let how = format!(
-            "estimated by asking the model, {orders} orders of features both ways, beside {} other test rows",
+            "Estimated by asking the model, {orders} orders of features both ways, beside {} other test rows",
             other_rows.rows()
         );
-        Ok((found, how, "the prediction"))
+        Ok((found, how, "units of the prediction"))
     }
 
     fn raw_unit(&self) -> &'static str {
@@ -258,7 +258,7 @@ impl Explaining<'_> {
             (Task::Binary { .. }, true) => "log odds of the positive class",
             (Task::Multiclass { .. }, true) => "scores of the classes before softmax",
             (Task::Binary { .. } | Task::Multiclass { .. }, false) => "probability",
-            _ => "the prediction",
+            _ => "units of the prediction",
         }
     }
 
@@ -456,7 +456,10 @@ pub(crate) fn number(value: f64) -> String {
         return format!("{value:.3e}");
     }
     let text = format!("{value:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    match text.trim_end_matches('0').trim_end_matches('.') {
+        "-0" => "0".to_owned(),
+        short => short.to_owned(),
+    }
 }
 
 fn shown(values: &Values, row: usize) -> String {

@@ -114,7 +114,7 @@ pub(crate) struct Disparity {
     pub(crate) overall: Option<f64>,
     /// 0 is parity.
     pub(crate) difference: Option<Ranged>,
-    /// 1 is parity; none of metrics that can be negative.
+    /// 1 is parity; see [`Metric::has_ratio`].
     pub(crate) ratio: Option<Ranged>,
     /// The groups with the least and the greatest value.
     pub(crate) between: Option<[String; 2]>,
@@ -204,20 +204,14 @@ pub(crate) fn fairness(
                 Some(Ranged { value, interval })
             };
             let name = |group: Option<&GroupValue>| group?.values.first()?.clone();
-            let may_be_negative = whole
-                .groups
-                .iter()
-                .filter_map(|group| group.value)
-                .any(|v| v < 0.0);
             Disparity {
                 metric,
                 overall: whole.overall,
                 difference: ranged(whole.difference(reference), MetricFrame::difference),
-                ratio: if may_be_negative {
-                    None
-                } else {
-                    ranged(whole.ratio(reference), MetricFrame::ratio)
-                },
+                ratio: metric
+                    .has_ratio()
+                    .then(|| ranged(whole.ratio(reference), MetricFrame::ratio))
+                    .flatten(),
                 between: name(whole.least())
                     .zip(name(whole.greatest()))
                     .map(|(least, greatest)| [least, greatest]),

@@ -5,7 +5,8 @@ use super::names::{ClassifierMetric, RegressorMetric};
 use trainyard_models::ModelError;
 use trainyard_models::metrics::{
     Average, Binary, Bootstrap, BootstrapMethod, CalibrationBins, ClassMetric, ConfusionMatrix, Interval,
-    KappaWeights, MulticlassAuc, Regression, Undefined, Weights, estimate_auc, estimate_mean, estimate_share,
+    IntervalMethod, KappaWeights, MulticlassAuc, Regression, Undefined, Weights, estimate_auc, estimate_mean,
+    estimate_share, wilson_interval_at,
 };
 
 /// Bins of the calibration errors.
@@ -124,6 +125,24 @@ impl Metric {
                 self,
                 Self::Classifier(C::Ece | C::Mce) | Self::Regressor(RegressorMetric::MaxError)
             )
+    }
+
+    /// Whether a ratio of two values means anything: not of those that can lie on both sides of 0.
+    pub(crate) fn has_ratio(self) -> bool {
+        use ClassifierMetric as C;
+        use RegressorMetric as R;
+        !matches!(
+            self,
+            Self::Classifier(C::Matthews | C::Kappa | C::KappaQuadratic | C::Cost)
+                | Self::Regressor(
+                    R::Bias
+                        | R::R2
+                        | R::AdjustedR2
+                        | R::ExplainedVariance
+                        | R::D2AbsoluteError
+                        | R::D2Pinball
+                )
+        )
     }
 
     /// The share of counts that it is, for two classes.
@@ -279,6 +298,12 @@ impl Metric {
                     return Some((found.interval, found.method.name()));
                 }
             }
+        }
+        if self == Self::Classifier(ClassifierMetric::Accuracy) {
+            let right = answers.right(setting.threshold)?;
+            let hits = right.iter().filter(|right| **right).count() as f64;
+            let found = wilson_interval_at(hits, right.len() as f64, LEVEL);
+            return Some((found, IntervalMethod::Wilson.name()));
         }
         if self == Self::Regressor(RegressorMetric::Rmse) {
             let squares = Self::Regressor(RegressorMetric::Mse).terms(answers, setting)?;

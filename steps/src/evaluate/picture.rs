@@ -308,7 +308,7 @@ pub(crate) fn balance(title: &str, rows: &[(String, f64)]) -> String {
 /// A tick of an axis, as exact as the axis is long.
 fn short(value: f64, (from, to): (f64, f64)) -> String {
     let length = (to - from).abs();
-    if length >= 1e6 || length < 1e-3 {
+    if !(1e-3..1e6).contains(&length) {
         return format!("{value:.1e}");
     }
     let text = if length >= 40.0 {
@@ -319,7 +319,11 @@ fn short(value: f64, (from, to): (f64, f64)) -> String {
         let text = format!("{value:.2}");
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
-    if text == "-0" { "0".to_owned() } else { text }
+    if text.trim_start_matches('-').trim_matches(['0', '.']).is_empty() {
+        "0".to_owned()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod reasons;
 mod tables;
 
 use super::answering::Verdict;
+use super::explained::number;
 use super::groups::Fairness;
 use super::judged::{Detail, Judged};
 use super::metric::{Better, Measured, Metric};
@@ -13,6 +14,7 @@ use crate::page::escape;
 use crate::table::grouped;
 use std::fmt::Write;
 use trainyard_models::metrics::Interval;
+use trainyard_models::slices::{Condition, Slice};
 use trainyard_models::{Model, Predictor, Task};
 
 const STYLE: &str = include_str!("report.css");
@@ -47,10 +49,10 @@ pub(crate) fn html(about: &About<'_>, judged: &Judged, verdicts: &[Verdict], pas
     pictures::write(&mut page, judged);
     reasons::write(&mut page, about, judged);
     tables::write(&mut page, judged, verdicts);
-    let _ = write!(
+    let _ = writeln!(
         page,
         "<p class=\"note\">Intervals hold the true value in 95 of 100 samples of rows. Those called bootstrap draw the rows \
-         again {} times, seed {}. The JSON beside this page has every figure. Model <code>{}</code>.</p></main></body></html>\n",
+         again {} times, seed {}. The JSON beside this page has every figure. Model <code>{}</code>.</p></main></body></html>",
         about.draws,
         about.seed,
         escape(&about.model_hash)
@@ -129,7 +131,7 @@ fn beside_champion(page: &mut String, judged: &Judged, measured: &Measured) {
         };
         let _ = write!(
             page,
-            "<br><span class=\"mark {class}\">{words}</span> by {}{}, p = {}, {}",
+            "<br><span class=\"mark {class}\">{words}</span> difference {}{}, p {}, {}",
             signed(compared.difference),
             compared.interval.map_or(String::new(), |interval| format!(
                 " ({} to {})",
@@ -163,9 +165,12 @@ fn subject(page: &mut String, about: &About<'_>, judged: &Judged) {
     };
     let _ = write!(
         page,
-        "<p>{} with {} features, judged on {what}.{}{}</p>",
+        "<p>{} with {}, judged on {what}.{}{}</p>",
         escape(&about.model.algorithm().name().replace('_', " ")),
-        about.model.features().len(),
+        match about.model.features().len() {
+            1 => "one feature".to_owned(),
+            features => format!("{features} features"),
+        },
         if judged.unlabelled > 0 {
             format!(
                 " {} rows without a label were left out.",
@@ -203,10 +208,9 @@ fn warnings(page: &mut String, judged: &Judged) {
         .as_ref()
         .and_then(|slices| slices.found.first())
     {
-        let conditions: Vec<String> = worst.conditions.iter().map(|c| escape(&c.to_string())).collect();
         said.push(format!(
             "Worst part found: <b>{}</b>, n = {}, mean loss {} against {} elsewhere.",
-            conditions.join(" and "),
+            conditions(worst),
             grouped(worst.rows as u64),
             figure(worst.loss),
             figure(worst.loss_outside)
@@ -251,6 +255,26 @@ fn widest(fairness: &Fairness) -> Option<String> {
             small => format!(" {small} groups are too small to judge."),
         }
     ))
+}
+
+/// Which rows a slice has, e.g. `hour > 17 and carrier is UA`.
+fn conditions(slice: &Slice) -> String {
+    let words: Vec<String> = slice
+        .conditions
+        .iter()
+        .map(|condition| match condition {
+            Condition::Between { column, above, up_to } => match (above, up_to) {
+                (Some(above), Some(up_to)) => {
+                    format!("{} < {column} ≤ {}", number(*above), number(*up_to))
+                }
+                (Some(above), None) => format!("{column} > {}", number(*above)),
+                (None, Some(up_to)) => format!("{column} ≤ {}", number(*up_to)),
+                (None, None) => format!("{column} is known"),
+            },
+            other => other.to_string(),
+        })
+        .collect();
+    escape(&words.join(" and "))
 }
 
 /// A picture with what it shows.

@@ -51,7 +51,7 @@ pub(crate) fn picture(title: &str, swarms: &[Swarm], unit: &str) -> String {
             let pile = &mut seen[place(*shap).min(PLACES)];
             *pile += 1;
             // Above and below the middle in turn.
-            let offset = f64::from(*pile / 2) * step * if *pile % 2 == 0 { 1.0 } else { -1.0 };
+            let offset = f64::from(*pile / 2) * step * if pile.is_multiple_of(2) { 1.0 } else { -1.0 };
             let colour = match rank {
                 None => "qn".to_owned(),
                 Some(rank) => format!("q{}", ((rank * 5.0) as usize).min(4)),

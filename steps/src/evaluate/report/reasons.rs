@@ -152,7 +152,7 @@ fn one(page: &mut String, example: &Example) {
         rows.push((format!("{} other features", others.len()), sum));
     }
     let caption = format!(
-        "<b>{}</b>: row {} of the test table. Label {}, prediction {}. {} {:+.4} from the features = {}.",
+        "<b>{}</b>: row {} of the test table. Label {}, prediction {}. Mean {}, features {:+.4}, together {}.",
         escape(example.why),
         grouped(example.row as u64),
         escape(&example.truth),

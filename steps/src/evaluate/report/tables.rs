@@ -1,6 +1,6 @@
 //! Every figure.
 
-use super::{direction, figure, p_value, percent, range, signed};
+use super::{conditions, direction, figure, p_value, percent, range, signed};
 use crate::evaluate::answering::Verdict;
 use crate::evaluate::compared::Other;
 use crate::evaluate::groups::{Fairness, Ranged};
@@ -165,7 +165,7 @@ fn others(page: &mut String, judged: &Judged) {
                     });
                     let _ = write!(
                         page,
-                        "<td class=\"n\">{}</td><td class=\"n\">{interval}</td><td class=\"n\">{}</td><td>{}</td></tr>",
+                        "<td class=\"n\">{}</td><td class=\"n\">{interval}</td><td class=\"n\">{}</td><td class=\"test\">{}</td></tr>",
                         signed(compared.difference),
                         p_value(compared.p_value),
                         escape(&compared.method)
@@ -433,12 +433,11 @@ fn found_slices(page: &mut String, slices: &Slices) {
         ],
     );
     for slice in &slices.found {
-        let conditions: Vec<String> = slice.conditions.iter().map(|c| escape(&c.to_string())).collect();
         let _ = write!(
             page,
             "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.2}</td>\
              <td class=\"n\">{}</td></tr>",
-            conditions.join(" and "),
+            conditions(slice),
             grouped(slice.rows as u64),
             figure(slice.loss),
             figure(slice.loss_outside),
