@@ -2,7 +2,8 @@ use super::*;
 use crate::testbed::Bed;
 use polars::df;
 use polars::prelude::DataFrame;
-use trainyard_models::Predictor;
+use serde_json::json;
+use trainyard_models::{Model, Predictor};
 
 const OUTPUTS: &[(&str, ArtifactKind)] =
     &[("model", ArtifactKind::Model), ("metrics", ArtifactKind::Metrics)];
