@@ -58,6 +58,7 @@ fn tree(column: &str, values: Vec<f64>, target: &[f64], label: &str, task: Task)
         weights: None,
         class_weight: trainyard_models::ClassWeight::None,
         valid: None,
+        calibration: None,
         seed: 1,
         threads: 1,
     };

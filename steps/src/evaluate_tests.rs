@@ -285,3 +285,64 @@ fn faults_are_found_before_the_run() {
     );
     assert!(inference.uses["test"].contains("hour"));
 }
+
+#[test]
+fn faults_of_gates_thresholds_and_groups_stand_at_their_place() {
+    let bed = bed();
+    let places = |with: Value| -> Vec<String> {
+        let answer = bed.infer(&EvaluateClassifier, with, OUTPUTS);
+        answer
+            .findings
+            .iter()
+            .map(|finding| format!("{} {}", finding.code, finding.path))
+            .collect()
+    };
+    let gate = |gate: Value| places(json!({"gates": [gate]}));
+    assert_eq!(
+        gate(json!({"metric": "ece", "must_be_at_most": 0.1, "use": "upper_bound"})),
+        ["S01 with.gates[0].use"]
+    );
+    assert_eq!(
+        gate(json!({"metric": "roc_auc", "must_be_at_least": "20ms"})),
+        ["S01 with.gates[0].must_be_at_least"]
+    );
+    assert_eq!(
+        gate(json!({"metric": "recall", "fairness": "carier", "difference_at_most": 0.1})),
+        ["D01 with.gates[0].fairness"]
+    );
+    assert_eq!(places(json!({"threshold": 1.5})), ["S01 with.threshold"]);
+    assert_eq!(
+        places(json!({"threshold": {"by": "cost"}})),
+        ["S01 with.threshold"]
+    );
+    assert_eq!(
+        places(json!({"fairness": {"sensitive": ["carrier", "sx"]}})),
+        ["D01 with.fairness.sensitive[1]"]
+    );
+}
+
+#[test]
+fn the_schema_has_every_metric_as_a_fixed_value_so_that_a_misspelt_one_is_told_its_neighbour() {
+    for (step, of, names) in [
+        (
+            &EvaluateClassifier as &dyn Step,
+            "ClassifierMetric",
+            ["roc_auc", "f0_5", "latency_p95"],
+        ),
+        (
+            &EvaluateRegressor,
+            "RegressorMetric",
+            ["rmse", "d2_pinball", "latency_p95"],
+        ),
+    ] {
+        let schema = step.signature().params;
+        let options = schema["$defs"][of]["oneOf"].as_array().unwrap();
+        let fixed: Vec<&str> = options
+            .iter()
+            .filter_map(|option| option["const"].as_str())
+            .collect();
+        assert_eq!(fixed.len(), options.len());
+        assert!(names.iter().all(|name| fixed.contains(name)), "{fixed:?}");
+        assert!(options.iter().all(|option| option["description"].is_string()));
+    }
+}

@@ -113,15 +113,18 @@ fn flight_delay_at_departure_trains_on_nine_months() {
 }
 
 #[test]
-fn income_runs_up_to_training() {
-    let made = run(
-        "income",
-        &["adult"],
-        &["explore", "people", "validate", "features", "split"],
-    );
+fn income_runs_up_to_its_gates() {
+    let steps = [
+        "explore", "people", "validate", "features", "split", "train", "evaluate",
+    ];
+    let made = run("income", &["adult"], &steps);
     assert_eq!(rows(&made, "features.table"), 32_561);
     // 0.7 of 32,561 is 22,792.7; each of two strata is rounded by itself.
     assert_eq!(rows(&made, "split.train"), 22_793);
+    let TaskInput::Output(OutputValue::Value(passed)) = &made["evaluate.passed"] else {
+        panic!("no verdict")
+    };
+    assert_eq!(passed, true);
 }
 
 #[test]

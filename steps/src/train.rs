@@ -13,7 +13,6 @@ mod parameter;
 mod params;
 pub(crate) mod preparation;
 pub(crate) mod rows;
-pub(crate) mod scores;
 
 pub(crate) use cluster::TrainCluster;
 pub(crate) use infer::{
@@ -134,7 +133,7 @@ fn run(io: &mut StepIo, purpose: Purpose) -> Result<(), StepError> {
         positive: params.positive.as_ref(),
     };
     let found = (purpose == Purpose::Classes).then_some(&found);
-    let examples = data::examples_with(&rows, &roles, found, &params.categorical)?
+    let examples = data::examples(&rows, &roles, found, &params.categorical)?
         .weighted(&rows, params.sample_weight.as_deref())?;
     drop(rows);
     note_unlabelled(io, "train", &examples);
@@ -193,8 +192,8 @@ pub(crate) fn read_valid(
     let further: Vec<String> = sample_weight.iter().map(|name| (*name).to_owned()).collect();
     let rows = data::read(io, &opened, roles, &further)?;
     let weight = sample_weight.filter(|name| opened.schema.column(name).is_some());
-    let examples = data::examples_with(&rows, roles, known_classes(task).as_ref(), categorical)?
-        .weighted(&rows, weight)?;
+    let examples =
+        data::examples(&rows, roles, known_classes(task).as_ref(), categorical)?.weighted(&rows, weight)?;
     note_unlabelled(io, "valid", &examples);
     if examples.count() == 0 {
         return Err(StepError::rejected("input `valid` has no rows with a label"));

@@ -543,8 +543,7 @@ fn rows(
         positive: params.positive.as_ref(),
     };
     let found = (purpose == Purpose::Classes).then_some(&found);
-    let examples =
-        data::examples_with(&frame, roles, found, &params.categorical)?.weighted(&frame, weight)?;
+    let examples = data::examples(&frame, roles, found, &params.categorical)?.weighted(&frame, weight)?;
     train::note_unlabelled(io, "train", &examples);
     examples.can_teach(roles)?;
     if let Some(valid) = train::read_valid(io, roles, &examples.task, &params.categorical, weight)? {

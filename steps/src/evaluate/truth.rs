@@ -30,8 +30,8 @@ impl Test {
     ) -> Result<Self, StepError> {
         let label = &model.label().name;
         let (truth, rows) = match &model.label().task {
-            Task::Binary { negative, positive } => {
-                let found = rows::classes(table, label, &Classes::Known { negative, positive })?;
+            task @ Task::Binary { .. } => {
+                let found = rows::classes(table, label, &Classes::Known(task))?;
                 (Truth::Binary(found.target), found.rows)
             }
             Task::Multiclass { classes } => places(table, label, classes)?,

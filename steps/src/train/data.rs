@@ -155,24 +155,12 @@ pub(crate) fn read(
     Ok(frame)
 }
 
-/// The rows of `frame` that have a label, as examples of two classes, or of a number if `classes`
-/// is `None`.
+/// The rows of `frame` that have a label, as examples of classes, or of a number if `classes` is
+/// `None`; `categorical` columns as categories.
 ///
 /// # Errors
 /// `Rejected` for rows that cannot be learnt from, or if there are none.
 pub(crate) fn examples(
-    frame: &DataFrame,
-    roles: &Roles,
-    classes: Option<&Classes<'_>>,
-) -> Result<Examples, StepError> {
-    examples_with(frame, roles, classes, &[])
-}
-
-/// As [`examples`], with `categorical` columns as categories.
-///
-/// # Errors
-/// As there.
-pub(crate) fn examples_with(
     frame: &DataFrame,
     roles: &Roles,
     classes: Option<&Classes<'_>>,

@@ -15,7 +15,9 @@ use trainyard_models::{Model, ModelError, Predictions, Predictor, Task};
 
 use super::algorithm::Purpose;
 use super::outcome::DEFAULT_THRESHOLD;
-use super::scores::CALIBRATION_BINS;
+
+/// Bins of the expected calibration error.
+const CALIBRATION_BINS: usize = 10;
 
 /// A measure of predictions beside what was true. Of several classes means are over classes, all the
 /// same, unless said otherwise.
