@@ -100,7 +100,7 @@ fn metrics(page: &mut String, judged: &Judged) {
         };
         let _ = write!(
             page,
-            "<tr><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{interval}</td><td>{}</td></tr>",
+            "<tr><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{interval}</td><td class=\"test\">{}</td></tr>",
             measured.metric.name(),
             direction(measured.metric),
             figure(measured.value),
@@ -124,7 +124,6 @@ fn others(page: &mut String, judged: &Judged) {
     head(
         page,
         &[
-            ("model", false),
             ("metric", false),
             ("this", true),
             ("other", true),
@@ -135,29 +134,29 @@ fn others(page: &mut String, judged: &Judged) {
         ],
     );
     for other in all {
-        let name = format!("{} ({})", escape(&other.name), escape(&other.algorithm));
-        if let Some(failure) = &other.failure {
-            let _ = write!(
-                page,
-                "<tr><td>{name}</td><td colspan=\"7\">cannot be measured: {}</td></tr>",
+        // A line of its own: beside the figures the name would push them off a narrow page.
+        let _ = write!(
+            page,
+            "<tr><td colspan=\"7\"><b>{}</b> ({}){}</td></tr>",
+            escape(&other.name),
+            escape(&other.algorithm),
+            other.failure.as_ref().map_or(String::new(), |failure| format!(
+                " cannot be measured: {}",
                 escape(failure)
-            );
-            continue;
-        }
-        let mut shown = name;
+            ))
+        );
         for measured in &judged.figures {
             let Some(value) = other.value(measured.metric) else {
                 continue;
             };
             let _ = write!(
                 page,
-                "<tr><td>{shown}</td><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>",
+                "<tr><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>",
                 measured.metric.name(),
                 direction(measured.metric),
                 figure(measured.value),
                 figure(value)
             );
-            shown.clear();
             match other.compared(measured.metric) {
                 Some(compared) => {
                     let interval = compared.interval.map_or("–".to_owned(), |interval| {
