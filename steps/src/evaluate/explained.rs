@@ -29,7 +29,7 @@ const CATEGORIES: usize = 12;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Explain {
-    /// Default: `all`.
+    /// How reasons are found. Default: `all`.
     #[serde(default)]
     method: ExplainMethod,
     /// Features shown. Default: 10.

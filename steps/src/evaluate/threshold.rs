@@ -31,16 +31,19 @@ pub(crate) enum ChosenBy {
     Cost {},
     /// The largest recall with at least this precision.
     Precision {
+        /// Share that precision or recall must reach.
         #[schemars(range(min = 0, max = 1))]
         at_least: f64,
     },
     /// The largest precision with at least this recall.
     Recall {
+        /// Share that precision or recall must reach.
         #[schemars(range(min = 0, max = 1))]
         at_least: f64,
     },
     /// The largest recall with at most this share of negatives called positive.
     FalsePositiveRate {
+        /// Share that the false positive rate may have.
         #[schemars(range(min = 0, max = 1))]
         at_most: f64,
     },

@@ -60,6 +60,7 @@ pub(crate) struct Bounds {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Order {
+    /// Whether values grow or fall from row to row.
     pub(super) direction: Direction,
     /// Whether equal values may follow each other. Default: true.
     #[serde(default = "yes")]

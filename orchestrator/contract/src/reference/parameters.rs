@@ -126,7 +126,11 @@ impl<'s> Walk<'s> {
                 if found.iter().any(|known| known.path == path) {
                     continue;
                 }
-                found.push(self.parameter(member, path.clone(), required.contains(&name.as_str())));
+                let mut parameter = self.parameter(member, path.clone(), required.contains(&name.as_str()));
+                if is_choice && parameter.doc.is_empty() {
+                    describe_choice(&mut parameter, name, schema, alternatives);
+                }
+                found.push(parameter);
                 if member.get("x-listed-elsewhere").is_none() {
                     self.inside(member, &path, depth + 1, found);
                 }
