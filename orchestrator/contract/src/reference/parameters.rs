@@ -278,6 +278,28 @@ impl<'s> Walk<'s> {
     }
 }
 
+/// What the alternatives of a choice say of the member that tells them apart: a word that each has
+/// another of, or a key that only one has.
+fn describe_choice(parameter: &mut Parameter, name: &str, schema: &Value, alternatives: &[&Value]) {
+    let description = |schema: &Value| {
+        let text = schema.get("description").and_then(Value::as_str);
+        text.unwrap_or_default().replace('\n', " ")
+    };
+    let words: Vec<(String, String)> = alternatives
+        .iter()
+        .filter_map(|schema| {
+            let word = schema.get("properties")?.get(name)?.get("const")?.as_str()?;
+            Some((word.to_owned(), description(schema)))
+        })
+        .collect();
+    if words.is_empty() {
+        parameter.doc = description(schema);
+    } else {
+        parameter.doc = "Which of the following it is.".to_owned();
+        parameter.values = words;
+    }
+}
+
 fn texts<'v>(schema: &'v Value, key: &str) -> Vec<&'v str> {
     let all = schema.get(key).and_then(Value::as_array).into_iter().flatten();
     all.filter_map(Value::as_str).collect()
