@@ -34,7 +34,11 @@ impl Test {
                 let found = rows::classes(table, label, &Classes::Known(task))?;
                 (Truth::Binary(found.target), found.rows)
             }
-            Task::Multiclass { classes } => places(table, label, classes)?,
+            task @ Task::Multiclass { .. } => {
+                let found = rows::classes(table, label, &Classes::Known(task))?;
+                let places = found.target.iter().map(|place| *place as u32);
+                (Truth::Classes(places.collect()), found.rows)
+            }
             Task::Regression => {
                 let found = rows::numeric_label(table, label)?;
                 (Truth::Numbers(found.target), found.rows)
@@ -66,28 +70,6 @@ impl Test {
         let predictions = model.predict(&self.frame).map_err(|error| refused(&error))?;
         Ok(answers(&predictions, &self.truth))
     }
-}
-
-/// Labels as the places of their classes.
-fn places(table: &DataFrame, label: &str, classes: &[String]) -> Result<(Truth, Vec<usize>), StepError> {
-    let column = table.column(label).map_err(|_| {
-        StepError::rejected(format!("there is no column `{label}` to predict among the rows"))
-    })?;
-    let mut places = Vec::new();
-    let mut labelled = Vec::new();
-    for (row, text) in rows::texts(column)?.into_iter().enumerate() {
-        let Some(text) = text else { continue };
-        let place = classes.iter().position(|class| *class == text).ok_or_else(|| {
-            let known: Vec<&str> = classes.iter().take(10).map(String::as_str).collect();
-            StepError::rejected(format!(
-                "label `{label}` has the value `{text}`, but the model knows {}",
-                crate::fault::list(&known)
-            ))
-        })?;
-        places.push(u32::try_from(place).unwrap_or(u32::MAX));
-        labelled.push(row);
-    }
-    Ok((Truth::Classes(places), labelled))
 }
 
 /// Predictions beside the truth.
