@@ -1,5 +1,6 @@
 //! A PostgreSQL server of a test's own.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,9 +45,16 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut init = Command::new(bin.join("initdb"));
-        init.args(["--auth=trust", "--username=tester", "--no-sync", "-D"])
-            .arg(&data)
-            .current_dir("/");
+        init.args([
+            "--auth=trust",
+            "--username=tester",
+            "--locale=C",
+            "--encoding=UTF8",
+            "--no-sync",
+            "-D",
+        ])
+        .arg(&data)
+        .current_dir("/");
         unprivileged(&mut init, folder.path());
         let made = init.output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -69,22 +77,32 @@ impl Server {
             .arg("-D")
             .arg(&data)
             .current_dir("/")
+            .env("LC_ALL", "C")
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(Stdio::piped());
         unprivileged(&mut command, folder.path());
-        let process = command.spawn().unwrap();
+        let mut process = command.spawn().unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
         let server = Self {
             process,
             port,
             _folder: folder,
         };
-        for _ in 0..600 {
-            if ::postgres::Client::connect(&server.url(), ::postgres::NoTls).is_ok() {
-                return Some(server);
+        let mut said = Vec::new();
+        loop {
+            // The log ends with the server.
+            let Some(Ok(line)) = log.next() else {
+                panic!("PostgreSQL did not come up:\n{}", said.join("\n"));
+            };
+            let is_ready = line.contains("ready to accept connections");
+            said.push(line);
+            if is_ready {
+                break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        panic!("PostgreSQL did not come up");
+        // Nobody reads on, but the server must not wait for that.
+        std::thread::spawn(move || log.for_each(drop));
+        Some(server)
     }
 
     pub(super) fn url(&self) -> String {
