@@ -96,6 +96,10 @@ fn tolerated_bad_rows_are_set_aside_with_their_reasons() {
         .unwrap();
     assert_eq!(rows(&ended.frame("t").select(["id"]).unwrap()), ["1", "4"]);
     assert_eq!(
+        ended.report.headline.as_deref(),
+        Some("t: 2 rows, 4 columns, 2 bad left out")
+    );
+    assert_eq!(
         rows(&ended.frame("quarantine")),
         [
             "t.csv|2|-|2,2020-01-01,a|has 3 fields where the header has 4",

@@ -60,6 +60,15 @@ pub(super) fn keep(
         io.log(format!("{name}: {note}"));
     }
     let width = schema.columns.len();
+    let mut headline = format!("{name}: {} rows, {width} columns", grouped(intook.rows));
+    let left_out = [
+        (intook.bad, "bad"),
+        (intook.late, "late"),
+        (intook.doubled, "doubled"),
+    ];
+    for (rows, why) in left_out.iter().filter(|(rows, _)| *rows > 0) {
+        headline.push_str(&format!(", {} {why} left out", grouped(*rows)));
+    }
     intook.quarantine.move_into(aside)?;
     let unchanged = intook.unchanged.and_then(|hash| {
         io.previous(name)
@@ -86,7 +95,7 @@ pub(super) fn keep(
         }
         io.summarize(name, json!({ "watermark": remembered }));
     }
-    Ok(format!("{name}: {} rows, {width} columns", grouped(intook.rows)))
+    Ok(headline)
 }
 
 /// Keeps the rows set aside, if there are any.
