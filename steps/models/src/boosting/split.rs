@@ -247,7 +247,10 @@ impl Search<'_> {
         let (missing, known) = bins.split_last()?;
         // What is left of an empty bin after subtracting histograms is no row.
         let has_missing = missing[1] > self.total.hessian * 1e-9;
-        let mut best: Option<(f64, usize, bool, Sums)> = None;
+        // Rounding to whole rows is a call for each bin; these limits hold for what is not rounded.
+        let (least_hessian, least_rows) = (self.rules.min_hessian, self.rules.min_rows.ceil());
+        let (fewest, too_many) = (least_rows - 0.5, self.rows - least_rows + 0.5);
+        let (mut most, mut best) = (self.floor, None::<(usize, bool, Sums)>);
         let mut scan = |missing_left: bool| {
             let mut left = if missing_left {
                 Sums::default().plus(*missing)
@@ -265,17 +268,18 @@ impl Search<'_> {
                     continue;
                 }
                 left = left.plus(*sums);
-                let left_rows = self.rows_of(left.hessian);
-                if !self.allows(left, left_rows) {
+                let left_rows = left.hessian * self.rows_per_hessian;
+                if left.hessian < least_hessian || left_rows < fewest {
                     continue;
                 }
                 let right = self.total.minus(left);
-                if !self.allows(right, self.rows - left_rows) {
+                if right.hessian < least_hessian || left_rows >= too_many {
                     break;
                 }
                 let score = score_of(left, right);
-                if score > self.floor && best.is_none_or(|(most, ..)| score > most) {
-                    best = Some((score, bin, missing_left, left));
+                if score > most {
+                    most = score;
+                    best = Some((bin, missing_left, left));
                 }
             }
         };
@@ -283,7 +287,7 @@ impl Search<'_> {
         if has_missing {
             scan(true);
         }
-        let (score, last_left, mut missing_left, left) = best?;
+        let (score, (last_left, mut missing_left, left)) = (most, best?);
         let right = self.total.minus(left);
         if !has_missing {
             // Nothing was learnt about missing values: they follow the majority.
