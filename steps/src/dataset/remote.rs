@@ -40,12 +40,20 @@ fn settings(access: Access<'_>) -> Vec<(String, String)> {
         all.retain(|(known, _)| known != name);
         all.push((name.clone(), value.clone()));
     }
-    all.iter()
+    let mut settings: Vec<(String, String)> = all
+        .iter()
         .map(|(name, value)| {
             let name = name.strip_prefix("TRAINYARD_STORE_").unwrap_or(name);
             (name.to_lowercase(), value.clone())
         })
-        .collect()
+        .collect();
+    // Who writes `http://` into an endpoint means it.
+    let is_plain =
+        |(name, value): &(String, String)| name.contains("endpoint") && value.starts_with("http://");
+    if settings.iter().any(is_plain) && !settings.iter().any(|(name, _)| name.ends_with("allow_http")) {
+        settings.push(("allow_http".to_owned(), "true".to_owned()));
+    }
+    settings
 }
 
 /// The class says whether to try again.

@@ -208,7 +208,6 @@ fn objects_of_a_bucket_are_listed_by_pattern_in_order() {
     let fake = serve(&objects, nothing_bad);
     let secrets = [
         ("AWS_ENDPOINT", fake.address.as_str()),
-        ("AWS_ALLOW_HTTP", "true"),
         ("AWS_ACCESS_KEY_ID", "key"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
         ("AWS_REGION", "eu-central-1"),

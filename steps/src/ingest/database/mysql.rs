@@ -1,9 +1,9 @@
 //! Queries of MySQL and MariaDB.
 
 use super::{Cells, Columns, Query, Take, refused};
-use ::mysql::consts::ColumnType;
+use ::mysql::consts::{ColumnFlags, ColumnType};
 use ::mysql::prelude::Queryable;
-use ::mysql::{Conn, Error, Opts, Params, Value as SqlValue};
+use ::mysql::{Column, Conn, Error, Opts, Params, Value as SqlValue};
 use serde_json::Value;
 use trainyard_contract::{DataType, StepError, TimeUnit};
 
@@ -34,10 +34,7 @@ pub(super) fn read(url: &str, query: &Query<'_>, take: &mut Take<'_>) -> Result<
         let statement = connection.prep(query.text).map_err(failed)?;
         let is_time = statement.columns().iter().any(|column| {
             column.name_str() == since.column
-                && matches!(
-                    type_of(column.column_type()),
-                    DataType::Timestamp(..) | DataType::Date
-                )
+                && matches!(type_of(column), DataType::Timestamp(..) | DataType::Date)
         });
         values.push(if is_time {
             SqlValue::from(since.as_time())
@@ -57,13 +54,13 @@ pub(super) fn read(url: &str, query: &Query<'_>, take: &mut Take<'_>) -> Result<
         .columns()
         .as_ref()
         .iter()
-        .map(|column| (column.name_str().into_owned(), type_of(column.column_type())))
+        .map(|column| (column.name_str().into_owned(), type_of(column)))
         .collect();
     let mut cells: Cells = Vec::new();
     for row in result.by_ref() {
         let mut cell = Vec::with_capacity(columns.len());
-        for value in row.map_err(failed)?.unwrap() {
-            cell.push(text_of(value)?);
+        for (value, (name, _)) in row.map_err(failed)?.unwrap().into_iter().zip(&columns) {
+            cell.push(text_of(value, name)?);
         }
         cells.push(cell);
         if cells.len() == query.batch_rows {
@@ -73,8 +70,10 @@ pub(super) fn read(url: &str, query: &Query<'_>, take: &mut Take<'_>) -> Result<
     take(&columns, cells)
 }
 
-fn type_of(of: ColumnType) -> DataType {
-    match of {
+fn type_of(column: &Column) -> DataType {
+    let is_unsigned = column.flags().contains(ColumnFlags::UNSIGNED_FLAG);
+    match column.column_type() {
+        ColumnType::MYSQL_TYPE_LONGLONG if is_unsigned => DataType::UInt64,
         ColumnType::MYSQL_TYPE_TINY | ColumnType::MYSQL_TYPE_SHORT | ColumnType::MYSQL_TYPE_YEAR => {
             DataType::Int32
         }
@@ -115,7 +114,7 @@ fn value_of(value: &Value) -> Result<SqlValue, StepError> {
     })
 }
 
-fn text_of(value: SqlValue) -> Result<Option<String>, StepError> {
+fn text_of(value: SqlValue, column: &str) -> Result<Option<String>, StepError> {
     Ok(Some(match value {
         SqlValue::NULL => return Ok(None),
         SqlValue::Int(number) => number.to_string(),
@@ -130,13 +129,13 @@ fn text_of(value: SqlValue) -> Result<Option<String>, StepError> {
             format!("{hour:02}:{minute:02}:{second:02}.{micro:06}")
         }
         SqlValue::Time(..) => {
-            return Err(
-                StepError::rejected("the query gives a span of time, which is not read")
-                    .help("turn it into seconds with `TIME_TO_SEC()`"),
-            );
+            return Err(StepError::rejected(format!(
+                "`{column}` of the query is a span of time, which is not read"
+            ))
+            .help("turn it into seconds with `TIME_TO_SEC()`"));
         }
         SqlValue::Bytes(bytes) => String::from_utf8(bytes).map_err(|_| {
-            StepError::rejected("the query gives bytes that are no text")
+            StepError::rejected(format!("`{column}` of the query has bytes that are no text"))
                 .help("leave the column out, or `HEX()` it")
         })?,
     }))
@@ -148,7 +147,7 @@ mod tests {
 
     #[test]
     fn values_are_texts_as_a_contract_reads_them() {
-        let shown = |value| text_of(value).unwrap();
+        let shown = |value| text_of(value, "x").unwrap();
         assert_eq!(shown(SqlValue::NULL), None);
         assert_eq!(
             shown(SqlValue::Date(2020, 1, 31, 0, 0, 0, 0)).as_deref(),
@@ -166,6 +165,10 @@ mod tests {
             shown(SqlValue::Bytes(b"12.50".to_vec())).as_deref(),
             Some("12.50")
         );
-        assert!(text_of(SqlValue::Bytes(vec![0xFF])).is_err());
+        let refused = text_of(SqlValue::Bytes(vec![0xFF]), "photo").unwrap_err();
+        assert_eq!(
+            refused.failure.message,
+            "`photo` of the query has bytes that are no text"
+        );
     }
 }
