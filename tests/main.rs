@@ -16,4 +16,5 @@ mod hooks;
 mod ingest;
 mod invalid;
 mod pipelines;
+mod triggers;
 mod yard;

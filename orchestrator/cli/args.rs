@@ -86,6 +86,9 @@ pub(crate) enum Command {
     /// List what waits for a decision, and decide
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Look at what starts runs, and when
+    #[command(subcommand)]
+    Triggers(TriggersCommand),
     /// Look up kinds of steps and their parameters
     #[command(subcommand)]
     Steps(StepsCommand),
@@ -327,6 +330,36 @@ pub(crate) struct AnswerArgs {
     /// Why
     #[arg(short = 'm', long)]
     pub(crate) comment: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TriggersCommand {
+    /// List triggers of all pipelines, with the next run of each schedule
+    List {
+        /// Pipeline file or name; default: all
+        pipeline: Option<String>,
+    },
+    /// Show coming runs of a pipeline's schedules, and what each change of clocks does to them
+    Preview(PreviewArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// Pipeline file or name
+    pub(crate) pipeline: String,
+    /// Only this trigger; default: every schedule
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) trigger: Option<String>,
+    /// From when on: `2027-03-28`, `2027-03-28T02:00` by the schedule's clock, or an instant with
+    /// `Z`; default: now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Until when
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// At most this many runs of each schedule; default: 10, with --to all
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) number: Option<usize>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ mod schema;
 mod step;
 mod steps;
 mod test;
+mod triggers;
 
 use crate::args::{Cli, Command};
 use crate::output::{Exit, Fault, Terminal};
@@ -35,6 +36,7 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Contracts(command) => contracts::contracts(&command, terminal),
         Command::Lineage(command) => lineage::lineage(&command, home, terminal),
         Command::Approvals(command) => approvals::approvals(&command, home, terminal),
+        Command::Triggers(command) => triggers::triggers(&command, home, terminal),
         Command::Steps(command) => steps::steps(&command, terminal),
         Command::Schema(args) => schema::schema(&args, terminal),
         Command::Explain(args) => explain::explain(&args, terminal),

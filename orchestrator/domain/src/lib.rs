@@ -5,3 +5,4 @@ pub mod expression;
 pub mod pipeline;
 pub mod plan;
 pub mod run;
+pub mod trigger;

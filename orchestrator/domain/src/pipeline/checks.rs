@@ -5,7 +5,6 @@
 //! here, by rule and level.
 
 mod contracts;
-mod cron;
 mod cycle;
 mod expressions;
 mod files;
@@ -14,6 +13,7 @@ mod names;
 mod params;
 mod reachable;
 mod references;
+mod schedules;
 mod trigger_cycle;
 mod unused;
 
@@ -291,7 +291,7 @@ fn check_draft(
     let (mut steps, hooks) = references::run(&mut scene);
     expressions::run(&mut scene, &mut steps);
     files::run(&mut scene);
-    cron::run(&mut scene);
+    schedules::run(&mut scene);
     let order = cycle::run(&mut scene, &steps);
     let mut shapes = BTreeMap::new();
     scene.steps = &steps;

@@ -158,7 +158,7 @@ impl<'s> Validator<'s> {
         }
         for keyword in ["anyOf", "oneOf"] {
             if let Some(options) = rules.get(keyword).and_then(Value::as_array) {
-                self.alternatives(node, options, place, walk);
+                self.alternatives(node, options, rules.get("properties"), place, walk);
             }
         }
         if walk.faults.len() > before && !matches!(node.content, Content::Map(_)) {

@@ -536,7 +536,7 @@ fn every_code_that_is_emitted_has_a_page() {
     let sources = [
         include_str!("../checks.rs"),
         include_str!("contracts.rs"),
-        include_str!("cron.rs"),
+        include_str!("schedules.rs"),
         include_str!("cycle.rs"),
         include_str!("expressions.rs"),
         include_str!("files.rs"),

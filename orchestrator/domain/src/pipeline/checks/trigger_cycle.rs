@@ -36,13 +36,10 @@ pub(super) fn run(sources: &Sources, drafts: &[Draft]) -> Vec<Diagnostic> {
         for (name, trigger) in &draft.spec.triggers {
             let at = Path::root().key("triggers").key(name);
             let (key, named) = match trigger {
-                Trigger::Data { datasets, .. } => ("datasets", datasets),
-                Trigger::Alert {
-                    alerts,
-                    cooldown: None,
-                    max_runs: None,
-                    ..
-                } => ("alerts", alerts),
+                Trigger::Data(data) if data.max_runs.is_none() => ("datasets", &data.datasets),
+                Trigger::Alert(alert) if alert.cooldown.is_none() && alert.max_runs.is_none() => {
+                    ("alerts", &alert.alerts)
+                }
                 _ => continue,
             };
             for (index, text) in named.iter().enumerate() {

@@ -205,8 +205,8 @@ impl Used {
                 .filter_map(|dataset| dataset.contract.clone()),
         );
         for trigger in draft.spec.triggers.values() {
-            if let Trigger::Data { datasets, .. } = trigger {
-                used.datasets.extend(datasets.iter().cloned());
+            if let Trigger::Data(data) = trigger {
+                used.datasets.extend(data.datasets.iter().cloned());
             }
         }
         used.alerts(draft.spec.alerts.values());

@@ -379,7 +379,7 @@ pub(super) static RULES: &[Rule] = &[
     ),
     error(
         "S05/cron-never-fires",
-        "a cron expression names no date that exists",
+        "a schedule names no date that exists",
         "The schedule would never start a run.",
         "cron: \"0 2 30 2 *\"",
         "cron: \"0 2 28 2 *\"",

@@ -12,6 +12,7 @@ impl<'s> Validator<'s> {
         &self,
         node: &Node,
         options: &'s [Value],
+        properties: Option<&Value>,
         place: Place<'_>,
         walk: &mut Walk<'_>,
     ) {
@@ -20,7 +21,8 @@ impl<'s> Validator<'s> {
             .map(|option| (option, self.resolve(option)))
             .collect();
         if options.iter().all(|(_, option)| is_only_required(option)) {
-            exactly_one_key(node, options.iter().map(|(_, option)| *option), place, walk);
+            let options = options.iter().map(|(_, option)| *option);
+            exactly_one_key(node, options, properties, place, walk);
             return;
         }
         if let Some(constants) = constants(options.iter().map(|(_, option)| *option)) {
@@ -174,17 +176,27 @@ fn is_only_required(option: &Value) -> bool {
 fn exactly_one_key<'v>(
     node: &Node,
     options: impl Iterator<Item = &'v Value>,
+    properties: Option<&Value>,
     place: Place<'_>,
     walk: &mut Walk<'_>,
 ) {
-    let Content::Map(_) = node.content else { return };
+    let Content::Map(entries) = &node.content else {
+        return;
+    };
     let keys: Vec<&str> = options
         .filter_map(|option| option.get("required")?.as_array()?.first()?.as_str())
         .collect();
     let present: Vec<_> = keys.iter().filter_map(|key| node.entry(key)).collect();
     let names: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    // A misspelt one is reported as such.
+    let is_known = |key: &str| properties.is_some_and(|known| known.get(key).is_some());
+    let is_misspelt = || {
+        let mut unknown = entries.iter().filter(|entry| !is_known(&entry.key));
+        unknown.any(|entry| nearest(&entry.key, keys.iter().copied()).is_some())
+    };
     match present.as_slice() {
         [_] => {}
+        [] if is_misspelt() => {}
         [] => walk.report(
             "S01/missing-key",
             place.span(node),

@@ -7,7 +7,6 @@ use crate::pipeline::spec::alert::AlertAction;
 use crate::pipeline::spec::trigger::WebhookAuth;
 use crate::pipeline::spec::{Channel, Trigger};
 use crate::pipeline::wiring::Reference;
-use indexmap::IndexMap;
 use trainyard_contract::Path;
 use trainyard_contract::finding::nearest;
 
@@ -16,8 +15,8 @@ pub(super) fn triggers_and_alerts(scene: &mut Scene<'_>) {
     for (name, trigger) in &draft.spec.triggers {
         let at = Path::root().key("triggers").key(name);
         match trigger {
-            Trigger::Data { datasets, .. } => {
-                for (index, dataset) in datasets.iter().enumerate() {
+            Trigger::Data(data) => {
+                for (index, dataset) in data.datasets.iter().enumerate() {
                     // `PIPELINE.STEP.OUTPUT` is another pipeline's.
                     if draft.spec.datasets.contains_key(dataset) || dataset.matches('.').count() == 2 {
                         continue;
@@ -34,8 +33,8 @@ pub(super) fn triggers_and_alerts(scene: &mut Scene<'_>) {
                     scene.add(finding);
                 }
             }
-            Trigger::Alert { alerts, .. } => {
-                for (index, alert) in alerts.iter().enumerate() {
+            Trigger::Alert(of) => {
+                for (index, alert) in of.alerts.iter().enumerate() {
                     if draft.spec.alerts.contains_key(alert) || alert.matches('.').count() == 1 {
                         continue;
                     }
@@ -49,7 +48,7 @@ pub(super) fn triggers_and_alerts(scene: &mut Scene<'_>) {
             }
             _ => {}
         }
-        if let Some(given) = trigger_params(trigger) {
+        if let Some(given) = trigger.params() {
             for param in given
                 .keys()
                 .filter(|param| !draft.spec.params.contains_key(*param))
@@ -131,10 +130,8 @@ pub(super) fn secrets(scene: &mut Scene<'_>) {
         );
     }
     for (name, trigger) in &draft.spec.triggers {
-        if let Trigger::Webhook {
-            auth: Some(WebhookAuth::HmacSha256 { secret } | WebhookAuth::Bearer { secret }),
-            ..
-        } = trigger
+        if let Trigger::Webhook(webhook) = trigger
+            && let Some(WebhookAuth::HmacSha256 { secret } | WebhookAuth::Bearer { secret }) = &webhook.auth
         {
             named.push((
                 Path::root().key("triggers").key(name).key("auth").key("secret"),
@@ -173,16 +170,5 @@ pub(super) fn secrets(scene: &mut Scene<'_>) {
             "declare it under `secrets:` of trainyard.yaml",
         );
         scene.add(finding);
-    }
-}
-
-/// Params that a trigger sets.
-fn trigger_params(trigger: &Trigger) -> Option<&IndexMap<String, serde_json::Value>> {
-    match trigger {
-        Trigger::Schedule { params, .. }
-        | Trigger::Data { params, .. }
-        | Trigger::Alert { params, .. }
-        | Trigger::Webhook { params, .. } => Some(params),
-        Trigger::Manual { .. } => None,
     }
 }
