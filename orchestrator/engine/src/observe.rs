@@ -1,5 +1,6 @@
 //! What an engine tells whoever watches it, after it is durable.
 
+use std::time::Duration;
 use trainyard_contract::{RunId, Timestamp};
 use trainyard_domain::run::{Event, InstanceIx, RunOutcome};
 
@@ -7,7 +8,14 @@ use trainyard_domain::run::{Event, InstanceIx, RunOutcome};
 #[derive(Clone, Debug)]
 pub enum Observation<'a> {
     /// An event that has been committed.
-    Event { run: &'a RunId, event: &'a Event },
+    Event {
+        run: &'a RunId,
+        /// Its place among the run's events, from 1.
+        number: u64,
+        event: &'a Event,
+    },
+    /// A transaction is durable.
+    Committed { events: usize, took: Duration },
     /// An attempt has got a slot and works now.
     Began {
         run: &'a RunId,
