@@ -224,6 +224,7 @@ impl Shelf {
                     run: &id,
                     number: seen,
                     event,
+                    of: &run,
                 },
                 terminal,
             );
@@ -254,6 +255,7 @@ impl Shelf {
                         run: &id,
                         number: *number,
                         event,
+                        of: &run,
                     },
                     terminal,
                 );

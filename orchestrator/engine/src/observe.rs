@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use trainyard_contract::{RunId, Timestamp};
-use trainyard_domain::run::{Event, InstanceIx, RunOutcome};
+use trainyard_domain::run::{Event, InstanceIx, Run, RunOutcome};
 
 /// One piece of news.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub enum Observation<'a> {
         /// Its place among the run's events, from 1.
         number: u64,
         event: &'a Event,
+        /// The run after it and what was decided with it.
+        of: &'a Run,
     },
     /// A transaction is durable.
     Committed { events: usize, took: Duration },

@@ -359,6 +359,7 @@ impl Engine {
                     run: id,
                     number,
                     event,
+                    of: &active.run,
                 });
             }
             for (step, attempt) in active.run.to_kill() {
