@@ -142,10 +142,8 @@ impl ProjectFolder {
         // Stamps are those from before reading: what changes while it is read is read again.
         for path in read {
             let path = self.root.join(path);
-            if !stamps.contains_key(&path) {
-                let found = stamp(&path);
-                stamps.insert(path, found);
-            }
+            let found = stamp(&path);
+            stamps.entry(path).or_insert(found);
         }
         seen.stamps = stamps;
         seen.is_done = true;
