@@ -71,6 +71,16 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run the pipeline's own `tests:`
     Test(TestArgs),
+    /// Scheduler, engine and HTTP API in one process
+    Serve(ServeArgs),
+    /// Print the OpenAPI document of the server's API
+    Openapi,
+    /// Look at the project's pipelines, pause and resume them
+    #[command(subcommand)]
+    Pipelines(PipelinesCommand),
+    /// Make and revoke tokens that open the server
+    #[command(subcommand)]
+    Tokens(TokensCommand),
     /// Look at runs and steer them
     #[command(subcommand)]
     Runs(RunsCommand),
@@ -192,6 +202,97 @@ pub(crate) struct TestArgs {
     /// Only tests whose name contains this
     #[arg(long)]
     pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Address and port; without a token only an address of this machine alone
+    #[arg(
+        long,
+        default_value = "127.0.0.1:8080",
+        env = "TRAINYARD_LISTEN",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) listen: std::net::SocketAddr,
+    /// A further name under which the server may be addressed; may be given several times
+    #[arg(long = "host", value_name = "NAME")]
+    pub(crate) hosts: Vec<String>,
+    /// Folder of the project; default: the one this folder belongs to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) project: Option<PathBuf>,
+    /// Runs at once; those that wait for people or timers do not count
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub(crate) max_runs: usize,
+    /// Built-in steps at once; default: one a core
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+    /// How the log on standard error is written
+    #[arg(long, value_enum, default_value_t = LogFormat::Human, env = "TRAINYARD_LOG_FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PipelinesCommand {
+    /// List the pipelines of the project folder
+    List,
+    /// Show one pipeline: version, steps, params, triggers
+    Show {
+        /// Name of the pipeline
+        pipeline: String,
+    },
+    /// Let a pipeline start no runs; what runs goes on
+    Pause {
+        /// Name of the pipeline
+        pipeline: String,
+        /// Why
+        #[arg(short = 'm', long)]
+        reason: Option<String>,
+    },
+    /// Let a paused pipeline start runs again
+    Resume {
+        /// Name of the pipeline
+        pipeline: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokensCommand {
+    /// Make a token; its text is shown this once
+    Create {
+        /// Who or what uses it
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum, default_value_t = Role::Operator)]
+        role: Role,
+        /// How long it is good, e.g. `90d`; default: until it is revoked
+        #[arg(long, value_name = "DURATION")]
+        expires: Option<trainyard_contract::Millis>,
+    },
+    /// List tokens, without their secrets
+    List,
+    /// Revoke the tokens of that id or name
+    Revoke {
+        /// Id or name
+        token: String,
+    },
+}
+
+/// What the bearer of a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Look at everything
+    Viewer,
+    /// Start, stop, pause and answer
+    Operator,
+    /// Whatever there is to do
+    Admin,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,6 @@
 
 mod args;
 mod commands;
-mod files;
 mod output;
 mod progress;
 mod project;

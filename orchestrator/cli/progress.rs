@@ -81,6 +81,7 @@ impl Progress {
                     bar.finish_and_clear();
                 }
             }
+            Observation::Committed { .. } => {}
             Observation::Trouble { message } => {
                 self.line(terminal, Tone::Warn, "warning", message.to_string())
             }
@@ -247,7 +248,7 @@ impl Progress {
 
     fn json(&self, observation: &Observation<'_>) -> Option<serde_json::Value> {
         Some(match observation {
-            Observation::Event { run, event } => {
+            Observation::Event { run, event, .. } => {
                 let mut document = serde_json::to_value(event).ok()?;
                 let map = document.as_object_mut()?;
                 map.insert("run".into(), run.as_str().into());
@@ -277,7 +278,7 @@ impl Progress {
                 "done": done, "total": total, "unit": unit,
             }),
             Observation::Waiting { run } => serde_json::json!({ "event": "waiting", "run": run.as_str() }),
-            Observation::Ended { .. } => return None,
+            Observation::Ended { .. } | Observation::Committed { .. } => return None,
             Observation::Trouble { message } => serde_json::json!({ "event": "trouble", "message": message }),
         })
     }

@@ -2,6 +2,7 @@
 
 use crate::output::Fault;
 use std::path::{Component, Path, PathBuf};
+use trainyard_engine::PROJECT_FILE;
 
 /// A project: the folder that holds `trainyard.yaml`, and where its state lives.
 #[derive(Clone, Debug)]
@@ -13,8 +14,6 @@ pub(crate) struct Project {
     /// Absolute; not made yet.
     pub(crate) home: PathBuf,
 }
-
-const PROJECT_FILE: &str = "trainyard.yaml";
 
 impl Project {
     /// The project that a path belongs to: the nearest folder upward with a `trainyard.yaml`. If
@@ -71,22 +70,8 @@ impl Project {
 
     /// All pipeline files: `pipelines/*.yaml`, or `*.yaml` in the root if there is no such folder.
     pub(crate) fn pipeline_files(&self) -> Result<Vec<String>, Fault> {
-        let folder = self.root.join("pipelines");
-        let (folder, prefix) = if folder.is_dir() {
-            (folder, "pipelines/")
-        } else {
-            (self.root.clone(), "")
-        };
-        let entries = std::fs::read_dir(&folder)
-            .map_err(|error| Fault::while_doing(format!("could not list {}", folder.display()), &error))?;
-        let mut files: Vec<String> = entries
-            .filter_map(Result::ok)
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .filter(|name| (name.ends_with(".yaml") || name.ends_with(".yml")) && name != PROJECT_FILE)
-            .map(|name| format!("{prefix}{name}"))
-            .collect();
-        files.sort();
-        Ok(files)
+        trainyard_engine::pipeline_files(&self.root)
+            .map_err(|error| Fault::while_doing(format!("could not list {}", self.root.display()), &error))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::catalogue;
 use crate::args::{BindArgs, CheckArgs, Format, Level};
-use crate::files::DiskFiles;
 use crate::output::{Exit, Fault, Terminal, Tone};
 use crate::project::Project;
 use std::collections::BTreeMap;
@@ -12,6 +11,7 @@ use trainyard_contract::Severity;
 use trainyard_domain::diagnostic::render;
 use trainyard_domain::pipeline::{self, BindRequest, CheckLevel, CheckRequest, Checked, Pipeline};
 use trainyard_domain::run::RunDefinition;
+use trainyard_engine::DiskFiles;
 
 pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let project = match args.pipelines.first() {

@@ -9,13 +9,17 @@ mod explain;
 mod init;
 mod lineage;
 mod models;
+mod openapi;
+mod pipelines;
 mod plan;
 mod run;
 mod runs;
 mod schema;
+mod serve;
 mod step;
 mod steps;
 mod test;
+mod tokens;
 mod triggers;
 
 use crate::args::{Cli, Command};
@@ -31,6 +35,10 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Plan(args) => plan::plan(&args, home, terminal),
         Command::Run(args) => run::run(&args, home, terminal),
         Command::Test(args) => test::test(&args, home, terminal),
+        Command::Serve(args) => serve::serve(&args, home, terminal),
+        Command::Openapi => openapi::openapi(terminal),
+        Command::Pipelines(command) => pipelines::pipelines(&command, home, terminal),
+        Command::Tokens(command) => tokens::tokens(&command, home, terminal),
         Command::Runs(command) => runs::runs(&command, home, terminal),
         Command::Models(command) => models::models(&command, home, terminal),
         Command::Contracts(command) => contracts::contracts(&command, terminal),

@@ -1,16 +1,15 @@
-//! `trainyard plan`, and selection of steps.
+//! `trainyard plan`.
 
 use super::check::{Binding, Bound, bind};
 use super::now;
 use crate::args::{Format, PlanArgs};
 use crate::output::{Exit, Fault, Terminal};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use trainyard_contract::Severity;
-use trainyard_contract::finding::nearest;
 use trainyard_domain::plan::{self, ChecksSummary, render};
-use trainyard_domain::run::{InstanceIx, Run, RunDefinition};
+use trainyard_domain::run::{self, InstanceIx, Run, RunDefinition};
 use trainyard_engine::Facts;
 use trainyard_store::Home;
 
@@ -78,81 +77,13 @@ fn foresee(bound: &Bound, select: Option<BTreeSet<InstanceIx>>) -> Result<plan::
     Ok(plan)
 }
 
-/// The instances an expression names: `step`, `+step` (and what it needs), `step+` (and what needs
-/// it), `tag:x`; several separated by commas.
+/// The instances that `--select` names.
 pub(crate) fn select(text: &str, definition: &RunDefinition) -> Result<BTreeSet<InstanceIx>, Fault> {
-    let mut selected = BTreeSet::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        if let Some(tag) = part.strip_prefix("tag:") {
-            let tagged = matching(definition, |instance| instance.tags.iter().any(|own| own == tag));
-            if tagged.is_empty() {
-                return Err(Fault::new(format!("no step has the tag `{tag}`")));
-            }
-            selected.extend(tagged);
-            continue;
+    run::select(text, definition).map_err(|error| {
+        let help = error.help.clone();
+        Fault {
+            help,
+            ..Fault::from(error)
         }
-        let (name, up) = part.strip_prefix('+').map_or((part, false), |name| (name, true));
-        let (name, down) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
-        let named = matching(definition, |instance| {
-            instance.step.as_str() == name || instance.name == name
-        });
-        if named.is_empty() {
-            let fault = Fault::new(format!("there is no step `{name}` to select"));
-            let names = definition.instances.iter().map(|instance| instance.step.as_str());
-            return Err(match nearest(name, names) {
-                Some(near) => fault.help(format!("did you mean `{near}`?")),
-                None => fault,
-            });
-        }
-        if up {
-            selected.extend(reach(&named, |ix| upstream(definition, ix)));
-        }
-        if down {
-            selected.extend(reach(&named, |ix| downstream(definition, ix)));
-        }
-        selected.extend(named);
-    }
-    if selected.is_empty() {
-        return Err(Fault::new("the selection names no step"));
-    }
-    Ok(selected)
-}
-
-fn matching(
-    definition: &RunDefinition,
-    wanted: impl Fn(&trainyard_domain::run::Instance) -> bool,
-) -> BTreeSet<InstanceIx> {
-    (0..)
-        .zip(&definition.instances)
-        .filter(|(_, instance)| wanted(instance))
-        .map(|(ix, _)| ix)
-        .collect()
-}
-
-fn upstream(definition: &RunDefinition, ix: InstanceIx) -> Vec<InstanceIx> {
-    definition
-        .instances
-        .get(ix as usize)
-        .map_or_else(Vec::new, |i| i.upstream.iter().map(|u| u.instance).collect())
-}
-
-fn downstream(definition: &RunDefinition, ix: InstanceIx) -> Vec<InstanceIx> {
-    matching(definition, |instance| {
-        instance.upstream.iter().any(|u| u.instance == ix)
     })
-    .into_iter()
-    .collect()
-}
-
-fn reach(from: &BTreeSet<InstanceIx>, next: impl Fn(InstanceIx) -> Vec<InstanceIx>) -> BTreeSet<InstanceIx> {
-    let mut seen = from.clone();
-    let mut queue: VecDeque<InstanceIx> = from.iter().copied().collect();
-    while let Some(ix) = queue.pop_front() {
-        for other in next(ix) {
-            if seen.insert(other) {
-                queue.push_back(other);
-            }
-        }
-    }
-    seen
 }

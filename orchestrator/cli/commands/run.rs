@@ -47,7 +47,7 @@ pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) 
             terminal.status(Tone::Warn, "Not obeyed", format!("yet by this version: {list}"));
         }
     }
-    let id = new_run_id()?;
+    let id = trainyard_api::new_run_id(now())?;
     let definition = bound.definition.clone();
     let start = Start::New {
         id: id.clone(),
@@ -171,18 +171,6 @@ pub(crate) fn local_config(project: &Project, options: &Options) -> Result<Local
     config.secrets = Arc::new(LocalSecrets::with_file(&project.root.join("secrets.env"))?);
     config.inspects_tables = cfg!(feature = "steps");
     Ok(config)
-}
-
-/// A fresh run id.
-pub(crate) fn new_run_id() -> Result<RunId, Fault> {
-    let mut random = [0u8; 10];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random))
-        .map_err(|error| Fault::while_doing("could not get random bytes", &error))?;
-    Ok(RunId::from_parts(
-        u64::try_from(now().0 / 1000).unwrap_or(0),
-        random,
-    ))
 }
 
 /// Counts Ctrl-C and SIGTERM; the third ends the process at once.

@@ -218,11 +218,16 @@ impl Shelf {
         let mut progress = crate::progress::Progress::new((*definition).clone(), terminal);
         let mut seen = 0u64;
         for event in &stored.events {
+            seen += 1;
             progress.observe(
-                &trainyard_engine::Observation::Event { run: &id, event },
+                &trainyard_engine::Observation::Event {
+                    run: &id,
+                    number: seen,
+                    event,
+                    of: &run,
+                },
                 terminal,
             );
-            seen += 1;
         }
         let interrupts = interrupts()?;
         loop {
@@ -246,7 +251,12 @@ impl Shelf {
             for (number, event) in &events {
                 run.apply(event);
                 progress.observe(
-                    &trainyard_engine::Observation::Event { run: &id, event },
+                    &trainyard_engine::Observation::Event {
+                        run: &id,
+                        number: *number,
+                        event,
+                        of: &run,
+                    },
                     terminal,
                 );
                 seen = *number;

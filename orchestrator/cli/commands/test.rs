@@ -1,7 +1,7 @@
 //! `trainyard test`: a pipeline's own `tests:`, each a step on small data, without a run or state.
 
 use super::check::{Binding, Bound, bind};
-use super::run::{Options, local_config, new_run_id};
+use super::run::{Options, local_config};
 use crate::args::TestArgs;
 use crate::output::{Exit, Fault, Terminal, Tone};
 use indexmap::IndexMap;
@@ -92,7 +92,7 @@ fn try_out(
             Binding::Refused => return Ok(vec!["its params do not pass the checks".to_owned()]),
         }
     };
-    let id = new_run_id()?;
+    let id = trainyard_api::new_run_id(super::now())?;
     let run = Run::new(id.clone(), std::sync::Arc::new(bound.definition.clone()))?;
     let Some(ix) = run.instances_of(&case.step).first().copied() else {
         return Ok(vec![format!("there is no step `{}`", case.step)]);

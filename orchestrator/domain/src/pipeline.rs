@@ -137,6 +137,16 @@ impl Pipeline {
         self.spec.steps.keys().map(String::as_str)
     }
 
+    /// The kind of a step, and the steps that have to be over before it.
+    pub fn wiring_of(&self, step: &str) -> Option<(&str, Vec<&str>)> {
+        let wired = self.steps.get(self.spec.steps.get_index_of(step)?)?;
+        let names = wired
+            .upstream()
+            .into_iter()
+            .filter_map(|ix| self.spec.steps.get_index(ix).map(|(name, _)| name.as_str()));
+        Some((&wired.uses, names.collect()))
+    }
+
     pub fn params(&self) -> &indexmap::IndexMap<String, spec::Param> {
         &self.spec.params
     }

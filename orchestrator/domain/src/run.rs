@@ -18,6 +18,7 @@ pub mod mentions;
 mod planted;
 mod queue;
 pub mod reuse;
+mod select;
 mod stage;
 mod state;
 mod verdict;
@@ -36,6 +37,7 @@ pub use definition::*;
 pub use due::Action;
 pub use event::{Event, RunOutcome, SkipReason, What};
 pub use graph::InvalidDefinition;
+pub use select::{SelectError, select};
 pub use state::{Approval, RunStatus, StepState};
 
 use graph::Graph;

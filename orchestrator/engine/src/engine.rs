@@ -3,12 +3,14 @@
 
 mod news;
 mod post;
+mod service;
 mod turn;
 
 use crate::facts::surroundings_of;
 use crate::observe::Observation;
 use crate::prepare::Surroundings;
 use news::Pace;
+use service::Service;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +87,10 @@ pub struct Engine {
     inbox_read: Instant,
     lease_renewed: Instant,
     data_version: Option<u64>,
+    /// Somebody has said that there is something new.
+    nudged: bool,
+    /// What it needs to take runs by itself.
+    service: Option<Service>,
 }
 
 struct Active {
@@ -92,6 +98,8 @@ struct Active {
     epoch: u64,
     stored: u64,
     surroundings: Surroundings,
+    /// Whether earlier results of the same key are taken.
+    reuse: bool,
     /// Attempts that have been asked to end.
     killed: BTreeSet<(InstanceIx, u32)>,
     waiting_reported: bool,
@@ -118,6 +126,8 @@ impl Engine {
             inbox_read: Instant::now(),
             lease_renewed: Instant::now(),
             data_version: None,
+            nudged: false,
+            service: None,
         })
     }
 
@@ -146,7 +156,8 @@ impl Engine {
         };
         self.store.create_run(&new)?;
         let epoch = self.store.acquire_lease(&id, &self.owner, now, LEASE)?;
-        self.runs.insert(id.clone(), Active::new(run, epoch, 0));
+        self.runs
+            .insert(id.clone(), Active::new(run, epoch, 0, self.reuse));
         let mut turned = Turned::default();
         self.decide(
             &id,
@@ -191,34 +202,59 @@ impl Engine {
         first: Option<Input>,
         observer: &mut dyn FnMut(Observation<'_>),
     ) -> Result<(), EngineError> {
+        let mut turned = Turned::default();
+        self.take_over(id, first, &mut turned)?;
+        self.finish_turn((self.clock)(), turned, observer)
+    }
+
+    /// Makes a run this engine's own and decides how it goes on; the rest of the turn is the caller's.
+    fn take_over(
+        &mut self,
+        id: &RunId,
+        first: Option<Input>,
+        turned: &mut Turned,
+    ) -> Result<(), EngineError> {
         let now = (self.clock)();
         let epoch = self.store.acquire_lease(id, &self.owner, now, LEASE)?;
-        let stored = self.store.load_run(id)?;
-        let count = stored.events.len() as u64;
-        let run = Run::replay(id.clone(), Arc::new(stored.definition), &stored.events)?;
-        trainyard_executors::kill_orphans(id);
-        let lost: Vec<(InstanceIx, u32)> = run.running().collect();
-        let started = run.status() != RunStatus::NotStarted;
-        self.runs.insert(id.clone(), Active::new(run, epoch, count));
-        let mut turned = Turned::default();
-        if !started {
-            self.decide(
-                id,
-                now,
-                Input::Start {
-                    by: stored.by,
-                    select: None,
-                },
-                &mut turned,
-            );
+        let taken = self.load(id, epoch);
+        if taken.is_err() {
+            // A lease that cannot be given back ends by itself.
+            let _ = self.store.release_lease(id, epoch);
+        }
+        let (by, select) = taken?;
+        let Some(active) = self.runs.get(id) else {
+            return Ok(());
+        };
+        let lost: Vec<(InstanceIx, u32)> = active.run.running().collect();
+        if active.run.status() == RunStatus::NotStarted {
+            self.decide(id, now, Input::Start { by, select }, turned);
         }
         for (step, attempt) in lost {
-            self.decide(id, now, Input::Lost { step, attempt }, &mut turned);
+            self.decide(id, now, Input::Lost { step, attempt }, turned);
         }
         if let Some(first) = first {
-            self.decide(id, now, first, &mut turned);
+            self.decide(id, now, first, turned);
         }
-        self.finish_turn(now, turned, observer)
+        Ok(())
+    }
+
+    /// Reads a run whose lease is held; gives who asked for it, and for which of its steps.
+    fn load(
+        &mut self,
+        id: &RunId,
+        epoch: u64,
+    ) -> Result<(String, Option<BTreeSet<InstanceIx>>), EngineError> {
+        let stored = self.store.load_run(id)?;
+        let options = self.store.queue_options(id)?;
+        let count = stored.events.len() as u64;
+        let run = Run::replay(id.clone(), Arc::new(stored.definition), &stored.events)?;
+        if count > 0 {
+            trainyard_executors::kill_orphans(id);
+        }
+        let reuse = self.reuse && options.reuse;
+        self.runs
+            .insert(id.clone(), Active::new(run, epoch, count, reuse));
+        Ok((stored.by, options.select))
     }
 
     /// The runs this engine has.
@@ -315,12 +351,13 @@ fn waits_for_people(run: &Run) -> bool {
 }
 
 impl Active {
-    fn new(run: Run, epoch: u64, stored: u64) -> Self {
+    fn new(run: Run, epoch: u64, stored: u64, reuse: bool) -> Self {
         Self {
             run,
             epoch,
             stored,
             surroundings: Surroundings::default(),
+            reuse,
             killed: BTreeSet::new(),
             waiting_reported: false,
         }

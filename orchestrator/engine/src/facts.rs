@@ -131,7 +131,10 @@ impl Workshop<'_> {
 
 /// Content of everything outside that a definition names, as far as it can be known: datasets and
 /// files of code. Kept with the run, so that the next plan can say what has changed.
-pub(crate) fn surroundings_of(
+///
+/// # Errors
+/// If the store cannot be asked; what cannot be read of the project is left open.
+pub fn surroundings_of(
     store: &mut Store,
     project: &std::path::Path,
     definition: &mut RunDefinition,

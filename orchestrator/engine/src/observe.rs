@@ -1,13 +1,23 @@
 //! What an engine tells whoever watches it, after it is durable.
 
+use std::time::Duration;
 use trainyard_contract::{RunId, Timestamp};
-use trainyard_domain::run::{Event, InstanceIx, RunOutcome};
+use trainyard_domain::run::{Event, InstanceIx, Run, RunOutcome};
 
 /// One piece of news.
 #[derive(Clone, Debug)]
 pub enum Observation<'a> {
     /// An event that has been committed.
-    Event { run: &'a RunId, event: &'a Event },
+    Event {
+        run: &'a RunId,
+        /// Its place among the run's events, from 1.
+        number: u64,
+        event: &'a Event,
+        /// The run after it and what was decided with it.
+        of: &'a Run,
+    },
+    /// A transaction is durable.
+    Committed { events: usize, took: Duration },
     /// An attempt has got a slot and works now.
     Began {
         run: &'a RunId,

@@ -42,6 +42,8 @@ pub enum ExecutorNews {
     },
     /// Something is wrong with the executor itself, not with one attempt.
     Fault { message: String },
+    /// From whoever else has the channel: there is something in the queue or the inbox.
+    Nudge,
 }
 
 /// Why an executor did not take an order.

@@ -31,6 +31,10 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         comment: Option<String>,
     },
+    /// What failed, was blocked or cancelled in an ended run is to run again.
+    Retry {
+        by: String,
+    },
 }
 
 /// A request and when it was made.

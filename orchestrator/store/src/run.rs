@@ -238,33 +238,37 @@ impl Store {
     pub fn create_run(&mut self, new: &NewRun<'_>) -> Result<(), StoreError> {
         let doing = "keep a new run";
         let body = document::write(doing, new.definition)?;
-        let definition = new.definition;
-        let number = self.transact(doing, |store| {
-            let inserted = store
-                .connection(doing)?
-                .prepare_cached(queries::RUN_INSERT)
-                .and_then(|mut insert| {
-                    insert.insert(params![
-                        new.id.as_str(),
-                        definition.pipeline.as_str(),
-                        definition.environment,
-                        new.created_at.0,
-                        new.by,
-                        new.reason,
-                        definition.instances.len() as i64,
-                    ])
-                });
-            let number = inserted.map_err(|error| match error.sqlite_error_code() {
-                Some(ErrorCode::ConstraintViolation) => StoreError::RunExists(new.id.clone()),
-                _ => database(doing)(error),
-            })?;
-            store.execute(doing, queries::RUN_INSERT_DEFINITION, params![number, body])?;
-            Ok(number)
-        })?;
+        let number = self.transact(doing, |store| store.insert_run(new, &body))?;
         self.ledgers
             .get_mut()
-            .insert(new.id.clone(), Ledger::new(number, definition));
+            .insert(new.id.clone(), Ledger::new(number, new.definition));
         Ok(())
+    }
+
+    /// The rows of a new run; its number.
+    pub(crate) fn insert_run(&self, new: &NewRun<'_>, body: &str) -> Result<i64, StoreError> {
+        let doing = "keep a new run";
+        let definition = new.definition;
+        let inserted = self
+            .connection(doing)?
+            .prepare_cached(queries::RUN_INSERT)
+            .and_then(|mut insert| {
+                insert.insert(params![
+                    new.id.as_str(),
+                    definition.pipeline.as_str(),
+                    definition.environment,
+                    new.created_at.0,
+                    new.by,
+                    new.reason,
+                    definition.instances.len() as i64,
+                ])
+            });
+        let number = inserted.map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => StoreError::RunExists(new.id.clone()),
+            _ => database(doing)(error),
+        })?;
+        self.execute(doing, queries::RUN_INSERT_DEFINITION, params![number, body])?;
+        Ok(number)
     }
 
     /// Everything about a run.

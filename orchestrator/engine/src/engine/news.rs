@@ -12,6 +12,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(3);
 /// A pause shorter than this saves nothing.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 
+/// How long an engine without runs sleeps before it looks for what other processes have left.
+const IDLE: Duration = Duration::from_millis(500);
+
 /// How fast attempts end, smoothed.
 pub(super) struct Pace {
     an_end: Duration,
@@ -55,9 +58,10 @@ impl Engine {
             .values()
             .filter_map(|active| active.run.next_wake())
             .min();
-        let until_wake = wake.map_or(INBOX_EVERY, |at| Duration::from_millis(at.since(now).0 + 1));
+        let until_wake = wake.map_or(IDLE, |at| Duration::from_millis(at.since(now).0 + 1));
+        let look_again = if self.runs.is_empty() { IDLE } else { INBOX_EVERY };
         let mut batch = Vec::new();
-        match self.news.recv_timeout(until_wake.min(INBOX_EVERY)) {
+        match self.news.recv_timeout(until_wake.min(look_again)) {
             Ok(first) => batch.push(first),
             Err(RecvTimeoutError::Timeout) => return Ok(batch),
             Err(RecvTimeoutError::Disconnected) => return Err(EngineError::NoExecutor),

@@ -2,24 +2,29 @@
 //! and the leases that keep them off its runs.
 
 use super::turn::Turned;
-use super::{Engine, EngineError, INBOX_EVERY, LEASE, instance_ix};
+use super::{Engine, EngineError, GRACE, INBOX_EVERY, LEASE, instance_ix};
 use std::time::{Duration, Instant};
 use trainyard_contract::{RunId, Timestamp};
 use trainyard_domain::run::{Input, Run, RunStatus};
-use trainyard_store::Request;
+use trainyard_executors::AttemptKey;
+use trainyard_store::{Request, StoreError};
 
 impl Engine {
     /// Looks for requests of other processes when the database has changed.
     pub(super) fn look_into_inbox(&mut self, turned: &mut Turned) -> Result<(), EngineError> {
-        if self.inbox_read.elapsed() < INBOX_EVERY {
+        let nudged = std::mem::take(&mut self.nudged);
+        if !nudged && self.inbox_read.elapsed() < INBOX_EVERY {
             return Ok(());
         }
         self.inbox_read = Instant::now();
         let version = self.store.data_version()?;
-        if self.data_version == Some(version) {
+        if !nudged && self.data_version == Some(version) {
             return Ok(());
         }
         self.data_version = Some(version);
+        if let Some(service) = self.service.as_mut() {
+            service.look = true;
+        }
         let waiting = self.store.runs_with_requests()?;
         turned.inbox = waiting
             .into_iter()
@@ -39,8 +44,32 @@ impl Engine {
             .filter(|(_, active)| !matches!(active.run.status(), RunStatus::Ended(_)))
             .map(|(id, active)| (id.clone(), active.epoch))
             .collect();
-        self.store.renew_leases(&held, now, LEASE)?;
-        Ok(())
+        match self.store.renew_leases(&held, now, LEASE) {
+            // Another engine goes on with it; what this one still hears of it is refused by its epoch.
+            Err(StoreError::LeaseLost { run, .. }) if self.service.is_some() => {
+                self.disown(&run);
+                Ok(())
+            }
+            renewed => Ok(renewed?),
+        }
+    }
+
+    /// Ends whatever runs here for a run that is another engine's now.
+    fn disown(&mut self, id: &RunId) {
+        let Some(active) = self.runs.remove(id) else {
+            return;
+        };
+        let Some(executor) = self.executor.as_mut() else {
+            return;
+        };
+        for (step, attempt) in active.run.running() {
+            let key = AttemptKey {
+                run: id.clone(),
+                step,
+                attempt,
+            };
+            executor.cancel(&key, GRACE);
+        }
     }
 
     pub(super) fn release_leases(&mut self) {
@@ -55,6 +84,7 @@ impl Engine {
 pub(super) fn requested(run: &Run, request: Request) -> Option<Input> {
     match request {
         Request::Cancel { by } => Some(Input::Cancel { by }),
+        Request::Retry { by } => Some(Input::Retry { by }),
         Request::Answer {
             instance,
             by,

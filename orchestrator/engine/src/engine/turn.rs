@@ -6,6 +6,7 @@ use crate::lineage;
 use crate::observe::Observation;
 use crate::prepare::{Prepared, Workshop, number};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use trainyard_contract::task::{EffectRequest, Failure, TaskReport, TaskSpec};
 use trainyard_contract::{FailureClass, OutputValue, RunId, Timestamp};
 use trainyard_domain::run::{Event, Input, InstanceIx, Run, RunStatus, What};
@@ -25,6 +26,8 @@ pub(super) struct Turned {
     lineage: Vec<lineage::Finished>,
     /// Runs with requests of other processes, taken in the transaction that acts on them.
     pub(super) inbox: Vec<RunId>,
+    /// How long its commit took.
+    took: Duration,
 }
 
 impl Engine {
@@ -60,6 +63,7 @@ impl Engine {
                 });
             }
             ExecutorNews::Log { .. } => {}
+            ExecutorNews::Nudge => self.nudged = true,
             ExecutorNews::Fault { message } => observer(Observation::Trouble { message: &message }),
             ExecutorNews::Ended { key, mut report } => {
                 let Some(active) = self.runs.get(&key.run) else {
@@ -186,7 +190,7 @@ impl Engine {
                     objects: &self.objects,
                     project: &self.project,
                     epoch: active.epoch,
-                    reuse: self.reuse,
+                    reuse: active.reuse,
                     now,
                 };
                 for step in ready {
@@ -194,7 +198,7 @@ impl Engine {
                         break;
                     }
                     // What is below a step that ran runs as well, as the plan has said.
-                    workshop.reuse = self.reuse && !active.run.takes_new_results(step);
+                    workshop.reuse = active.reuse && !active.run.takes_new_results(step);
                     let prepared = workshop.prepare(&active.run, &mut active.surroundings, step)?;
                     let (input, spec) = match prepared {
                         Prepared::Launch { key, spec } => (Input::Launch { step, key }, Some(spec)),
@@ -320,7 +324,9 @@ impl Engine {
                 turn.write_lineage(&finished.key.run, &finished.edges(&active.run))?;
             }
         }
+        let began = Instant::now();
         turn.commit()?;
+        turned.took = began.elapsed();
         Ok(())
     }
 
@@ -339,12 +345,22 @@ impl Engine {
         observer: &mut dyn FnMut(Observation<'_>),
     ) -> Result<(), EngineError> {
         self.submit(turned.launches)?;
+        observer(Observation::Committed {
+            events: turned.events.values().map(Vec::len).sum(),
+            took: turned.took,
+        });
         for (id, events) in &turned.events {
             let Some(active) = self.runs.get_mut(id) else {
                 continue;
             };
-            for event in events {
-                observer(Observation::Event { run: id, event });
+            let first = (active.stored + 1).saturating_sub(events.len() as u64);
+            for (number, event) in (first..).zip(events) {
+                observer(Observation::Event {
+                    run: id,
+                    number,
+                    event,
+                    of: &active.run,
+                });
             }
             for (step, attempt) in active.run.to_kill() {
                 let executor = self.executor.as_mut();

@@ -5,16 +5,19 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use trainyard_domain::pipeline::{FileFault, Files};
 
+/// Marks a project's root.
+pub const PROJECT_FILE: &str = "trainyard.yaml";
 /// No document of a pipeline is larger.
 const LARGEST: u64 = 64 << 20;
 
 /// Files under a root.
-pub(crate) struct DiskFiles {
+pub struct DiskFiles {
     root: PathBuf,
 }
 
 impl DiskFiles {
-    pub(crate) fn new(root: PathBuf) -> Self {
+    /// The files below that folder.
+    pub fn new(root: PathBuf) -> Self {
         Self { root }
     }
 
@@ -36,6 +39,28 @@ impl DiskFiles {
             Err(FileFault::Outside)
         }
     }
+}
+
+/// Files that are pipelines, by path from the root: `pipelines/*.yaml`, or `*.yaml` in the root if there
+/// is no such folder.
+///
+/// # Errors
+/// If the folder cannot be listed.
+pub fn pipeline_files(root: &Path) -> std::io::Result<Vec<String>> {
+    let folder = root.join("pipelines");
+    let (folder, prefix) = if folder.is_dir() {
+        (folder, "pipelines/")
+    } else {
+        (root.to_owned(), "")
+    };
+    let mut files: Vec<String> = fs::read_dir(&folder)?
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| (name.ends_with(".yaml") || name.ends_with(".yml")) && name != PROJECT_FILE)
+        .map(|name| format!("{prefix}{name}"))
+        .collect();
+    files.sort();
+    Ok(files)
 }
 
 impl Files for DiskFiles {

@@ -1,0 +1,40 @@
+//! `trainyard serve`: engine, scheduler and HTTP API in one process.
+//!
+//! The API never changes a run. It keeps runs and requests in the store, where they are durable before
+//! they are answered, and nudges the engine, which works on a thread of its own. What the engine has
+//! committed comes back as observations: for metrics, the log and server-sent events.
+
+#![allow(unused_qualifications, reason = "the macros that describe routes write them")]
+
+mod app;
+mod approvals;
+mod auth;
+mod documents;
+mod download;
+mod events;
+mod extract;
+mod guard;
+mod health;
+mod hub;
+mod lineage;
+mod logs;
+mod meter;
+mod models;
+mod params;
+mod pipelines;
+mod problem;
+mod project;
+mod random;
+mod routes;
+mod run_document;
+mod runs;
+mod server;
+mod service;
+mod tokens;
+
+pub use project::{ProjectFolder, RunOrder};
+pub use random::{RandomError, new_run_id};
+pub use routes::openapi;
+pub use server::{Config, Listening, ServeError, Server, Stop};
+pub use service::MakeExecutor;
+pub use tokens::{NewToken, new_token};

@@ -1,0 +1,201 @@
+//! What Prometheus reads.
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::time::Duration;
+use trainyard_contract::Timestamp;
+use trainyard_domain::run::What;
+use trainyard_engine::Observation;
+
+/// Bounds of buckets of short times, in seconds.
+const SHORT: &[f64] = &[0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// Bounds of buckets of work, in seconds.
+const LONG: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0];
+
+/// The process's metrics.
+pub(crate) struct Meter {
+    handle: PrometheusHandle,
+}
+
+impl Meter {
+    /// Installs the recorder. A second one in a process would count nothing.
+    pub(crate) fn install() -> Self {
+        let builder = [("trainyard_run_seconds", LONG), ("trainyard_step_seconds", LONG)]
+            .into_iter()
+            .try_fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
+                builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
+            })
+            .and_then(|builder| builder.set_buckets(SHORT))
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("metrics_recorder_taken");
+        }
+        describe();
+        Self { handle }
+    }
+
+    /// The text for Prometheus.
+    pub(crate) fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Takes in what has been measured; to be called now and then, also when nobody reads.
+    pub(crate) fn tidy(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// Counts what the engine has to say.
+    pub(crate) fn observe(&self, observation: &Observation<'_>) {
+        match observation {
+            Observation::Committed { events, took } => {
+                counter!("trainyard_events_total").increment(*events as u64);
+                histogram!("trainyard_commit_seconds").record(took.as_secs_f64());
+            }
+            Observation::Event { event, of, .. } => match &event.what {
+                What::RunStarted { .. } => gauge!("trainyard_runs_active").increment(1),
+                What::AttemptStarted { .. } => gauge!("trainyard_attempts_running").increment(1),
+                What::AttemptSucceeded { resources, .. } => {
+                    gauge!("trainyard_attempts_running").decrement(1);
+                    step("succeeded");
+                    histogram!("trainyard_step_seconds").record(seconds(resources.wall.0));
+                }
+                What::AttemptFailed {
+                    resources, retry_at, ..
+                } => {
+                    gauge!("trainyard_attempts_running").decrement(1);
+                    histogram!("trainyard_step_seconds").record(seconds(resources.wall.0));
+                    step(if retry_at.is_some() { "retried" } else { "failed" });
+                }
+                What::AttemptLost { .. } => {
+                    gauge!("trainyard_attempts_running").decrement(1);
+                    step("lost");
+                }
+                What::StepReused { .. } => step("reused"),
+                What::StepSkipped { .. } => step("skipped"),
+                What::StepRejected { .. } => step("rejected"),
+                What::StepCancelled { .. } => step("cancelled"),
+                What::RunEnded { outcome } => {
+                    gauge!("trainyard_runs_active").decrement(1);
+                    counter!("trainyard_runs_total", "outcome" => crate::hub::outcome_word(*outcome))
+                        .increment(1);
+                    if let Some(started) = of.started_at() {
+                        histogram!("trainyard_run_seconds").record(seconds(event.at.since(started).0));
+                    }
+                }
+                _ => {}
+            },
+            Observation::Trouble { .. } => counter!("trainyard_troubles_total").increment(1),
+            _ => {}
+        }
+    }
+
+    /// One answered request.
+    pub(crate) fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let labels = [
+            ("method", method.to_owned()),
+            ("route", route.to_owned()),
+            ("status", status.to_string()),
+        ];
+        counter!("trainyard_http_requests_total", &labels).increment(1);
+        histogram!("trainyard_http_request_seconds", "method" => method, "route" => route.to_owned())
+            .record(took.as_secs_f64());
+    }
+
+    /// What is known only at the moment of asking.
+    pub(crate) fn set_state(&self, queued: u64, pipelines: usize, broken: usize, started_at: Timestamp) {
+        gauge!("trainyard_queue_runs").set(queued as f64);
+        gauge!("trainyard_pipelines", "state" => "good").set(pipelines as f64);
+        gauge!("trainyard_pipelines", "state" => "faulty").set(broken as f64);
+        gauge!("process_start_time_seconds").set(started_at.0 as f64 / 1e6);
+        if let Some(process) = Process::read() {
+            gauge!("process_resident_memory_bytes").set(process.resident_bytes);
+            gauge!("process_open_fds").set(process.open_files);
+            counter!("process_cpu_milliseconds_total").absolute(process.cpu_millis);
+        }
+    }
+}
+
+/// An engine that is gone runs nothing.
+pub(crate) fn engine_stopped() {
+    gauge!("trainyard_runs_active").set(0.0);
+    gauge!("trainyard_attempts_running").set(0.0);
+}
+
+fn step(result: &'static str) {
+    counter!("trainyard_steps_total", "result" => result).increment(1);
+}
+
+fn seconds(millis: u64) -> f64 {
+    millis as f64 / 1000.0
+}
+
+struct Process {
+    resident_bytes: f64,
+    open_files: f64,
+    cpu_millis: u64,
+}
+
+impl Process {
+    fn read() -> Option<Self> {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+        let pages: f64 = fields.get(21)?.parse().ok()?;
+        Some(Self {
+            // Linux gives times to programs in hundredths of a second, memory in pages of 4 KiB on
+            // every machine this runs on.
+            resident_bytes: pages * 4096.0,
+            open_files: std::fs::read_dir("/proc/self/fd").ok()?.count() as f64,
+            cpu_millis: ticks * 10,
+        })
+    }
+}
+
+fn describe() {
+    describe_counter!("trainyard_runs_total", "Runs that ended, by outcome.");
+    describe_gauge!("trainyard_runs_active", "Runs that this engine carries out.");
+    describe_histogram!("trainyard_run_seconds", "Time from start to end of runs.");
+    describe_counter!(
+        "trainyard_steps_total",
+        "Step instances and attempts by what came of them."
+    );
+    describe_gauge!(
+        "trainyard_attempts_running",
+        "Attempts that are committed to and not over."
+    );
+    describe_histogram!("trainyard_step_seconds", "Time that attempts worked.");
+    describe_gauge!("trainyard_queue_runs", "Runs that wait to be started.");
+    describe_counter!("trainyard_events_total", "Events of runs made durable.");
+    describe_histogram!(
+        "trainyard_commit_seconds",
+        "Time to make one turn of the engine durable."
+    );
+    describe_counter!(
+        "trainyard_troubles_total",
+        "Faults outside any run that were survived."
+    );
+    describe_gauge!(
+        "trainyard_pipelines",
+        "Pipelines of the project folder, by state of their file."
+    );
+    describe_counter!("trainyard_http_requests_total", "Answered requests.");
+    describe_histogram!(
+        "trainyard_http_request_seconds",
+        "Time to the first byte of an answer."
+    );
+    describe_gauge!(
+        "process_start_time_seconds",
+        "Start of the server, in seconds since 1970."
+    );
+    describe_gauge!(
+        "process_resident_memory_bytes",
+        "Resident memory of the server process."
+    );
+    describe_gauge!("process_open_fds", "Open files of the server process.");
+    describe_counter!(
+        "process_cpu_milliseconds_total",
+        "User and system time of the server process."
+    );
+}

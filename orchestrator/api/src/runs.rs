@@ -1,0 +1,445 @@
+//! `/api/v1/runs`.
+
+use crate::app::Shared;
+use crate::auth::Principal;
+use crate::documents::Accepted;
+use crate::extract::{Asked, Body, Idempotency, Named};
+use crate::problem::Problem;
+use crate::project::RunOrder;
+use crate::random;
+use crate::run_document::{EventDocument, EventPage, RunDocument, RunLine, RunPage};
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use trainyard_contract::{ContentHash, RunId};
+use trainyard_domain::run::{Run, RunOutcome, RunStatus as Standing};
+use trainyard_store::{
+    DEFAULT_PRIORITY, Enqueued, IdempotencyKey, NewRun, QueueOptions, Request, RunFilter, RunStatus, Store,
+};
+use utoipa::{IntoParams, ToSchema};
+
+const MOST_RUNS: u32 = 500;
+const MOST_EVENTS: u32 = 5_000;
+
+/// A run to be made.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NewRunRequest {
+    /// Name of the pipeline; for a plan it may be left out.
+    pub(crate) pipeline: Option<String>,
+    pub(crate) environment: Option<String>,
+    /// Values by name, as the pipeline's params form says.
+    #[schema(value_type = Object)]
+    pub(crate) params: Map<String, Value>,
+    /// Steps: `step`, `+step`, `step+`, `tag:x`, several separated by commas.
+    pub(crate) select: Option<String>,
+    /// Whether earlier results are taken.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    pub(crate) reuse: bool,
+    /// Why, for those who wonder.
+    pub(crate) reason: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl NewRunRequest {
+    pub(crate) fn order(&self) -> RunOrder {
+        RunOrder {
+            environment: self.environment.clone(),
+            params: self.params.clone(),
+            select: self.select.clone(),
+            trigger: Map::new(),
+        }
+    }
+}
+
+/// Which runs, and how many.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RunQuery {
+    /// Only of this pipeline.
+    pipeline: Option<String>,
+    /// Only of this status: `queued`, `running`, `succeeded`, `failed`, `cancelled`.
+    status: Option<String>,
+    /// At most this many; 50 if left out.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Runs, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/runs", tag = "runs", operation_id = "list_runs",
+    params(RunQuery),
+    responses((status = 200, body = RunPage), Problem)
+)]
+pub(crate) async fn list(
+    State(app): State<Shared>,
+    Asked(query): Asked<RunQuery>,
+) -> Result<Json<RunPage>, Problem> {
+    let limit = query.limit.unwrap_or(50);
+    if !(1..=MOST_RUNS).contains(&limit) {
+        return Err(Problem::bad_request(
+            "query-invalid",
+            format!("`limit` is from 1 to {MOST_RUNS}"),
+        ));
+    }
+    let wrong = |what: &str| Problem::bad_request("query-invalid", format!("`{what}` is none"));
+    let filter = RunFilter {
+        pipeline: query
+            .pipeline
+            .map(|name| name.parse().map_err(|_| wrong("pipeline")))
+            .transpose()?,
+        status: query
+            .status
+            .map(|status| {
+                status
+                    .parse::<RunStatus>()
+                    .map_err(|error| Problem::bad_request("query-invalid", error))
+            })
+            .transpose()?,
+        limit: limit + 1,
+        before: query
+            .cursor
+            .map(|run| run.parse().map_err(|_| wrong("cursor")))
+            .transpose()?,
+    };
+    let mut runs = app.read(move |store| Ok(store.list_runs(&filter)?)).await?;
+    let has_more = runs.len() > limit as usize;
+    runs.truncate(limit as usize);
+    let next = runs.last().filter(|_| has_more).map(|run| run.id.to_string());
+    Ok(Json(RunPage {
+        runs: runs.into_iter().map(RunLine::from).collect(),
+        next,
+    }))
+}
+
+/// Puts a new run into the queue. It is durable when the answer comes, and starts at once if there is
+/// room. Sent again under the same `Idempotency-Key` within seven days, it starts nothing and gives the
+/// same run.
+#[utoipa::path(
+    post, path = "/api/v1/runs", tag = "runs", operation_id = "create_run",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Any text that stands for this request")),
+    request_body = NewRunRequest,
+    responses(
+        (status = 201, description = "The run is in the queue.", body = RunLine),
+        (status = 200, description = "The same request was made before; this is its run.", body = RunLine),
+        Problem
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<Shared>,
+    Extension(principal): Extension<Principal>,
+    Idempotency(key): Idempotency,
+    Body(request): Body<NewRunRequest>,
+) -> Result<Response, Problem> {
+    let Some(pipeline) = request.pipeline.clone() else {
+        return Err(Problem::refused(
+            "pipeline-missing",
+            "which pipeline is to run is not said",
+        ));
+    };
+    let work = app.clone();
+    let (run, is_new) = app
+        .blocking(move || {
+            let fingerprint =
+                serde_json::to_vec(&request).map_err(|error| Problem::internal("read a request", &error))?;
+            let creation = Creation {
+                pipeline: &pipeline,
+                order: request.order(),
+                options: QueueOptions {
+                    select: None,
+                    reuse: request.reuse,
+                },
+                by: &principal.name,
+                reason: request.reason.as_deref(),
+                key: key.as_deref().map(|key| IdempotencyKey {
+                    scope: "runs",
+                    key,
+                    request: ContentHash::of(&fingerprint),
+                }),
+            };
+            let (id, is_new) = creation.carry_out(&work)?;
+            let line = work.connections.with(|store| Ok(store.run_summary(&id)?))?;
+            Ok((RunLine::from(line), is_new))
+        })
+        .await?;
+    let status = if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let mut response = (status, Json(&run)).into_response();
+    if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/runs/{}", run.id)) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    if !is_new {
+        response.headers_mut().insert(
+            HeaderName::from_static("idempotency-replayed"),
+            HeaderValue::from_static("true"),
+        );
+    }
+    Ok(response)
+}
+
+/// A run about to be made, by a person or a trigger.
+pub(crate) struct Creation<'a> {
+    pub(crate) pipeline: &'a str,
+    pub(crate) order: RunOrder,
+    pub(crate) options: QueueOptions,
+    pub(crate) by: &'a str,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) key: Option<IdempotencyKey<'a>>,
+}
+
+impl Creation<'_> {
+    /// Makes it durable and tells the engine; gives the run and whether it is new.
+    pub(crate) fn carry_out(mut self, app: &Shared) -> Result<(RunId, bool), Problem> {
+        // What was saved a moment ago counts, also before the next look at the folder.
+        crate::service::scan(app);
+        let entry = app.project.entry(self.pipeline)?;
+        let now = (app.clock)();
+        let bound = app.project.bind(&entry.current, &self.order, now)?;
+        let mut definition = bound.definition;
+        self.options.select = bound.select;
+        let root = crate::app::root(app);
+        app.connections.with(|store| {
+            Ok(trainyard_engine::surroundings_of(
+                store,
+                &root,
+                &mut definition,
+                now,
+            )?)
+        })?;
+        let id = random::new_run_id(now).map_err(|error| Problem::internal("name a run", &error))?;
+        let priority = entry
+            .current
+            .spec()
+            .priority
+            .and_then(|priority| u8::try_from(priority).ok())
+            .unwrap_or(DEFAULT_PRIORITY);
+        let new = NewRun {
+            id: &id,
+            definition: &definition,
+            created_at: now,
+            by: self.by,
+            reason: self.reason,
+        };
+        let (options, key) = (&self.options, self.key);
+        let done = app.write_now(|_, store| Ok(store.enqueue_run(&new, priority, options, key)?))?;
+        match done {
+            Enqueued::New => {
+                app.engine.nudge();
+                Ok((id, true))
+            }
+            Enqueued::Repeated(earlier) => Ok((earlier, false)),
+            Enqueued::KeyTaken(earlier) => Err(Problem::refused(
+                "idempotency-key-taken",
+                format!("that Idempotency-Key stands for another request, which made run {earlier}"),
+            )),
+        }
+    }
+}
+
+/// The run that a text of a path means: an id, its last characters, `latest`.
+pub(crate) fn find(store: &Store, text: &str) -> Result<RunId, Problem> {
+    store.find_run(text).map_err(|error| match error {
+        trainyard_store::StoreError::NoRun(_) => Problem::not_found(
+            "run-not-found",
+            format!("there is no run `{}`", crate::problem::cut(text)),
+        ),
+        other => other.into(),
+    })
+}
+
+/// A run as its events have made it.
+pub(crate) fn load(store: &Store, id: &RunId) -> Result<Run, Problem> {
+    let stored = store.load_run(id)?;
+    Run::replay(id.clone(), Arc::new(stored.definition), &stored.events)
+        .map_err(|error| Problem::internal("read a run", &error))
+}
+
+/// How much of a run.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ShowQuery {
+    /// `false` leaves the steps out.
+    steps: Option<bool>,
+}
+
+/// One run with its steps.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{run}", tag = "runs", operation_id = "show_run",
+    params(("run" = String, Path, description = "Run id, its last 8 characters, or `latest`"), ShowQuery),
+    responses((status = 200, body = RunDocument), Problem)
+)]
+pub(crate) async fn show(
+    State(app): State<Shared>,
+    Named(run): Named<String>,
+    Asked(query): Asked<ShowQuery>,
+) -> Result<Json<RunDocument>, Problem> {
+    let with_steps = query.steps.unwrap_or(true);
+    let document = app
+        .read(move |store| {
+            let id = find(store, &run)?;
+            let line = store.run_summary(&id)?;
+            Ok(RunDocument::of(line, &load(store, &id)?, with_steps))
+        })
+        .await?;
+    Ok(Json(document))
+}
+
+/// Which events.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EventQuery {
+    /// Only those with a higher number.
+    after: Option<u32>,
+    /// At most this many; 500 if left out.
+    #[param(minimum = 1, maximum = 5000)]
+    limit: Option<u32>,
+}
+
+/// Events of a run in the order in which they happened.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{run}/events", tag = "runs", operation_id = "list_run_events",
+    params(("run" = String, Path, description = "Run id, its last 8 characters, or `latest`"), EventQuery),
+    responses((status = 200, body = EventPage), Problem)
+)]
+pub(crate) async fn events(
+    State(app): State<Shared>,
+    Named(run): Named<String>,
+    Asked(query): Asked<EventQuery>,
+) -> Result<Json<EventPage>, Problem> {
+    let limit = query.limit.unwrap_or(500);
+    if !(1..=MOST_EVENTS).contains(&limit) {
+        return Err(Problem::bad_request(
+            "query-invalid",
+            format!("`limit` is from 1 to {MOST_EVENTS}"),
+        ));
+    }
+    let after = u64::from(query.after.unwrap_or(0));
+    let page = app
+        .read(move |store| {
+            let id = find(store, &run)?;
+            let total = store.run_summary(&id)?.events;
+            let events = store.events_after(&id, after, limit)?;
+            let last = events.last().map_or(after, |(number, _)| *number);
+            let documents = events
+                .into_iter()
+                .map(|(number, event)| EventDocument::of(number, &event))
+                .collect::<Result<_, _>>()?;
+            Ok(EventPage {
+                run: id.to_string(),
+                events: documents,
+                next: (last < total).then_some(last),
+            })
+        })
+        .await?;
+    Ok(Json(page))
+}
+
+/// Asks a run to stop: running steps get time to finish, then are ended. Asked again, hooks end as well.
+#[utoipa::path(
+    post, path = "/api/v1/runs/{run}/cancel", tag = "runs", operation_id = "cancel_run",
+    params(("run" = String, Path, description = "Run id, its last 8 characters, or `latest`")),
+    responses((status = 202, body = Accepted), Problem)
+)]
+pub(crate) async fn cancel(
+    State(app): State<Shared>,
+    Extension(principal): Extension<Principal>,
+    Named(run): Named<String>,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    steer(&app, run, move |app, store, id| {
+        if let Standing::Ended(outcome) = load(store, id)?.status() {
+            return Err(over(id, outcome));
+        }
+        let request = Request::Cancel { by: principal.name };
+        store.post_request(id, &request, (app.clock)())?;
+        Ok(format!("run {id} is asked to stop"))
+    })
+    .await
+}
+
+/// Runs what failed, was blocked or cancelled in an ended run again.
+#[utoipa::path(
+    post, path = "/api/v1/runs/{run}/retry", tag = "runs", operation_id = "retry_run",
+    params(("run" = String, Path, description = "Run id, its last 8 characters, or `latest`")),
+    responses((status = 202, body = Accepted), Problem)
+)]
+pub(crate) async fn retry(
+    State(app): State<Shared>,
+    Extension(principal): Extension<Principal>,
+    Named(run): Named<String>,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    steer(&app, run, move |app, store, id| match load(store, id)?.status() {
+        Standing::Ended(RunOutcome::Succeeded) => Err(Problem::conflict(
+            "run-succeeded",
+            format!("run {id} has succeeded; there is nothing to retry"),
+        )),
+        Standing::Ended(_) => {
+            let request = Request::Retry { by: principal.name };
+            store.hand_over(id, Some(&request), (app.clock)())?;
+            Ok(format!("run {id} tries again what did not succeed"))
+        }
+        _ => Err(Problem::conflict("run-not-over", format!("run {id} is not over"))),
+    })
+    .await
+}
+
+/// Goes on with a run that was interrupted or lost its engine.
+#[utoipa::path(
+    post, path = "/api/v1/runs/{run}/resume", tag = "runs", operation_id = "resume_run",
+    params(("run" = String, Path, description = "Run id, its last 8 characters, or `latest`")),
+    responses((status = 202, body = Accepted), Problem)
+)]
+pub(crate) async fn resume(
+    State(app): State<Shared>,
+    Named(run): Named<String>,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    steer(&app, run, move |app, store, id| {
+        if let Standing::Ended(outcome) = load(store, id)?.status() {
+            let problem = over(id, outcome);
+            return Err(match outcome {
+                RunOutcome::Succeeded => problem,
+                _ => problem.help("`retry` runs what did not succeed again"),
+            });
+        }
+        store.hand_over(id, None, (app.clock)())?;
+        Ok(format!("run {id} goes on"))
+    })
+    .await
+}
+
+fn over(id: &RunId, outcome: RunOutcome) -> Problem {
+    Problem::conflict(
+        "run-over",
+        format!("run {id} is over: {}", crate::hub::outcome_word(outcome)),
+    )
+}
+
+async fn steer(
+    app: &Shared,
+    run: String,
+    work: impl FnOnce(&Shared, &mut Store, &RunId) -> Result<String, Problem> + Send + 'static,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    let message = app
+        .write(move |app, store| {
+            let id = find(store, &run)?;
+            work(app, store, &id)
+        })
+        .await?;
+    app.engine.nudge();
+    Ok((StatusCode::ACCEPTED, Json(Accepted { message })))
+}

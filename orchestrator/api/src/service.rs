@@ -1,0 +1,138 @@
+//! The engine's thread, and the one that watches the project.
+
+use crate::app::{EngineLink, Shared};
+use crate::hub::Notice;
+use crate::meter;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+use trainyard_contract::task::chain;
+use trainyard_domain::run::What;
+use trainyard_engine::{Engine, EngineError, Interrupts, Observation, Setup};
+use trainyard_executors::{Executor, ExecutorError, ExecutorNews};
+use trainyard_store::Owner;
+
+/// How often the project's folder is looked at.
+const SCAN_EVERY: Duration = Duration::from_secs(1);
+/// How long an engine that failed pauses at first, and at most.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Makes a place where attempts run.
+pub type MakeExecutor = Box<dyn Fn(Sender<ExecutorNews>) -> Result<Box<dyn Executor>, ExecutorError> + Send>;
+
+/// Runs engines until interrupted. One that fails, because its disk or database does, is followed by
+/// another, which goes on with everything from what is durable.
+pub(crate) fn engine_thread(
+    app: &Shared,
+    make_executor: &MakeExecutor,
+    owner: &Owner,
+    interrupts: &Interrupts,
+    stopped: &Receiver<()>,
+    max_runs: usize,
+) {
+    let mut pause = PAUSE;
+    loop {
+        let began = std::time::Instant::now();
+        let worked = work(app, make_executor, owner.clone(), interrupts, max_runs);
+        meter::engine_stopped();
+        let Err(error) = worked else {
+            app.engine.disconnect(None);
+            return;
+        };
+        let causes = chain(&error).join(": ");
+        tracing::error!(causes = %causes, "engine_failed");
+        app.engine.disconnect(Some(causes));
+        if began.elapsed() > LONGEST_PAUSE {
+            pause = PAUSE;
+        }
+        match stopped.recv_timeout(pause) {
+            Err(RecvTimeoutError::Timeout) => pause = (pause * 2).min(LONGEST_PAUSE),
+            _ => return,
+        }
+    }
+}
+
+fn work(
+    app: &Shared,
+    make_executor: &MakeExecutor,
+    owner: Owner,
+    interrupts: &Interrupts,
+    max_runs: usize,
+) -> Result<(), EngineError> {
+    let (sender, news) = channel();
+    let executor = make_executor(sender.clone())?;
+    let mut engine = Engine::new(Setup {
+        home: app.home.clone(),
+        executor,
+        news,
+        project: crate::app::root(app),
+        owner,
+        reuse: true,
+        clock: app.clock,
+    })?;
+    app.engine.connect(sender);
+    engine.serve(
+        &mut |observation| observe(app, &observation),
+        interrupts,
+        max_runs,
+    )
+}
+
+fn observe(app: &Shared, observation: &Observation<'_>) {
+    app.meter.observe(observation);
+    app.hub.observe(observation, (app.clock)());
+    match observation {
+        Observation::Event { run, event, of, .. } => match &event.what {
+            What::RunStarted { by, .. } => {
+                tracing::info!(%run, pipeline = %of.definition().pipeline, by, "run_started");
+            }
+            What::RunEnded { outcome } => {
+                let outcome = crate::hub::outcome_word(*outcome);
+                tracing::info!(%run, pipeline = %of.definition().pipeline, outcome, "run_ended");
+            }
+            What::AttemptFailed {
+                step,
+                attempt,
+                failure,
+                ..
+            } => {
+                let instances = &of.definition().instances;
+                let step = instances.get(*step as usize).map_or("?", |i| i.name.as_str());
+                tracing::warn!(%run, step, attempt, failure = %failure.message, "attempt_failed");
+            }
+            _ => {}
+        },
+        Observation::Trouble { message } => tracing::warn!(message, "engine_trouble"),
+        _ => {}
+    }
+}
+
+/// Watches the project's folder until the sender is gone.
+pub(crate) fn watch_thread(app: &Shared, stopped: &Receiver<()>) {
+    loop {
+        match stopped.recv_timeout(SCAN_EVERY) {
+            Err(RecvTimeoutError::Timeout) => {}
+            _ => return,
+        }
+        app.meter.tidy();
+        scan(app);
+    }
+}
+
+/// Reads what has changed of the project, and tells of it.
+pub(crate) fn scan(app: &Shared) {
+    let now = (app.clock)();
+    let scanned = app.connections.with(|store| Ok(app.project.scan(store, now)));
+    match scanned {
+        Ok(true) => app.hub.tell(Notice::new("pipelines_changed", now)),
+        Ok(false) => {}
+        Err(problem) => tracing::warn!(problem = problem.detail(), "project_not_read"),
+    }
+}
+
+impl EngineLink {
+    /// Whether an engine works.
+    pub(crate) fn works(&self) -> bool {
+        self.is_running.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}

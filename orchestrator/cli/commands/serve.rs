@@ -1,0 +1,131 @@
+//! `trainyard serve`.
+
+use super::run::{Options, local_config};
+use super::{catalogue, now, user};
+use crate::args::{Format, LogFormat, ServeArgs};
+use crate::output::{Exit, Fault, Terminal, Tone};
+use crate::project::Project;
+use std::path::Path;
+use std::time::Duration;
+use tracing::level_filters::LevelFilter;
+use trainyard_api::{Config, ServeError, Server, Stop};
+use trainyard_executors::{Executor, LocalExecutor};
+use trainyard_store::Home;
+
+/// How long a server that was told twice to end may still take.
+const INSISTED: Duration = Duration::from_millis(500);
+
+pub(crate) fn serve(args: &ServeArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+    let project = match &args.project {
+        Some(folder) => Project::of(folder, home)?,
+        None => Project::here(home)?,
+    };
+    log_to_standard_error(args.log_format, terminal.verbose());
+    let config = local_config(
+        &project,
+        &Options {
+            reuse: true,
+            no_wait: false,
+            workers: args.workers,
+        },
+    )?;
+    let server = Server::prepare(Config {
+        home: Home::open(&project.home)?,
+        root: project.root.clone(),
+        catalogue: catalogue(),
+        listen: args.listen,
+        hosts: args.hosts.clone(),
+        user: user(),
+        make_executor: Box::new(move |news| {
+            let executor = LocalExecutor::new(config.clone(), news)?;
+            Ok(Box::new(executor) as Box<dyn Executor>)
+        }),
+        max_runs: args.max_runs,
+        version: env!("CARGO_PKG_VERSION"),
+        clock: now,
+    })
+    .map_err(|error| match &error {
+        ServeError::Unprotected(_) => Fault::from(error)
+            .help("make a token first: `trainyard tokens create NAME`; or listen on 127.0.0.1"),
+        _ => Fault::from(error),
+    })?;
+    let listening = server.listening()?;
+    let address = listening.address;
+    if terminal.format() == Format::Json {
+        terminal.out_json(&serde_json::json!({
+            "event": "listening", "address": address.to_string(), "pipelines": listening.pipelines,
+            "broken": listening.broken, "is_protected": listening.is_protected,
+        }));
+    } else {
+        let protected = if listening.is_protected {
+            ", tokens wanted"
+        } else {
+            ""
+        };
+        let faulty = match listening.broken {
+            0 => String::new(),
+            count => format!(", {count} with faults"),
+        };
+        let count = listening.pipelines;
+        let plural = if count == 1 { "" } else { "s" };
+        terminal.status(
+            Tone::Good,
+            "Serving",
+            format!("http://{address} ({count} pipeline{plural}{faulty}{protected})"),
+        );
+    }
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "server_listening");
+    stop_on_signals(server.stopper())?;
+    server.run()?;
+    tracing::info!("server_ended");
+    Ok(Exit::Done)
+}
+
+/// SIGTERM and Ctrl-C end the server in good order; the second one insists.
+fn stop_on_signals(stop: Stop) -> Result<(), Fault> {
+    let mut signals =
+        signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
+            .map_err(|error| Fault::while_doing("could not listen for signals", &error))?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for (count, _) in signals.forever().enumerate() {
+                match count {
+                    0 => {
+                        tracing::info!("server_asked_to_end");
+                        stop.stop();
+                    }
+                    1 => {
+                        tracing::warn!("server_told_to_end");
+                        stop.stop();
+                        // Attempts end with their supervisor, and the next server goes on with them.
+                        std::thread::spawn(|| {
+                            std::thread::sleep(INSISTED);
+                            std::process::exit(130);
+                        });
+                    }
+                    _ => std::process::exit(130),
+                }
+            }
+        })
+        .map_err(|error| Fault::while_doing("could not start a thread", &error))?;
+    Ok(())
+}
+
+fn log_to_standard_error(format: LogFormat, verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::INFO,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(false);
+    // A second subscriber in a process would be ignored, which is as good.
+    let _ = match format {
+        LogFormat::Human => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}

@@ -1,0 +1,200 @@
+//! An engine as a service: it takes runs from the queue for as long as it lives.
+
+use super::turn::Turned;
+use super::{Engine, EngineError, Interrupts};
+use crate::observe::Observation;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use trainyard_contract::RunId;
+use trainyard_domain::run::RunStatus;
+use trainyard_store::StoreError;
+
+/// How often a queue that nobody has pointed at is looked through: for runs whose owner died.
+const QUEUE_EVERY: Duration = Duration::from_secs(10);
+/// Runs taken into one turn.
+const RUNS_A_TURN: u32 = 32;
+/// Runs that have ended leave the queue together.
+const LEAVERS: usize = 64;
+
+/// What an engine that serves keeps beside its runs.
+pub(super) struct Service {
+    /// Active runs at most; those that wait for people or timers do not count.
+    max_runs: usize,
+    /// Whether there may be something in the queue.
+    pub(super) look: bool,
+    looked: Instant,
+    /// The first look is also for runs that an earlier engine of this process had.
+    is_first: bool,
+    /// Runs that cannot be taken by this version or at all; told once.
+    refused: BTreeSet<RunId>,
+    leavers: Vec<RunId>,
+}
+
+impl Engine {
+    /// Works until interrupted: takes runs from the queue, and those whose engine died, at most
+    /// `max_runs` at once. News `Nudge` tells it that there is something in the queue or the inbox.
+    ///
+    /// # Errors
+    /// If the store or all executors fail. Nothing shown is lost, and another engine goes on with
+    /// everything.
+    pub fn serve(
+        &mut self,
+        observer: &mut dyn FnMut(Observation<'_>),
+        interrupts: &Interrupts,
+        max_runs: usize,
+    ) -> Result<(), EngineError> {
+        self.service = Some(Service {
+            max_runs: max_runs.max(1),
+            look: true,
+            looked: Instant::now(),
+            is_first: true,
+            refused: BTreeSet::new(),
+            leavers: Vec::new(),
+        });
+        loop {
+            if interrupts.load(Ordering::Relaxed) > 0 {
+                self.interrupt(observer)?;
+                self.leave_queue()?;
+                self.store.checkpoint()?;
+                return Ok(());
+            }
+            self.take_from_queue(observer)?;
+            let batch = self.wait()?;
+            let now = (self.clock)();
+            let mut turned = Turned::default();
+            for news in batch {
+                self.take(news, now, &mut turned, observer);
+            }
+            self.tick(now, &mut turned);
+            self.finish_turn(now, turned, observer)?;
+            self.renew_leases(now)?;
+            self.let_go()?;
+        }
+    }
+
+    fn take_from_queue(&mut self, observer: &mut dyn FnMut(Observation<'_>)) -> Result<(), EngineError> {
+        while self.is_to_look() {
+            let Some(service) = self.service.as_mut() else {
+                return Ok(());
+            };
+            let own = if std::mem::take(&mut service.is_first) {
+                ""
+            } else {
+                self.owner.engine.as_str()
+            };
+            // Some of them may be held by others, who are not to stand in the way of the rest.
+            let known = service.refused.len() + self.runs.len();
+            let limit = RUNS_A_TURN.saturating_add(u32::try_from(known).unwrap_or(u32::MAX));
+            let candidates = self.store.takeable_runs(own, limit)?;
+            let taken = self.take_some(&candidates, observer)?;
+            if let Some(service) = self.service.as_mut() {
+                service.look = taken == RUNS_A_TURN as usize;
+                service.looked = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    fn is_to_look(&self) -> bool {
+        self.service
+            .as_ref()
+            .is_some_and(|service| service.look || service.looked.elapsed() >= QUEUE_EVERY)
+    }
+
+    fn take_some(
+        &mut self,
+        candidates: &[RunId],
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<usize, EngineError> {
+        let mut turned = Turned::default();
+        let mut taken = 0;
+        let mut active = self.active_runs();
+        for id in candidates {
+            let Some(service) = self.service.as_ref() else {
+                break;
+            };
+            if self.runs.contains_key(id) || service.refused.contains(id) {
+                continue;
+            }
+            if active >= service.max_runs || taken == RUNS_A_TURN as usize {
+                break;
+            }
+            match self.take_over(id, None, &mut turned) {
+                Ok(()) => {
+                    taken += 1;
+                    active += 1;
+                }
+                Err(EngineError::Store(StoreError::LeaseHeld { .. })) => {}
+                Err(
+                    error @ (EngineError::Definition(_)
+                    | EngineError::Store(
+                        StoreError::NewerDefinition { .. }
+                        | StoreError::Corrupt { .. }
+                        | StoreError::NoRun(_),
+                    )),
+                ) => {
+                    let message = format!(
+                        "run {id} cannot be taken: {}",
+                        trainyard_contract::task::chain(&error).join(": ")
+                    );
+                    observer(Observation::Trouble { message: &message });
+                    if let Some(service) = self.service.as_mut() {
+                        service.refused.insert(id.clone());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if taken > 0 {
+            self.nudged = true;
+            let now = (self.clock)();
+            self.finish_turn(now, turned, observer)?;
+            self.let_go()?;
+        }
+        Ok(taken)
+    }
+
+    fn active_runs(&self) -> usize {
+        self.runs
+            .values()
+            .filter(|active| active.run.status() != RunStatus::Waiting)
+            .count()
+    }
+
+    /// Gives back runs that are over.
+    fn let_go(&mut self) -> Result<(), EngineError> {
+        let over: Vec<(RunId, u64)> = self
+            .runs
+            .iter()
+            .filter(|(_, active)| matches!(active.run.status(), RunStatus::Ended(_)))
+            .map(|(id, active)| (id.clone(), active.epoch))
+            .collect();
+        for (id, epoch) in over {
+            self.runs.remove(&id);
+            self.store.release_lease(&id, epoch)?;
+            if let Some(service) = self.service.as_mut() {
+                service.leavers.push(id);
+                // There is room now, and a request may have come for just this run.
+                service.look = true;
+            }
+        }
+        let leavers = self.service.as_ref().map_or(0, |service| service.leavers.len());
+        if leavers >= LEAVERS || (leavers > 0 && self.runs.is_empty()) {
+            self.leave_queue()?;
+        }
+        Ok(())
+    }
+
+    fn leave_queue(&mut self) -> Result<(), EngineError> {
+        let leavers = self
+            .service
+            .as_mut()
+            .map(|service| std::mem::take(&mut service.leavers))
+            .unwrap_or_default();
+        if !leavers.is_empty() {
+            self.store.leave_queue(&leavers)?;
+        }
+        Ok(())
+    }
+}

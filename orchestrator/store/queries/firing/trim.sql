@@ -1,0 +1,1 @@
+DELETE FROM firings WHERE id <= (SELECT max(id) FROM firings) - ?1

@@ -1,0 +1,1 @@
+DELETE FROM paused_pipelines WHERE pipeline = ?1

@@ -1,0 +1,1 @@
+SELECT pipeline, at_us, by, reason FROM paused_pipelines ORDER BY pipeline

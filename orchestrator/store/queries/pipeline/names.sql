@@ -1,0 +1,1 @@
+SELECT DISTINCT pipeline FROM pipeline_versions ORDER BY pipeline

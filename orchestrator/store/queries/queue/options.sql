@@ -1,0 +1,1 @@
+SELECT options FROM queue WHERE run = ?1

@@ -1,0 +1,182 @@
+//! What triggers saw, what came of it and why, and how far each has come.
+
+use crate::document;
+use crate::error::{StoreError, unreadable};
+use crate::queries;
+use crate::store::Store;
+use rusqlite::{Row, params};
+use serde_json::Value;
+use trainyard_contract::{PipelineName, RunId, Timestamp};
+
+/// So many firings are kept.
+const KEPT: i64 = 100_000;
+
+/// One firing to be kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewFiring<'a> {
+    pub pipeline: &'a PipelineName,
+    pub trigger: &'a str,
+    /// `schedule`, `webhook`, `data` …
+    pub kind: &'a str,
+    pub at: Timestamp,
+    /// The tick it stands for, if it is one of a clock.
+    pub due: Option<Timestamp>,
+    /// One word: what came of it.
+    pub verdict: &'a str,
+    /// Why, in a sentence.
+    pub reason: Option<&'a str>,
+    pub run: Option<&'a RunId>,
+}
+
+/// One firing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firing {
+    pub id: u64,
+    pub pipeline: PipelineName,
+    pub trigger: String,
+    pub kind: String,
+    pub at: Timestamp,
+    pub due: Option<Timestamp>,
+    pub verdict: String,
+    pub reason: Option<String>,
+    pub run: Option<RunId>,
+}
+
+/// Which firings to list.
+#[derive(Clone, Debug, Default)]
+pub struct FiringFilter {
+    pub pipeline: Option<PipelineName>,
+    pub trigger: Option<String>,
+    /// Only those before this one: the last of the page before.
+    pub before: Option<u64>,
+    pub limit: u32,
+}
+
+struct FiringRow {
+    id: i64,
+    pipeline: String,
+    trigger: String,
+    kind: String,
+    at_us: i64,
+    due_us: Option<i64>,
+    verdict: String,
+    reason: Option<String>,
+    run: Option<String>,
+}
+
+impl FiringRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            pipeline: row.get(1)?,
+            trigger: row.get(2)?,
+            kind: row.get(3)?,
+            at_us: row.get(4)?,
+            due_us: row.get(5)?,
+            verdict: row.get(6)?,
+            reason: row.get(7)?,
+            run: row.get(8)?,
+        })
+    }
+}
+
+impl TryFrom<FiringRow> for Firing {
+    type Error = StoreError;
+    fn try_from(row: FiringRow) -> Result<Self, StoreError> {
+        let doing = "read a firing";
+        Ok(Self {
+            id: row.id.unsigned_abs(),
+            pipeline: row.pipeline.parse().map_err(unreadable(doing))?,
+            trigger: row.trigger,
+            kind: row.kind,
+            at: Timestamp(row.at_us),
+            due: row.due_us.map(Timestamp),
+            verdict: row.verdict,
+            reason: row.reason,
+            run: row
+                .run
+                .map(|run| run.parse().map_err(unreadable(doing)))
+                .transpose()?,
+        })
+    }
+}
+
+impl Store {
+    /// Keeps firings, and the state that their trigger is in after them, in one transaction.
+    ///
+    /// # Errors
+    /// `NoRun`, `Full`, `Busy`, `Disk`.
+    pub fn keep_firings(
+        &mut self,
+        firings: &[NewFiring<'_>],
+        state: Option<(&PipelineName, &str, &Value)>,
+    ) -> Result<(), StoreError> {
+        self.transact("keep what a trigger did", |store| {
+            store.insert_firings(firings, state)
+        })
+    }
+
+    pub(crate) fn insert_firings(
+        &self,
+        firings: &[NewFiring<'_>],
+        state: Option<(&PipelineName, &str, &Value)>,
+    ) -> Result<(), StoreError> {
+        let doing = "keep what a trigger did";
+        for firing in firings {
+            let run = firing.run.map(|run| self.number(run)).transpose()?;
+            let values = params![
+                firing.pipeline.as_str(),
+                firing.trigger,
+                firing.kind,
+                firing.at.0,
+                firing.due.map(|due| due.0),
+                firing.verdict,
+                firing.reason,
+                run,
+            ];
+            self.execute(doing, queries::FIRING_PUT, values)?;
+        }
+        if !firings.is_empty() {
+            self.execute(doing, queries::FIRING_TRIM, [KEPT])?;
+        }
+        if let Some((pipeline, trigger, body)) = state {
+            let body = document::write(doing, body)?;
+            self.execute(
+                doing,
+                queries::TRIGGER_PUT,
+                params![pipeline.as_str(), trigger, body],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The state a trigger was left in.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Disk`.
+    pub fn trigger_state(&self, pipeline: &PipelineName, trigger: &str) -> Result<Option<Value>, StoreError> {
+        let doing = "read a trigger's state";
+        let values = params![pipeline.as_str(), trigger];
+        let body = self.first(doing, queries::TRIGGER_GET, values, |row| row.get::<_, String>(0))?;
+        body.map(|body| document::read(doing, &body)).transpose()
+    }
+
+    /// Firings, newest first.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Disk`.
+    pub fn firings(&self, filter: &FiringFilter) -> Result<Vec<Firing>, StoreError> {
+        let doing = "list firings";
+        let below = filter
+            .before
+            .map_or(i64::MAX, |id| i64::try_from(id).unwrap_or(i64::MAX));
+        let values = params![
+            below,
+            filter.limit,
+            filter.pipeline.as_ref().map(PipelineName::as_str),
+            filter.trigger,
+        ];
+        let rows = self.all(doing, queries::FIRING_LIST, values, FiringRow::read)?;
+        rows.into_iter().map(Firing::try_from).collect()
+    }
+}

@@ -1,0 +1,219 @@
+//! Runs that wait for an engine to take them.
+//!
+//! Whoever asks for a run need not be the process that carries it out. A queued run stands here with
+//! what its start needs besides the definition; an engine takes it by its lease. A run that somebody
+//! drives in a process of their own (`trainyard run`) is not here, so that no engine takes it away
+//! from them while they live, or after they interrupted it.
+
+use crate::document;
+use crate::error::{StoreError, unreadable};
+use crate::inbox::Request;
+use crate::queries;
+use crate::run::NewRun;
+use crate::store::Store;
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use trainyard_contract::{ContentHash, Millis, RunId, Timestamp};
+use trainyard_domain::run::InstanceIx;
+
+/// How long a repeated request is recognised.
+const KEYS_KEPT: Millis = Millis(7 * 86_400_000);
+
+/// Priority of a run that says nothing about it; 0 to 100, higher starts first.
+pub const DEFAULT_PRIORITY: u8 = 50;
+
+/// What the start of a queued run needs besides its definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueOptions {
+    /// Only these instances; all of them if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub select: Option<BTreeSet<InstanceIx>>,
+    /// Whether earlier results are taken.
+    pub reuse: bool,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self {
+            select: None,
+            reuse: true,
+        }
+    }
+}
+
+/// What makes a request recognisable when it is sent again.
+#[derive(Clone, Copy, Debug)]
+pub struct IdempotencyKey<'a> {
+    /// Keys of different scopes have nothing to do with each other.
+    pub scope: &'a str,
+    pub key: &'a str,
+    /// Hash of what was asked.
+    pub request: ContentHash,
+}
+
+/// What came of a request for a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// The run is in the queue.
+    New,
+    /// The same request was made before, and had made this run.
+    Repeated(RunId),
+    /// The key was used before, for another request.
+    KeyTaken(RunId),
+}
+
+impl Store {
+    /// Keeps a new run and puts it into the queue, unless its key says that this was done before;
+    /// durable when it returns.
+    ///
+    /// # Errors
+    /// `RunExists`, `Full`, `Busy`, `Disk`.
+    pub fn enqueue_run(
+        &mut self,
+        new: &NewRun<'_>,
+        priority: u8,
+        options: &QueueOptions,
+        key: Option<IdempotencyKey<'_>>,
+    ) -> Result<Enqueued, StoreError> {
+        let doing = "queue a run";
+        let body = document::write(doing, new.definition)?;
+        let options = document::write(doing, options)?;
+        let done = self.transact(doing, |store| {
+            if let Some(earlier) = key.map(|key| store.keyed_run(&key)).transpose()?.flatten() {
+                return Ok(earlier);
+            }
+            let number = store.insert_run(new, &body)?;
+            store.execute(
+                doing,
+                queries::QUEUE_PUT,
+                params![number, priority.min(100), options],
+            )?;
+            if let Some(key) = key {
+                let oldest = new.created_at.0 - i64::try_from(KEYS_KEPT.0 * 1000).unwrap_or(0);
+                store.execute(doing, queries::IDEMPOTENCY_FORGET, [oldest])?;
+                let values = params![
+                    key.scope,
+                    key.key,
+                    key.request.as_bytes(),
+                    number,
+                    new.created_at.0
+                ];
+                store.execute(doing, queries::IDEMPOTENCY_PUT, values)?;
+            }
+            Ok(Enqueued::New)
+        })?;
+        Ok(done)
+    }
+
+    /// Hands a run to the engines: one that ended, was interrupted or lost its engine. With a request,
+    /// that is the first thing its next engine does.
+    ///
+    /// # Errors
+    /// `NoRun`, `Full`, `ReadOnly`, `Busy`, `Disk`.
+    pub fn hand_over(
+        &mut self,
+        run: &RunId,
+        request: Option<&Request>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let doing = "hand a run to the engines";
+        let number = self.number(run)?;
+        let request = request
+            .map(|request| document::write(doing, request))
+            .transpose()?;
+        let options = document::write(doing, &QueueOptions::default())?;
+        self.transact(doing, |store| {
+            store.execute(
+                doing,
+                queries::QUEUE_PUT,
+                params![number, DEFAULT_PRIORITY, options],
+            )?;
+            if let Some(body) = &request {
+                store.execute(doing, queries::REQUEST_INSERT, params![number, body, at.0])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs that the engine may try to take: queued ones, those with requests that nobody owns, those
+    /// whose owner may be dead. Most urgent first; the lease says in the end who has a run.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Disk`.
+    pub fn takeable_runs(&self, engine: &str, limit: u32) -> Result<Vec<RunId>, StoreError> {
+        let doing = "look into the queue";
+        let ids = self.all(doing, queries::QUEUE_FREE, params![engine, limit], |row| {
+            row.get::<_, String>(0)
+        })?;
+        ids.into_iter()
+            .map(|id| id.parse().map_err(unreadable(doing)))
+            .collect()
+    }
+
+    /// What a run's start needs; as usual if it was not queued.
+    ///
+    /// # Errors
+    /// `NoRun`, `Corrupt`, `Disk`.
+    pub fn queue_options(&self, run: &RunId) -> Result<QueueOptions, StoreError> {
+        let doing = "look into the queue";
+        let number = self.number(run)?;
+        let body = self.first(doing, queries::QUEUE_OPTIONS, [number], |row| {
+            row.get::<_, String>(0)
+        })?;
+        body.map_or_else(
+            || Ok(QueueOptions::default()),
+            |body| document::read(doing, &body),
+        )
+    }
+
+    /// Takes runs that are over out of the queue; those with requests stay.
+    ///
+    /// # Errors
+    /// `NoRun`, `Full`, `Busy`, `Disk`.
+    pub fn leave_queue(&mut self, runs: &[RunId]) -> Result<(), StoreError> {
+        let doing = "leave the queue";
+        self.transact(doing, |store| {
+            for run in runs {
+                let number = store.number(run)?;
+                store.execute(doing, queries::QUEUE_LEAVE, [number])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// How many runs wait to be started.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn queue_length(&self) -> Result<u64, StoreError> {
+        let count = self.first("look into the queue", queries::QUEUE_COUNT, [], |row| {
+            row.get::<_, i64>(0)
+        })?;
+        Ok(count.unwrap_or(0).unsigned_abs())
+    }
+
+    /// Forgets what it holds of runs in memory; for connections that many different runs are read by.
+    pub fn forget_runs(&self) {
+        self.ledgers.borrow_mut().clear();
+    }
+
+    fn keyed_run(&self, key: &IdempotencyKey<'_>) -> Result<Option<Enqueued>, StoreError> {
+        let doing = "look for an earlier request";
+        let found = self.first(
+            doing,
+            queries::IDEMPOTENCY_GET,
+            params![key.scope, key.key],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)),
+        )?;
+        let Some((run, request)) = found else {
+            return Ok(None);
+        };
+        let run: RunId = run.parse().map_err(unreadable(doing))?;
+        Ok(Some(if request == key.request.as_bytes() {
+            Enqueued::Repeated(run)
+        } else {
+            Enqueued::KeyTaken(run)
+        }))
+    }
+}
