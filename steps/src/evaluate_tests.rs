@@ -273,7 +273,7 @@ fn faults_are_found_before_the_run() {
         found,
         [
             "S01 with.gates[0]",
-            "S02 with.gates[1].compare_to",
+            "M08/gate-without-champion with.gates[1].compare_to",
             "D01 with.slices[0]",
             "D01 with.gates[2].slice",
             "D01 inputs.test"

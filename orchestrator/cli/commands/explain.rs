@@ -1,6 +1,6 @@
 //! `trainyard explain`.
 
-use crate::args::ExplainArgs;
+use crate::args::{ExplainArgs, Format};
 use crate::output::{Exit, Fault, Terminal};
 use trainyard_contract::finding::nearest;
 use trainyard_domain::diagnostic::explain;
@@ -8,6 +8,10 @@ use trainyard_domain::pipeline::rules;
 
 pub(crate) fn explain(args: &ExplainArgs, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let Some(code) = &args.code else {
+        if terminal.format() == Format::Markdown {
+            terminal.out(explain::reference().trim_end());
+            return Ok(Exit::Done);
+        }
         let rows: Vec<Vec<String>> = rules()
             .map(|rule| vec![rule.code.to_owned(), rule.title.to_owned()])
             .collect();

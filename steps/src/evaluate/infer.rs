@@ -86,12 +86,15 @@ fn wrong_gates(plan: &Plan, request: &InferRequest<'_>) -> Vec<Finding> {
         };
         if !request.inputs.contains_key(wanted) {
             let message = format!("this gate compares to `{wanted}`, and the step has no input of that name");
-            let help = match wanted {
-                "champion" => "add `champion: \"registry:NAME@production?\"` to `inputs`",
-                _ => "add `baselines: \"STEP[*].model\"` to `inputs`",
+            let (code, help) = match wanted {
+                "champion" => (
+                    "M08/gate-without-champion",
+                    "add `champion: \"registry:NAME@production?\"` to `inputs`",
+                ),
+                _ => ("S02", "add `baselines: \"STEP[*].model\"` to `inputs`"),
             };
             findings.push(
-                Finding::error("S02", path.key("compare_to"), message)
+                Finding::error(code, path.key("compare_to"), message)
                     .at_word(wanted)
                     .help(help),
             );

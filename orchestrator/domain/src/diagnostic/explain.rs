@@ -19,6 +19,68 @@ pub fn page(code: &str) -> Option<String> {
     }
 }
 
+/// All rules as one page in Markdown: `docs/checks.md`.
+pub fn reference() -> String {
+    const FAMILIES: [(&str, &str); 4] = [
+        (
+            "S",
+            "The spec: form, names, expressions, the graph, and what happens when it runs",
+        ),
+        ("D", "Data: columns, types and contracts"),
+        (
+            "M",
+            "Models: what they learn from, how they are judged, how they go out",
+        ),
+        ("C", "Cost: time and money"),
+    ];
+    let mut page = String::from(
+        "# Checks\n\nWhat `trainyard check` finds before anything runs. This page is made from the table of rules by\n\
+         `trainyard explain --format markdown`, and a test holds it to that.\n\n\
+         Levels, by `check:` of the pipeline, the project or an environment, or by `--level`:\n\n\
+         | level | stops |\n| --- | --- |\n\
+         | `off` | only what makes a run impossible |\n\
+         | `baseline` | errors of the spec, missing columns, leaks into a model; the rest warns (default) |\n\
+         | `strict` | every warning as well; production (`prod`) is always checked so |\n\n\
+         One finding is accepted by a comment on its line or on the line above, with the reason:\n\
+         `# check: ignore=M05 the order of time does not matter here`. Errors of the spec cannot be accepted. Findings come\n\
+         as text, `--format json`, `sarif` and `github`; those with a certain remedy carry it as an edit (`fix`).\n",
+    );
+    for (letter, title) in FAMILIES {
+        let mut rules: Vec<&Rule> = crate::pipeline::rules()
+            .filter(|rule| rule.code.starts_with(letter))
+            .collect();
+        if rules.is_empty() {
+            continue;
+        }
+        rules.sort_by_key(|rule| rule.code);
+        let _ = writeln!(page, "\n## {title}");
+        for rule in rules {
+            let severity = match rule.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Note => "note",
+            };
+            let _ = write!(
+                page,
+                "\n### `{}`\n\n**{}** ({severity}). {}\n\n```yaml\n# wrong\n{}\n# right\n{}\n```\n",
+                rule.code,
+                capitalised(rule.title),
+                rule.why,
+                rule.bad,
+                rule.good
+            );
+        }
+    }
+    page
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 fn rule(rule: &Rule) -> String {
     let stops = match rule.severity {
         Severity::Error => "an error: it stops plan and run",

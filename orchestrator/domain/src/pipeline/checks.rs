@@ -6,14 +6,22 @@
 
 mod contracts;
 mod cycle;
+mod delay;
+mod effects;
 mod expressions;
+mod fairness;
 mod files;
+mod guard;
 mod ignores;
 mod names;
 mod params;
 mod reachable;
 mod references;
 mod schedules;
+mod script;
+mod secrets;
+mod seed;
+mod test_rows;
 mod trigger_cycle;
 mod unused;
 
@@ -237,8 +245,9 @@ fn level_of(request: &CheckRequest<'_>, project: Option<&Project>, draft: &Draft
         let shared = project
             .and_then(|project| project.environments.get(name))
             .and_then(|environment| environment.check);
-        // Production takes no chances unless it says so itself.
-        own.or(shared).or((name == "prod").then_some(CheckLevel::Strict))
+        // Production takes no chances, whatever it says of itself.
+        let strict = guard::is_production(name).then_some(CheckLevel::Strict);
+        strict.or(own).or(shared)
     });
     request
         .level
@@ -250,7 +259,7 @@ fn level_of(request: &CheckRequest<'_>, project: Option<&Project>, draft: &Draft
 
 /// Rules about data and models that stop a run at `baseline` as well: what they find makes the run
 /// fail or its model useless.
-const ALWAYS_ERRORS: [&str; 3] = ["D01", "M01", "M02"];
+const ALWAYS_ERRORS: [&str; 4] = ["D01", "M01", "M02", "M08/gate-without-champion"];
 
 /// Decides by level what stops.
 fn graded(found: &mut Vec<Diagnostic>, level: CheckLevel) {
@@ -299,7 +308,14 @@ fn check_draft(
         reachable::run(&mut scene, order);
         // Column checks need a graph whose names mean something; without one they would only repeat.
         shapes = infer::run(&mut scene, order);
+        effects::run(&mut scene);
+        test_rows::run(&mut scene, order, &shapes);
+        delay::run(&mut scene, &shapes);
+        guard::run(&mut scene);
+        fairness::run(&mut scene, &shapes);
+        seed::run(&mut scene);
     }
+    secrets::run(&mut scene);
     unused::run(&mut scene, &hooks);
     let out = scene.out;
     if order.is_none()

@@ -262,11 +262,35 @@ pub(crate) fn catalogue() -> Catalogue {
             features,
         ))
         .with(fake(
+            "transform.sql@v1",
+            any(&[Table]),
+            Ports::Named(vec![table("table", "rows")]),
+            open(),
+            nothing,
+        ))
+        .with(fake(
+            "split.random@v1",
+            Ports::Named(vec![table("table", "all rows")]),
+            split.clone(),
+            open(),
+            pass,
+        ))
+        .with(fake(
             "split.time@v1",
             Ports::Named(vec![table("table", "all rows")]),
             split,
             open(),
             pass,
+        ))
+        .with(fake(
+            "train.regressor@v1",
+            Ports::Named(vec![
+                table("train", "training rows"),
+                InputPort::optional("valid", Table, "rows to stop by"),
+            ]),
+            model.clone(),
+            open(),
+            train,
         ))
         .with(fake(
             "train.classifier@v1",
@@ -364,6 +388,9 @@ pub(crate) fn catalogue() -> Catalogue {
         )
         .with(fake("cleanup.temp@v1", any(&[]), Ports::Named(vec![]), open(), nothing).effect("files"))
         .with(fake("run.shell@v1", process.clone(), process.clone(), script, nothing).runner(Runner::Process))
+        .with(
+            fake("run.python@v1", process.clone(), process.clone(), open(), nothing).runner(Runner::Process),
+        )
         .with(fake("run.container@v1", process.clone(), process, open(), nothing).runner(Runner::Process))
 }
 

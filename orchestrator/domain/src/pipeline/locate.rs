@@ -185,7 +185,7 @@ pub(crate) fn of_finding(
         return of_range(sources, found.node, range);
     }
     if found.depth == path.0.len()
-        && let Some(span) = word_below(sources, found.node, word)
+        && let Some(span) = of_word_below(sources, found.node, word)
     {
         return span;
     }
@@ -197,15 +197,16 @@ pub(crate) fn of_finding(
     of_path(sources, root, path)
 }
 
-fn word_below(sources: &Sources, node: &Node, word: &str) -> Option<Span> {
+/// Where a word stands in any text or key below a node.
+pub(crate) fn of_word_below(sources: &Sources, node: &Node, word: &str) -> Option<Span> {
     match &node.content {
         Content::Scalar(_) => of_word(sources, node, word),
-        Content::List(items) => items.iter().find_map(|item| word_below(sources, item, word)),
+        Content::List(items) => items.iter().find_map(|item| of_word_below(sources, item, word)),
         Content::Map(entries) => entries.iter().find_map(|entry| {
             if &*entry.key == word {
                 return Some(entry.key_span);
             }
-            word_below(sources, &entry.value, word)
+            of_word_below(sources, &entry.value, word)
         }),
         Content::Unknown => None,
     }

@@ -1,6 +1,8 @@
 //! Every rule the checks know, with what `trainyard explain CODE` says of it.
 
 mod data;
+mod model;
+mod running;
 mod spec;
 
 use trainyard_contract::Severity;
@@ -23,7 +25,7 @@ pub struct Rule {
 }
 
 /// All rules, by code.
-pub static RULES: &[&[Rule]] = &[spec::RULES, data::RULES];
+pub static RULES: &[&[Rule]] = &[spec::RULES, running::RULES, data::RULES, model::RULES];
 
 /// All rules in the order of their codes.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
@@ -100,7 +102,7 @@ mod tests {
         for rule in rules() {
             let (family, name) = rule.code.split_once('/').unwrap();
             assert!(
-                family.len() == 3 && family.starts_with(['S', 'D', 'M']),
+                family.len() == 3 && family.starts_with(['S', 'D', 'M', 'C']),
                 "{}",
                 rule.code
             );

@@ -13,6 +13,12 @@ use crate::diagnostic::{Diagnostic, Ignored, Severity};
 use crate::pipeline::load::Loader;
 use crate::pipeline::rules::{covers, named};
 
+/// Errors of the spec stay whatever the level; what is a warning by its rule may be accepted at `strict`
+/// as well.
+fn may_be_accepted(code: &str) -> bool {
+    !code.starts_with('S') || named(code).iter().all(|rule| rule.severity != Severity::Error)
+}
+
 /// Takes the accepted findings out of `diagnostics` and returns them with their reasons.
 pub(super) fn apply(loader: &Loader<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Ignored> {
     let mut more = Vec::new();
@@ -43,8 +49,7 @@ pub(super) fn apply(loader: &Loader<'_>, diagnostics: &mut Vec<Diagnostic>) -> V
                 .extract_if(.., |found| {
                     let here = found.primary.span.file == file.file && line(found) == ignore.line + 1;
                     let named = ignore.codes.iter().any(|code| covers(code, &found.code));
-                    let may = !(found.code.starts_with('S') && found.severity == Severity::Error);
-                    here && named && may
+                    here && named && may_be_accepted(&found.code)
                 })
                 .collect();
             if accepted.is_empty() {

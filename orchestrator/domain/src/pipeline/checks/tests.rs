@@ -301,7 +301,7 @@ fn each_fault_has_its_code_and_exact_place() {
         (
             with_features(
                 "[carrier]",
-                "  t: {uses: train.classifier@v1, inputs: {train: features.table}, matrix: {seed: [1, 2]}}\n  r: {uses: registry.register@v1, inputs: {model: t.model}}\n",
+                "  t: {uses: train.classifier@v1, inputs: {train: features.table}, matrix: {seed: [1, 2]}, with: {seed: 1}}\n  r: {uses: registry.register@v1, inputs: {model: t.model}}\n",
             ),
             "S02/matrix-not-collected 16:51 t.model",
         ),
@@ -331,7 +331,7 @@ fn each_fault_has_its_code_and_exact_place() {
 fn a_sound_pipeline_has_no_finding_but_columns_it_does_not_use() {
     let text = with_features(
         "[carrier, distance]",
-        "  t: {uses: train.classifier@v1, inputs: {train: features.table}}\n",
+        "  t: {uses: train.classifier@v1, inputs: {train: features.table}, with: {seed: 1}}\n",
     );
     assert_eq!(findings(&text), ["D06/unused-columns 5:12 flights"]);
 }

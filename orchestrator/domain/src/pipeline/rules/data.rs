@@ -1,4 +1,4 @@
-//! Rules about data and models.
+//! Rules about data.
 
 use super::Rule;
 use trainyard_contract::Severity;
@@ -67,37 +67,5 @@ pub(super) static RULES: &[Rule] = &[
         why: "Reading and storing them costs time and space in every run.",
         bad: "columns: \"*\"",
         good: "columns: [carrier, month, distance]",
-    },
-    Rule {
-        code: "M01/known-too-late",
-        title: "a feature is known only after the prediction is made",
-        severity: Severity::Error,
-        why: "A model that sees the future looks excellent in evaluation and is useless in production. `known_at` of the contract says when a fact exists, `predict_at` when the prediction is made.",
-        bad: "predict_at: schedule\nkeep: [dep_delay] # known at departure",
-        good: "predict_at: schedule\nkeep: [distance]",
-    },
-    Rule {
-        code: "M02/label-among-features",
-        title: "the label, or what it is made of, is among the features",
-        severity: Severity::Error,
-        why: "The model would learn to copy the answer.",
-        bad: "keep: [arr_delay]\nlabel: {name: is_late, expr: \"arr_delay > 15\"}",
-        good: "keep: [distance]\nlabel: {name: is_late, expr: \"arr_delay > 15\"}",
-    },
-    Rule {
-        code: "M03/fitted-before-split",
-        title: "something was fitted on rows that are later used for testing",
-        severity: Severity::Warning,
-        why: "Means, encodings and scales that have seen the test rows make the test too easy. Fit after the split, or let the model's own preprocessing do it.",
-        bad: "features: {with: {encode: {dest: target}}} # before split",
-        good: "train: {with: {preprocess: {dest: target}}}",
-    },
-    Rule {
-        code: "M05/random-split",
-        title: "rows with a time are split at random",
-        severity: Severity::Warning,
-        why: "Test rows would lie between training rows, and neighbours in time tell of each other. Split by time.",
-        bad: "uses: split.random@v1",
-        good: "uses: split.time@v1",
     },
 ];

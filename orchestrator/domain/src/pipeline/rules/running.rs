@@ -1,0 +1,66 @@
+//! Rules about what happens when a pipeline runs: resources, secrets, effects, time and money.
+
+use super::Rule;
+use trainyard_contract::Severity;
+
+const fn warning(
+    code: &'static str,
+    title: &'static str,
+    why: &'static str,
+    bad: &'static str,
+    good: &'static str,
+) -> Rule {
+    Rule {
+        code,
+        title,
+        severity: Severity::Warning,
+        why,
+        bad,
+        good,
+    }
+}
+
+pub(super) static RULES: &[Rule] = &[
+    warning(
+        "S08/secret-in-log",
+        "a script writes a secret to the log",
+        "Logs are kept and shown to everybody who may see the run. The mask over them knows a secret only as it is: cut, joined or encoded it passes. `echo` and `printf` of a variable from `secrets:`, the whole environment, and the shell's trace (`set -x`) are found.",
+        "secrets: {TOKEN: warehouse_token}\nrun: |\n  echo \"using $TOKEN\"",
+        "secrets: {TOKEN: warehouse_token}\nrun: |\n  echo \"token is ${TOKEN:+set}\"",
+    ),
+    warning(
+        "S08/secret-in-output",
+        "a script writes a secret into an output or the metrics",
+        "Artifacts and metrics are kept under their content's hash, shared by every run that reuses them, and shown.",
+        "secrets: {TOKEN: warehouse_token}\nrun: echo \"{\\\"token\\\": \\\"$TOKEN\\\"}\" > \"$OUT_config\"",
+        "secrets: {TOKEN: warehouse_token}\nrun: fetch --token-from-env TOKEN > \"$OUT_rows\"",
+    ),
+    warning(
+        "S08/secret-in-file",
+        "a secret stands in the file",
+        "Whoever may read the repository has it, now and in every copy of its history; the run keeps its definition, too. Keys and tokens are known by their form, passwords by the name of their key or their place in a URL.",
+        "env: {DB_PASSWORD: hunter2}",
+        "secrets: {DB_PASSWORD: warehouse_password}",
+    ),
+    warning(
+        "S08/secret-in-parameter",
+        "an expression hands a secret on as a value",
+        "Params and parameters are kept with the run and shown by plan, log, lineage and dashboard; matrix values and paths become names. Secrets reach a process by `secrets:` alone.",
+        "triggers: {api: {type: webhook, path: /hooks/x, params: {key: \"${{ event.headers.authorization }}\"}}}",
+        "triggers: {api: {type: webhook, path: /hooks/x, auth: {type: bearer, secret: hook_key}}}",
+    ),
+    warning(
+        "S09/effect-retried",
+        "a step that changes something outside is tried again without a key",
+        "An attempt that timed out may have done its work; the next one does it again: two messages, two payments, two rows. A key that is the same in every attempt lets the receiver tell. Commands that come to the same state however often they run are no fault.",
+        "run: curl -X POST https://example.com/tickets\nretry: {max_attempts: 3}",
+        "run: curl -X POST -H \"Idempotency-Key: $TRAINYARD_RUN-$TRAINYARD_STEP\" https://example.com/tickets\nretry: {max_attempts: 3}",
+    ),
+    warning(
+        "S09/effect-reused",
+        "a step that changes something outside may be reused",
+        "A reused step does not run, so what it should change stays as it was. `cache: false` makes it run every time.",
+        "run: curl -X POST https://example.com/hook",
+        "run: curl -X POST https://example.com/hook\ncache: false",
+    ),
+];
