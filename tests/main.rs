@@ -15,5 +15,6 @@ mod faults;
 mod hooks;
 mod ingest;
 mod invalid;
+mod items;
 mod pipelines;
 mod yard;

@@ -196,6 +196,7 @@ impl Engine {
         let stored = self.store.load_run(id)?;
         let count = stored.events.len() as u64;
         let run = Run::replay(id.clone(), Arc::new(stored.definition), &stored.events)?;
+        observer(Observation::Adopted { run: &run });
         trainyard_executors::kill_orphans(id);
         let lost: Vec<(InstanceIx, u32)> = run.running().collect();
         let started = run.status() != RunStatus::NotStarted;
@@ -325,24 +326,4 @@ impl Active {
             waiting_reported: false,
         }
     }
-}
-
-/// The instance of that name, or the only instance of the step of that name.
-pub fn instance_ix(definition: &RunDefinition, name: &str) -> Option<InstanceIx> {
-    let exact = definition
-        .instances
-        .iter()
-        .position(|instance| instance.name == name);
-    let found = exact.or_else(|| {
-        let mut of_step = definition
-            .instances
-            .iter()
-            .enumerate()
-            .filter(|(_, i)| i.step.as_str() == name);
-        match (of_step.next(), of_step.next()) {
-            (Some((ix, _)), None) => Some(ix),
-            _ => None,
-        }
-    })?;
-    InstanceIx::try_from(found).ok()
 }

@@ -8,6 +8,6 @@ mod memory;
 mod observe;
 mod prepare;
 
-pub use engine::{Driven, Engine, EngineError, Interrupts, Setup, instance_ix};
+pub use engine::{Driven, Engine, EngineError, Interrupts, Setup};
 pub use facts::Facts;
 pub use observe::Observation;

@@ -1,11 +1,13 @@
 //! What an engine tells whoever watches it, after it is durable.
 
 use trainyard_contract::{RunId, Timestamp};
-use trainyard_domain::run::{Event, InstanceIx, RunOutcome};
+use trainyard_domain::run::{Event, InstanceIx, Run, RunOutcome};
 
 /// One piece of news.
 #[derive(Clone, Debug)]
 pub enum Observation<'a> {
+    /// A run has been taken over, and this is how far it had come.
+    Adopted { run: &'a Run },
     /// An event that has been committed.
     Event { run: &'a RunId, event: &'a Event },
     /// An attempt has got a slot and works now.
