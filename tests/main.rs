@@ -16,6 +16,7 @@ mod hooks;
 mod http;
 mod ingest;
 mod invalid;
+mod items;
 mod pipelines;
 mod serve;
 mod triggers;

@@ -307,7 +307,22 @@ pub(crate) enum RunsCommand {
         limit: usize,
     },
     /// Show one run: steps, why, times, outputs
-    Show(RunRef),
+    Show {
+        #[command(flatten)]
+        run: RunRef,
+        /// List the items of this `for_each` step instead
+        #[arg(long, value_name = "STEP")]
+        items: Option<String>,
+        /// Only items in this state, e.g. `failed`
+        #[arg(long, requires = "items")]
+        state: Option<String>,
+        /// Which page of items, from 1
+        #[arg(long, requires = "items", default_value_t = 1)]
+        page: usize,
+        /// Items a page
+        #[arg(long, requires = "items", default_value_t = 50)]
+        per_page: usize,
+    },
     /// Follow a run until it ends
     Watch(RunRef),
     /// Print logs

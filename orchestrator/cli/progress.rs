@@ -8,7 +8,7 @@ use std::time::Duration;
 use trainyard_contract::task::FailureClass;
 use trainyard_contract::{RunId, Timestamp};
 use trainyard_domain::run::{
-    Event, Hook, InstanceIx, RunDefinition, RunOutcome, SkipReason, StepState, What,
+    Event, Hook, InstanceIx, Run, RunDefinition, RunOutcome, SkipReason, StepState, What, item_name,
 };
 use trainyard_engine::Observation;
 
@@ -21,10 +21,24 @@ pub(crate) struct Progress {
     /// Only so many finished steps are listed one by one in a large run.
     quiet: bool,
     finished: usize,
+    /// Items of `for_each` steps, by their first instance.
+    fans: BTreeMap<InstanceIx, Fan>,
+}
+
+/// The items of a step, as they are shown.
+struct Fan {
+    of: InstanceIx,
+    total: u32,
+    over: u32,
+    failed: u32,
 }
 
 /// A run of more instances than this shows a counter instead of each step.
 const LISTED_AT_MOST: usize = 300;
+/// A step of more items than this shows how many are over instead of each.
+const ITEMS_LISTED_AT_MOST: u32 = 20;
+/// So many failures of such a step's items are shown one by one.
+const FAILURES_LISTED_AT_MOST: u32 = 10;
 
 impl Progress {
     pub(crate) fn new(definition: RunDefinition, terminal: &Terminal) -> Self {
@@ -41,18 +55,119 @@ impl Progress {
             started: BTreeMap::new(),
             quiet,
             finished: 0,
+            fans: BTreeMap::new(),
         }
     }
 
-    fn name(&self, step: InstanceIx) -> &str {
-        self.definition
-            .instances
-            .get(step as usize)
-            .map_or("?", |instance| instance.name.as_str())
+    fn name(&self, step: InstanceIx) -> String {
+        let name = |step: InstanceIx| {
+            let instance = self.definition.instances.get(step as usize);
+            instance.map_or("?", |instance| instance.name.as_str())
+        };
+        match self.fan(step) {
+            Some((first, fan)) => item_name(name(fan.of), (step - first) as usize),
+            None => name(step).to_owned(),
+        }
+    }
+
+    fn fan(&self, item: InstanceIx) -> Option<(InstanceIx, &Fan)> {
+        let (first, fan) = self.fans.range(..=item).next_back()?;
+        (item - first < fan.total).then_some((*first, fan))
+    }
+
+    /// Whether an instance is shown by itself.
+    fn is_listed(&self, step: InstanceIx) -> bool {
+        !self.quiet
+            && self
+                .fan(step)
+                .is_none_or(|(_, fan)| fan.total <= ITEMS_LISTED_AT_MOST)
+    }
+
+    fn adopted(&mut self, run: &Run) {
+        for (ix, _) in (0..).zip(&run.definition().instances) {
+            if let Some(items) = run.items_of(ix) {
+                let counts = items.counts();
+                self.fans.insert(
+                    items.instances().start,
+                    Fan {
+                        of: ix,
+                        total: counts.total,
+                        over: counts.over(),
+                        failed: counts.failed,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Learns which instances are items of which step.
+    fn note_items(&mut self, event: &Event) {
+        let What::ItemsKnown { step, first, items } = &event.what else {
+            return;
+        };
+        let fan = self.fans.entry(*first).or_insert(Fan {
+            of: *step,
+            total: 0,
+            over: 0,
+            failed: 0,
+        });
+        match items {
+            Some(items) => fan.total = u32::try_from(items.len()).unwrap_or(u32::MAX),
+            // Of the list that a retry takes up again, what did not succeed begins afresh.
+            None => {
+                fan.over = fan.over.saturating_sub(fan.failed);
+                fan.failed = 0;
+            }
+        }
+    }
+
+    fn items_known(&mut self, first: InstanceIx, terminal: &mut Terminal) {
+        let Some(fan) = self.fans.get(&first) else { return };
+        let mut text = format!("{:<28} {} items", self.name(fan.of), grouped(fan.total));
+        if fan.over > 0 {
+            text.push_str(&format!(", {} of them done", grouped(fan.over)));
+        }
+        self.line(terminal, Tone::Busy, "Items", text);
+    }
+
+    /// Takes note of an item's end; says so now and then. Whether that is all that is to be shown.
+    fn item_over(&mut self, step: InstanceIx, failed: bool, terminal: &mut Terminal) -> bool {
+        let Some((first, _)) = self.fan(step) else {
+            return false;
+        };
+        let Some(fan) = self.fans.get_mut(&first) else {
+            return false;
+        };
+        fan.over += 1;
+        fan.failed += u32::from(failed);
+        let (of, total, over, failures) = (fan.of, fan.total, fan.over, fan.failed);
+        if total <= ITEMS_LISTED_AT_MOST {
+            return false;
+        }
+        // Twenty lines for a list of any length.
+        if over.is_multiple_of(total.div_ceil(20).max(1)) || over == total {
+            let failed = match failures {
+                0 => String::new(),
+                failures => format!(", {} failed", grouped(failures)),
+            };
+            let text = format!(
+                "{:<28} {} of {} items{failed}",
+                self.name(of),
+                grouped(over),
+                grouped(total)
+            );
+            self.line(terminal, Tone::Busy, "Finished", text);
+        }
+        !failed || failures > FAILURES_LISTED_AT_MOST
     }
 
     /// Takes one piece of news.
     pub(crate) fn observe(&mut self, observation: &Observation<'_>, terminal: &mut Terminal) {
+        match observation {
+            Observation::Adopted { run } => self.adopted(run),
+            Observation::Event { event, .. } => self.note_items(event),
+            _ => {}
+        }
         if terminal.is_json() {
             if let Some(document) = self.json(observation) {
                 terminal.out_json(&document);
@@ -60,6 +175,7 @@ impl Progress {
             return;
         }
         match observation {
+            Observation::Adopted { .. } => {}
             Observation::Event { event, .. } => self.event(event, terminal),
             Observation::Began {
                 step, attempt, at, ..
@@ -89,11 +205,11 @@ impl Progress {
     }
 
     fn began(&mut self, step: InstanceIx, attempt: u32, at: Timestamp, terminal: &mut Terminal) {
-        self.started.insert(step, at);
-        if self.quiet {
+        if !self.is_listed(step) {
             return;
         }
-        let name = self.name(step).to_owned();
+        self.started.insert(step, at);
+        let name = self.name(step);
         let suffix = if attempt > 1 {
             format!(" (attempt {attempt})")
         } else {
@@ -122,6 +238,9 @@ impl Progress {
                 ..
             } => {
                 self.close(*step);
+                if self.item_over(*step, false, terminal) {
+                    return;
+                }
                 self.finished += 1;
                 if self.quiet {
                     if self.finished.is_multiple_of(1000) {
@@ -135,12 +254,15 @@ impl Progress {
                     }
                     return;
                 }
-                let text = line_of(self.name(*step), Some(resources.wall.0), headline.as_deref());
+                let text = line_of(&self.name(*step), Some(resources.wall.0), headline.as_deref());
                 self.line(terminal, Tone::Good, "Finished", text);
             }
             What::StepReused {
                 step, from, headline, ..
-            } if !self.quiet => {
+            } => {
+                if self.item_over(*step, false, terminal) || self.quiet {
+                    return;
+                }
                 let what = headline
                     .as_deref()
                     .map_or_else(String::new, |line| format!("{line}, "));
@@ -155,7 +277,12 @@ impl Progress {
                 ..
             } => {
                 self.close(*step);
-                let name = self.name(*step).to_owned();
+                if retry_at.is_none() && self.item_over(*step, true, terminal)
+                    || retry_at.is_some() && !self.is_listed(*step)
+                {
+                    return;
+                }
+                let name = self.name(*step);
                 match retry_at {
                     Some(at) => {
                         let wait = human_time(at.since(event.at).0);
@@ -174,6 +301,9 @@ impl Progress {
                 self.line(terminal, Tone::Warn, "Restarting", text);
             }
             What::StepRejected { step, failure } => {
+                if self.item_over(*step, true, terminal) {
+                    return;
+                }
                 let mut text = format!("{}  {}", self.name(*step), failure.message);
                 for cause in &failure.causes {
                     text.push_str(": ");
@@ -189,10 +319,15 @@ impl Progress {
             }
             What::StepCancelled { step } => {
                 self.close(*step);
-                if !self.quiet {
-                    let text = self.name(*step).to_owned();
+                if !self.item_over(*step, false, terminal) && !self.quiet {
+                    let text = self.name(*step);
                     self.line(terminal, Tone::Warn, "Cancelled", text);
                 }
+            }
+            What::ItemsKnown { first, .. } => self.items_known(*first, terminal),
+            What::ItemsCancelled { step } => {
+                let text = format!("{:<28} the items that had not begun", self.name(*step));
+                self.line(terminal, Tone::Warn, "Cancelled", text);
             }
             What::ApprovalAsked { step } => {
                 let text = format!("{}  asks for approval", self.name(*step));
@@ -278,10 +413,25 @@ impl Progress {
                 "done": done, "total": total, "unit": unit,
             }),
             Observation::Waiting { run } => serde_json::json!({ "event": "waiting", "run": run.as_str() }),
-            Observation::Ended { .. } | Observation::Committed { .. } => return None,
+            Observation::Adopted { .. } | Observation::Ended { .. } | Observation::Committed { .. } => {
+                return None;
+            }
             Observation::Trouble { message } => serde_json::json!({ "event": "trouble", "message": message }),
         })
     }
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(number: u32) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn line_of(name: &str, wall_ms: Option<u64>, rest: Option<&str>) -> String {
@@ -337,12 +487,7 @@ pub(crate) fn why_skipped(definition: &RunDefinition, step: InstanceIx, because:
 }
 
 /// The summary of a run that is over, and where to look.
-pub(crate) fn summary(
-    run: &trainyard_domain::run::Run,
-    home: &std::path::Path,
-    millis: u64,
-    terminal: &mut Terminal,
-) {
+pub(crate) fn summary(run: &Run, home: &std::path::Path, millis: u64, terminal: &mut Terminal) {
     let definition = run.definition().clone();
     let mut ran = 0;
     let mut reused = 0;

@@ -15,9 +15,6 @@ pub(crate) fn publish(run: &Run, home: &Path) -> Vec<(String, PathBuf)> {
         let StepState::Succeeded { outputs, .. } = state else {
             continue;
         };
-        let Some(instance) = run.definition().instances.get(ix as usize) else {
-            continue;
-        };
         for (output, value) in outputs {
             let OutputValue::Artifact(artifact) = value else {
                 continue;
@@ -25,7 +22,7 @@ pub(crate) fn publish(run: &Run, home: &Path) -> Vec<(String, PathBuf)> {
             if artifact.kind != ArtifactKind::Report || artifact.media_type != "text/html" {
                 continue;
             }
-            let name = format!("{}.{output}", instance.name);
+            let name = format!("{}.{output}", run.name(ix));
             let plain = |c: char| {
                 if c.is_ascii_alphanumeric() || "._-".contains(c) {
                     c

@@ -10,7 +10,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use trainyard_engine::instance_ix;
 use trainyard_store::{Request, WaitingApproval};
 use utoipa::ToSchema;
 
@@ -129,7 +128,7 @@ pub(crate) async fn answer(
         .write(move |app, store| {
             let id = find(store, &run)?;
             let run = load(store, &id)?;
-            let ix = instance_ix(run.definition(), &step).ok_or_else(|| {
+            let ix = run.find(&step).ok_or_else(|| {
                 Problem::not_found(
                     "step-not-found",
                     format!("run {id} has no step `{}`", crate::problem::cut(&step)),
@@ -139,8 +138,7 @@ pub(crate) async fn answer(
             let is_author = run.started_by() == Some(by.as_str());
             run.judge_answer(ix, &by, request.role.as_deref(), is_author)
                 .map_err(|refused| Problem::conflict("answer-refused", refused.to_string()))?;
-            let instance = run.definition().instances.get(ix as usize);
-            let instance = instance.map_or_else(String::new, |instance| instance.name.clone());
+            let instance = run.name(ix).into_owned();
             let verb = if approve { "approved" } else { "rejected" };
             let message = format!("`{instance}` of run {id} is {verb} by {by}");
             let request = Request::Answer {

@@ -17,7 +17,6 @@ use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use trainyard_contract::{ArtifactKind, ArtifactRef, OutputValue};
 use trainyard_domain::run::StepState;
-use trainyard_engine::instance_ix;
 
 const CHUNK: usize = 64 << 10;
 
@@ -60,14 +59,12 @@ pub(crate) async fn output(
                     ),
                 )
             };
-            let ix = instance_ix(run.definition(), &wanted_step).ok_or_else(missing)?;
+            let ix = run.find(&wanted_step).ok_or_else(missing)?;
             let StepState::Succeeded { outputs, .. } = run.step(ix) else {
                 return Err(missing());
             };
             let value = outputs.get(&wanted).cloned().ok_or_else(missing)?;
-            let instance = run.definition().instances.get(ix as usize);
-            let instance = instance.map_or("", |instance| instance.name.as_str());
-            Ok((format!("{instance}.{wanted}"), value))
+            Ok((format!("{}.{wanted}", run.name(ix)), value))
         })
         .await?;
     match value {

@@ -201,6 +201,9 @@ pub(crate) fn word(what: &What) -> &'static str {
         What::ApprovalAsked { .. } => "approval_asked",
         What::ApprovalGiven { .. } => "approval_given",
         What::ApprovalExpired { .. } => "approval_expired",
+        What::ItemsKnown { .. } => "items_known",
+        What::ItemsCancelled { .. } => "items_cancelled",
+        What::ItemsEnded { .. } => "items_ended",
         What::CancelAsked { .. } => "cancel_asked",
         What::StepCancelled { .. } => "step_cancelled",
         What::RetryAsked { .. } => "retry_asked",
@@ -209,12 +212,7 @@ pub(crate) fn word(what: &What) -> &'static str {
 }
 
 fn describe(notice: &mut Notice, what: &What, of: &Run) {
-    let name = |step: &u32| {
-        of.definition()
-            .instances
-            .get(*step as usize)
-            .map(|instance| instance.name.clone())
-    };
+    let name = |step: &u32| Some(of.name(*step).into_owned());
     match what {
         What::RunStarted { by, .. } | What::CancelAsked { by } | What::RetryAsked { by } => {
             notice.message = Some(format!("by {by}"));
@@ -251,7 +249,16 @@ fn describe(notice: &mut Notice, what: &What, of: &Run) {
             notice.instance = name(step);
             notice.message = Some(failure.message.clone());
         }
+        What::ItemsEnded { step, counts } => {
+            notice.instance = name(step);
+            notice.message = Some(format!(
+                "{} of {} items succeeded, {} failed",
+                counts.succeeded, counts.total, counts.failed
+            ));
+        }
         What::StepSkipped { step, .. }
+        | What::ItemsKnown { step, .. }
+        | What::ItemsCancelled { step }
         | What::ApprovalAsked { step }
         | What::ApprovalExpired { step, .. }
         | What::StepCancelled { step } => notice.instance = name(step),

@@ -16,7 +16,6 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use trainyard_contract::RunId;
 use trainyard_domain::run::StepState;
-use trainyard_engine::instance_ix;
 use utoipa::IntoParams;
 
 /// How often a followed log is looked at.
@@ -59,14 +58,13 @@ pub(crate) async fn read(
         .read(move |store| {
             let id = find(store, &run)?;
             let run = load(store, &id)?;
-            let ix = instance_ix(run.definition(), &asked).ok_or_else(|| {
+            let ix = run.find(&asked).ok_or_else(|| {
                 Problem::not_found(
                     "step-not-found",
                     format!("run {id} has no step `{}`", crate::problem::cut(&asked)),
                 )
             })?;
-            let name = run.definition().instances.get(ix as usize);
-            let name = name.map_or_else(String::new, |instance| instance.name.clone());
+            let name = run.name(ix).into_owned();
             let last = run.next_attempt(ix).saturating_sub(1);
             let attempt = query.attempt.unwrap_or(last);
             if !(1..=last).contains(&attempt) {
@@ -151,7 +149,7 @@ impl Following {
             .app
             .read(move |store| {
                 let run = load(store, &id)?;
-                let ix = instance_ix(run.definition(), &name).unwrap_or(u32::MAX);
+                let ix = run.find(&name).unwrap_or(u32::MAX);
                 Ok(matches!(run.step(ix), StepState::Running { attempt: now, .. } if *now == attempt))
             })
             .await;

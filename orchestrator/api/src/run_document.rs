@@ -140,6 +140,10 @@ pub(crate) struct StepDocument {
     /// Why it was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<Because>,
+    /// How many items of a `for_each` step there are, and how they ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    items: Option<Value>,
 }
 
 /// Why a step was skipped.
@@ -203,8 +207,7 @@ impl RunDocument {
 }
 
 fn step(run: &Run, instance: &Instance, ix: u32, state: &StepState) -> StepDocument {
-    let instances = &run.definition().instances;
-    let name = |ix: u32| instances.get(ix as usize).map(|other| other.name.clone());
+    let name = |ix: u32| Some(run.name(ix).into_owned());
     let mut document = StepDocument {
         name: instance.name.clone(),
         step: instance.step.as_str().to_owned(),
@@ -225,6 +228,9 @@ fn step(run: &Run, instance: &Instance, ix: u32, state: &StepState) -> StepDocum
         until: None,
         failure: None,
         because: None,
+        items: run
+            .items_of(ix)
+            .and_then(|items| serde_json::to_value(items.counts()).ok()),
     };
     let at = |at: &Timestamp| Some(instant(*at));
     match state {

@@ -96,9 +96,8 @@ fn observe(app: &Shared, observation: &Observation<'_>) {
                 failure,
                 ..
             } => {
-                let instances = &of.definition().instances;
-                let step = instances.get(*step as usize).map_or("?", |i| i.name.as_str());
-                tracing::warn!(%run, step, attempt, failure = %failure.message, "attempt_failed");
+                let step = of.name(*step);
+                tracing::warn!(%run, %step, attempt, failure = %failure.message, "attempt_failed");
             }
             _ => {}
         },

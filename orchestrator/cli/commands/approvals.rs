@@ -7,7 +7,6 @@ use crate::output::{Exit, Fault, Terminal, Tone, human_instant};
 use crate::project::Project;
 use serde_json::json;
 use std::path::Path;
-use trainyard_engine::instance_ix;
 use trainyard_store::Request;
 
 pub(crate) fn approvals(
@@ -71,7 +70,7 @@ fn answer(
 ) -> Result<Exit, Fault> {
     let id = shelf.find(&args.run)?;
     let run = shelf.load(&id)?;
-    let Some(ix) = instance_ix(run.definition(), &args.step) else {
+    let Some(ix) = run.find(&args.step) else {
         return Err(Fault::new(format!(
             "run {} has no step `{}`",
             id.short(),
@@ -81,11 +80,7 @@ fn answer(
     let by = user();
     let is_author = run.started_by() == Some(by.as_str());
     run.judge_answer(ix, &by, args.role.as_deref(), is_author)?;
-    let instance = run
-        .definition()
-        .instances
-        .get(ix as usize)
-        .map_or_else(String::new, |i| i.name.clone());
+    let instance = run.name(ix).into_owned();
     let request = Request::Answer {
         instance: instance.clone(),
         by,

@@ -1,5 +1,7 @@
 //! `trainyard runs`.
 
+mod items;
+
 use super::run::{Options, Start, drive, interrupts};
 use super::{now, user};
 use crate::args::RunsCommand;
@@ -24,7 +26,22 @@ pub(crate) fn runs(
     let shelf = Shelf::open(&project)?;
     match command {
         RunsCommand::List { pipeline, limit } => shelf.list(pipeline.as_deref(), *limit, terminal),
-        RunsCommand::Show(run) => shelf.show(&run.run, terminal),
+        RunsCommand::Show {
+            run,
+            items: Some(step),
+            state,
+            page,
+            per_page,
+        } => {
+            let run = shelf.load(&shelf.find(&run.run)?)?;
+            let which = items::Page {
+                state: state.as_deref(),
+                number: (*page).max(1),
+                length: (*per_page).max(1),
+            };
+            items::list(&run, step, &which, terminal)
+        }
+        RunsCommand::Show { run, .. } => shelf.show(&run.run, terminal),
         RunsCommand::Watch(run) => shelf.watch(&run.run, terminal),
         RunsCommand::Logs { run, step, attempt } => shelf.logs(&run.run, step.as_deref(), *attempt, terminal),
         RunsCommand::Cancel(run) => shelf.cancel(&run.run, terminal),
@@ -145,6 +162,7 @@ impl Shelf {
             let state = run.step(ix);
             let (tone, word) = state_word(state);
             let (time, note) = match state {
+                StepState::Items { .. } => (String::new(), items::progress(&run, ix)),
                 StepState::Succeeded {
                     headline,
                     resources,
@@ -276,19 +294,30 @@ impl Shelf {
         let definition = run.definition();
         let mut printed = 0;
         let mut matched = false;
-        for (ix, instance) in definition.instances.iter().enumerate() {
-            if step.is_some_and(|step| instance.name != step && instance.step.as_str() != step) {
-                continue;
-            }
+        let item = step
+            .and_then(|step| run.find(step))
+            .filter(|ix| run.item(*ix).is_some());
+        let all: Vec<InstanceIx> = match item {
+            Some(item) => vec![item],
+            None => (0..)
+                .zip(&definition.instances)
+                .filter(|(_, instance)| {
+                    step.is_none_or(|step| instance.name == step || instance.step.as_str() == step)
+                })
+                .flat_map(|(ix, _)| run.cells_of(ix))
+                .collect(),
+        };
+        for ix in all {
             matched = true;
-            let last = run.next_attempt(InstanceIx::try_from(ix)?).saturating_sub(1);
+            let name = run.name(ix);
+            let last = run.next_attempt(ix).saturating_sub(1);
             let Some(number) = attempt
                 .or(Some(last))
                 .filter(|number| (1..=last).contains(number))
             else {
                 continue;
             };
-            let path = self.home.log_path(&id, &instance.name, number);
+            let path = self.home.log_path(&id, &name, number);
             let bytes = match std::fs::read(&path) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -303,10 +332,10 @@ impl Shelf {
             for line in content.lines() {
                 printed += 1;
                 if terminal.is_json() {
-                    let document = json!({ "instance": instance.name, "attempt": number, "line": line });
+                    let document = json!({ "instance": name, "attempt": number, "line": line });
                     terminal.out_json(&document);
                 } else {
-                    let head = terminal.paint(Tone::Quiet, format!("{} |", instance.name));
+                    let head = terminal.paint(Tone::Quiet, format!("{name} |"));
                     terminal.out(format!("{head} {line}"));
                 }
             }
@@ -363,10 +392,14 @@ impl Shelf {
             no_wait: false,
             workers: None,
         };
+        // The engine loads the run itself; a large one should not be there twice.
+        let definition = run.definition().clone();
+        drop(run);
+        drop(self);
         drive(
             project,
             Start::Retry(id.clone()),
-            &run.definition().clone(),
+            &definition,
             &id,
             &options,
             terminal,
@@ -392,10 +425,13 @@ impl Shelf {
             no_wait: false,
             workers: None,
         };
+        let definition = run.definition().clone();
+        drop(run);
+        drop(self);
         drive(
             project,
             Start::Resume(id.clone()),
-            &run.definition().clone(),
+            &definition,
             &id,
             &options,
             terminal,
@@ -488,12 +524,12 @@ pub(crate) fn status_text(run: &Run) -> &'static str {
     }
 }
 
-fn state_word(state: &StepState) -> (Tone, &'static str) {
+pub(super) fn state_word(state: &StepState) -> (Tone, &'static str) {
     match state {
         StepState::Waiting => (Tone::Quiet, "waiting"),
         StepState::Ready => (Tone::Quiet, "ready"),
         StepState::AwaitingApproval { .. } => (Tone::Warn, "awaiting approval"),
-        StepState::Running { .. } => (Tone::Busy, "running"),
+        StepState::Running { .. } | StepState::Items { .. } => (Tone::Busy, "running"),
         StepState::Retrying { .. } => (Tone::Warn, "retrying"),
         StepState::Succeeded { from: Some(_), .. } => (Tone::Good, "reused"),
         StepState::Succeeded { .. } => (Tone::Good, "succeeded"),
@@ -533,6 +569,9 @@ pub(crate) fn document(run: &Run) -> Value {
         if let (Some(step), Value::Object(extra)) = (step.as_object_mut(), extra) {
             step.extend(extra);
         }
+        if let Some(items) = run.items_of(ix) {
+            step["items"] = items::counts_document(run, items);
+        }
         steps.insert(instance.name.clone(), step);
     }
     json!({
@@ -546,7 +585,7 @@ pub(crate) fn document(run: &Run) -> Value {
     })
 }
 
-fn output_document(output: &OutputValue) -> Value {
+pub(super) fn output_document(output: &OutputValue) -> Value {
     match output {
         OutputValue::Artifact(artifact) => json!({
             "kind": artifact.kind.to_string(), "hash": artifact.hash.to_string(), "size": artifact.size,

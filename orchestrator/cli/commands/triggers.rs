@@ -3,7 +3,6 @@
 use super::check::print;
 use super::{catalogue, now};
 use crate::args::{Format, PreviewArgs, TriggersCommand};
-use crate::files::DiskFiles;
 use crate::output::{Exit, Fault, Terminal, Tone};
 use crate::project::Project;
 use std::collections::BTreeMap;
@@ -14,6 +13,7 @@ use trainyard_contract::{Millis, Timestamp};
 use trainyard_domain::pipeline::spec::Trigger;
 use trainyard_domain::pipeline::{self, CheckRequest, Checked, Pipeline};
 use trainyard_domain::trigger::{Occurrence, Schedule, describe, start_of};
+use trainyard_engine::DiskFiles;
 
 /// Ticks of a trigger that are shown if nobody says how many.
 const SHOWN: usize = 10;

@@ -96,6 +96,8 @@ pub enum ArtifactKind {
     Number,
     /// A value: text.
     String,
+    /// A value: a list, as `for_each` takes.
+    List,
     /// An endpoint (later).
     Endpoint,
     /// A monitor (later).
@@ -124,6 +126,7 @@ impl fmt::Display for ArtifactKind {
             Self::Boolean => "boolean",
             Self::Number => "number",
             Self::String => "string",
+            Self::List => "list",
             Self::Endpoint => "endpoint",
             Self::Monitor => "monitor",
         })

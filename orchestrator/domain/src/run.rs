@@ -14,6 +14,7 @@ pub mod definition;
 mod due;
 pub mod event;
 mod graph;
+mod items;
 pub mod mentions;
 mod planted;
 mod queue;
@@ -37,6 +38,7 @@ pub use definition::*;
 pub use due::Action;
 pub use event::{Event, RunOutcome, SkipReason, What};
 pub use graph::InvalidDefinition;
+pub use items::{ItemCounts, Items, item_name};
 pub use select::{SelectError, select};
 pub use state::{Approval, RunStatus, StepState};
 
@@ -54,8 +56,13 @@ pub struct Run {
     id: RunId,
     definition: Arc<RunDefinition>,
     graph: Arc<Graph>,
+    /// Those of the definition, and after them items.
     steps: Vec<StepState>,
     tallies: Vec<Tally>,
+    /// By their first instance; lists that a retry has replaced included.
+    items: Vec<Items>,
+    /// Where in `items` those of each `for_each` step are.
+    current_items: BTreeMap<InstanceIx, usize>,
     /// What may be launched.
     queue: Queue,
     running: BTreeMap<InstanceIx, u32>,
@@ -132,6 +139,8 @@ impl Run {
             id,
             steps: vec![StepState::Waiting; count],
             tallies: tallies.collect(),
+            items: Vec::new(),
+            current_items: BTreeMap::new(),
             queue: Queue::of(&graph),
             running: BTreeMap::new(),
             doomed: BTreeSet::new(),
@@ -211,7 +220,7 @@ impl Run {
         self.steps.get(ix as usize).unwrap_or(&StepState::Waiting)
     }
 
-    /// All instances in the definition's order.
+    /// All instances in the definition's order, and after them items of `for_each` steps.
     pub fn steps(&self) -> impl Iterator<Item = (InstanceIx, &StepState)> {
         (0..).zip(&self.steps)
     }
@@ -267,8 +276,15 @@ impl Run {
         &self.graph.order
     }
 
+    /// What the definition says of an instance; of an item, what it says of its step.
     fn instance(&self, ix: InstanceIx) -> Option<&Instance> {
-        self.definition.instances.get(ix as usize)
+        let of = self.item(ix).map_or(ix, |(of, _)| of);
+        self.definition.instances.get(of as usize)
+    }
+
+    /// Instances of the definition: all but items.
+    fn declared(&self) -> std::ops::Range<InstanceIx> {
+        0..self.definition.instances.len() as InstanceIx
     }
 
     fn is_hook(&self, ix: InstanceIx) -> bool {

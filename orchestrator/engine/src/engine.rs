@@ -203,7 +203,7 @@ impl Engine {
         observer: &mut dyn FnMut(Observation<'_>),
     ) -> Result<(), EngineError> {
         let mut turned = Turned::default();
-        self.take_over(id, first, &mut turned)?;
+        self.take_over(id, first, &mut turned, observer)?;
         self.finish_turn((self.clock)(), turned, observer)
     }
 
@@ -213,6 +213,7 @@ impl Engine {
         id: &RunId,
         first: Option<Input>,
         turned: &mut Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
     ) -> Result<(), EngineError> {
         let now = (self.clock)();
         let epoch = self.store.acquire_lease(id, &self.owner, now, LEASE)?;
@@ -225,6 +226,7 @@ impl Engine {
         let Some(active) = self.runs.get(id) else {
             return Ok(());
         };
+        observer(Observation::Adopted { run: &active.run });
         let lost: Vec<(InstanceIx, u32)> = active.run.running().collect();
         if active.run.status() == RunStatus::NotStarted {
             self.decide(id, now, Input::Start { by, select }, turned);
@@ -362,24 +364,4 @@ impl Active {
             waiting_reported: false,
         }
     }
-}
-
-/// The instance of that name, or the only instance of the step of that name.
-pub fn instance_ix(definition: &RunDefinition, name: &str) -> Option<InstanceIx> {
-    let exact = definition
-        .instances
-        .iter()
-        .position(|instance| instance.name == name);
-    let found = exact.or_else(|| {
-        let mut of_step = definition
-            .instances
-            .iter()
-            .enumerate()
-            .filter(|(_, i)| i.step.as_str() == name);
-        match (of_step.next(), of_step.next()) {
-            (Some((ix, _)), None) => Some(ix),
-            _ => None,
-        }
-    })?;
-    InstanceIx::try_from(found).ok()
 }

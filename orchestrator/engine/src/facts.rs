@@ -120,7 +120,7 @@ impl Workshop<'_> {
         if !self.reuse {
             return Some(Missed::SwitchedOff);
         }
-        let instance = run.definition().instances.get(ix as usize)?;
+        let instance = run.instance_at(ix)?;
         let CachePolicy::On { ttl, .. } = &instance.cache else {
             return None;
         };

@@ -10,6 +10,6 @@ mod observe;
 mod prepare;
 
 pub use disk_files::{DiskFiles, PROJECT_FILE, pipeline_files};
-pub use engine::{Driven, Engine, EngineError, Interrupts, Setup, instance_ix};
+pub use engine::{Driven, Engine, EngineError, Interrupts, Setup};
 pub use facts::{Facts, surroundings_of};
 pub use observe::Observation;

@@ -46,10 +46,10 @@ impl Finished {
     /// The edges, sources before targets: dataset → its version → step → outputs → model version,
     /// and column by column beside it.
     pub(crate) fn edges(&self, run: &Run) -> Vec<LineageEdge> {
-        let definition = run.definition();
-        let Some(instance) = definition.instances.get(self.key.step as usize) else {
+        let Some(instance) = run.instance_at(self.key.step) else {
             return Vec::new();
         };
+        let instance = instance.as_ref();
         // A step that takes and makes nothing has no place in the way of data.
         if self.outputs.is_empty() && instance.inputs.is_empty() {
             return Vec::new();
@@ -164,7 +164,8 @@ fn source_of(run: &Run, bound: &BoundInput) -> Option<Source> {
         BoundInput::Collected { instances, output } => Source::Artifacts(
             instances
                 .iter()
-                .filter_map(|ix| hash_of(run, *ix, output))
+                .flat_map(|from| run.cells_of(*from))
+                .filter_map(|ix| hash_of(run, ix, output))
                 .collect(),
         ),
         BoundInput::Registry { .. } => return None,

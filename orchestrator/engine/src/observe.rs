@@ -7,6 +7,8 @@ use trainyard_domain::run::{Event, InstanceIx, Run, RunOutcome};
 /// One piece of news.
 #[derive(Clone, Debug)]
 pub enum Observation<'a> {
+    /// A run has been taken over, and this is how far it had come.
+    Adopted { run: &'a Run },
     /// An event that has been committed.
     Event {
         run: &'a RunId,

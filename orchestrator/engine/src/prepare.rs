@@ -72,13 +72,14 @@ impl Workshop<'_> {
         ix: InstanceIx,
     ) -> Result<Prepared, PrepareError> {
         let definition = run.definition().clone();
-        let Some(instance) = definition.instances.get(ix as usize) else {
+        let Some(instance) = run.instance_at(ix) else {
             return Ok(reject(
                 FailureClass::Internal,
                 format!("no step instance {ix}"),
                 Vec::new(),
             ));
         };
+        let instance = instance.as_ref();
         let rendered = match run.render_instance(ix) {
             Ok(rendered) => rendered,
             Err(error) => {
@@ -192,14 +193,9 @@ impl Workshop<'_> {
                 },
                 BoundInput::Collected { instances, output } => {
                     let mut cells = Vec::with_capacity(instances.len());
-                    for from in instances {
-                        if let Some(value) = output_of(run, *from, output) {
-                            let matrix = definition
-                                .instances
-                                .get(*from as usize)
-                                .map(|i| i.matrix.clone())
-                                .unwrap_or_default();
-                            cells.push((matrix, value.clone()));
+                    for from in instances.iter().flat_map(|from| run.cells_of(*from)) {
+                        if let Some(value) = output_of(run, from, output) {
+                            cells.push((run.matrix_of(from), value.clone()));
                         }
                     }
                     TaskInput::Collected(cells)
@@ -402,14 +398,9 @@ pub(crate) fn output_of<'a>(run: &'a Run, ix: InstanceIx, output: &str) -> Optio
 }
 
 fn no_output(run: &Run, ix: InstanceIx, output: &str) -> Box<Failure> {
-    let name = run
-        .definition()
-        .instances
-        .get(ix as usize)
-        .map_or("?", |i| i.name.as_str());
     failure(
         FailureClass::Rejected,
-        format!("`{name}` ended without its output `{output}`"),
+        format!("`{}` ended without its output `{output}`", run.name(ix)),
         Vec::new(),
     )
 }

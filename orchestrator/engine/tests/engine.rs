@@ -62,6 +62,7 @@ fn instance(name: &str, upstream: &[u32]) -> Instance {
         cache: CachePolicy::Off,
         continue_on_error: false,
         matrix_limits: None,
+        for_each: None,
         approval: None,
         hook: None,
         tags: Vec::new(),

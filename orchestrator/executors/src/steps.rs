@@ -24,7 +24,7 @@ pub fn process_steps() -> Catalogue {
         .with(noop::Noop)
 }
 
-const ANYTHING: [ArtifactKind; 11] = [
+const ANYTHING: [ArtifactKind; 12] = [
     ArtifactKind::Table,
     ArtifactKind::Model,
     ArtifactKind::Metrics,
@@ -34,6 +34,7 @@ const ANYTHING: [ArtifactKind; 11] = [
     ArtifactKind::Boolean,
     ArtifactKind::Number,
     ArtifactKind::String,
+    ArtifactKind::List,
     ArtifactKind::Endpoint,
     ArtifactKind::Monitor,
 ];
@@ -56,6 +57,7 @@ fn command_outputs() -> Ports {
         ArtifactKind::Boolean,
         ArtifactKind::Number,
         ArtifactKind::String,
+        ArtifactKind::List,
     ];
     Ports::Any {
         kinds: kinds.to_vec(),

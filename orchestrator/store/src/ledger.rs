@@ -3,7 +3,7 @@
 use crate::run::StepCounts;
 use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::{ContentHash, Millis, StepName};
-use trainyard_domain::run::{Event, InstanceIx, RunDefinition, RunnerKind, SkipReason, What};
+use trainyard_domain::run::{Event, InstanceIx, ItemCounts, RunDefinition, RunnerKind, SkipReason, What};
 
 /// Derived from a run's definition and its events; forgotten when a turn is rolled back, and built
 /// anew from what is stored.
@@ -123,6 +123,18 @@ impl Ledger {
             }
             What::StepRejected { step, .. } => self.end(*step, End::Failed),
             What::StepCancelled { step } => self.end(*step, End::Cancelled),
+            // Items are no steps of their own here: their step counts, once.
+            What::ItemsEnded { step, counts } => {
+                let how = match counts {
+                    ItemCounts { failed: 1.., .. } => End::Failed,
+                    ItemCounts { cancelled: 1.., .. } => End::Cancelled,
+                    ItemCounts { skipped: 1.., .. } => End::Skipped,
+                    ItemCounts { total: 1.., .. } if counts.reused == counts.total => End::Reused,
+                    _ => End::Succeeded,
+                };
+                self.end(*step, how);
+            }
+            What::ItemsKnown { .. } | What::ItemsCancelled { .. } => {}
             What::ApprovalAsked { step } => {
                 if let Some(gate) = self.gates.get_mut(step) {
                     gate.given.clear();

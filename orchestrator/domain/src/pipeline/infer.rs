@@ -207,6 +207,21 @@ fn step(
         result.with.push(value);
         filled.push(cell);
     }
+    if spec.for_each.is_some() && result.with.iter().any(|with| kind.step.memory(with).is_some()) {
+        let key = entry
+            .value
+            .entry("for_each")
+            .map_or(entry.key_span, |each| each.key_span);
+        scene.add(
+            found(
+                "S01/exclusive-keys",
+                key,
+                format!("`{name}` goes on from what it made last time, and an item has no last time"),
+            )
+            .label("not with this step")
+            .help("let the step read the whole of it each time, or let one step take all items"),
+        );
+    }
     if let Some(before) = before
         && before.with == result.with
         && before.inputs == result.inputs

@@ -146,6 +146,8 @@ pub(crate) struct Wired {
     pub(crate) kind: Option<Arc<Kind>>,
     pub(crate) inputs: IndexMap<String, Source>,
     pub(crate) outputs: IndexMap<String, OutputDeclaration>,
+    /// Steps that the list of `for_each` comes from: data, although no input.
+    pub(crate) listed: BTreeSet<usize>,
     /// Steps that have to be over first although no data is taken from them.
     pub(crate) order: BTreeSet<usize>,
 }
@@ -159,6 +161,7 @@ impl Wired {
                 Source::Output { step, .. } => Some(*step),
                 _ => None,
             })
+            .chain(self.listed.iter().copied())
             .collect()
     }
 

@@ -7,7 +7,7 @@ use super::reason::Reason;
 use super::{Missed, PlanFacts, PlannedInstance, Preparation, Verdict};
 use crate::run::mentions::Mentions;
 use crate::run::{
-    BoundInput, Condition, Event, Hook, Instance, InstanceIx, InvalidDefinition, Run, RunContext,
+    BoundInput, Condition, Event, ForEach, Hook, Instance, InstanceIx, InvalidDefinition, Run, RunContext,
     RunDefinition, RunnerKind, SkipReason, StepState, What, context,
 };
 use indexmap::IndexSet;
@@ -224,6 +224,8 @@ impl<'a> Foresight<'a> {
                 own.insert(0, Reason::Upstream);
             }
             Fate::new(Verdict::Run, own)
+        } else if let Some(each) = &instance.for_each {
+            self.listed(ix, instance, each)
         } else {
             self.prepared(ix, instance, open)
         };
@@ -270,13 +272,21 @@ impl<'a> Foresight<'a> {
             return Some(fails(ix, Reason::CannotStart { message }));
         }
         let without = |source: &InstanceIx| matches!(self.run.step(*source), StepState::Skipped { .. });
-        let empty = instance.inputs.values().find_map(|input| match input {
+        let of_input = instance.inputs.values().find_map(|input| match input {
             BoundInput::Output { instance, .. } => Some(*instance).filter(without),
             BoundInput::Collected { instances, .. } if instances.iter().all(without) => {
                 instances.first().copied()
             }
             _ => None,
-        })?;
+        });
+        let of_list = || {
+            let listed = Mentions::in_list(instance);
+            let mut above = instance.upstream.iter().map(|edge| edge.instance);
+            above.find(|ix| {
+                without(ix) && listed.contains(self.definition.instances[*ix as usize].step.as_str())
+            })
+        };
+        let empty = of_input.or_else(of_list)?;
         let because = SkipReason::Upstream { step: empty };
         Some(Fate::skipped(ix, because, Reason::NoData { step: name(empty) }))
     }
@@ -345,7 +355,9 @@ impl<'a> Foresight<'a> {
             BoundInput::Collected { instances, .. } => instances.iter().any(unknown),
             BoundInput::Dataset(_) | BoundInput::Registry { .. } => false,
         });
-        by_input || self.speaks_of_unknown(instance, &Mentions::in_parameters(instance))
+        by_input
+            || self.speaks_of_unknown(instance, &Mentions::in_parameters(instance))
+            || self.speaks_of_unknown(instance, &Mentions::in_list(instance))
     }
 
     fn speaks_of_unknown(&self, instance: &Instance, mentions: &Mentions) -> bool {
@@ -353,6 +365,24 @@ impl<'a> Foresight<'a> {
             let above = &self.definition.instances[edge.instance as usize];
             !self.outlook[edge.instance as usize].known && mentions.contains(above.step.as_str())
         })
+    }
+
+    /// A step for each item of a list that is known; which items have an earlier result is asked when
+    /// they begin.
+    fn listed(&mut self, ix: InstanceIx, instance: &Instance, each: &ForEach) -> Fate {
+        match self.run.list(ix, each) {
+            Ok(list) => {
+                let mut reasons = vec![Reason::ForEach { items: list.len() }];
+                reasons.extend(self.own_reasons(instance));
+                Fate::new(Verdict::Run, reasons)
+            }
+            Err(failure) => fails(
+                ix,
+                Reason::CannotStart {
+                    message: failure.message,
+                },
+            ),
+        }
     }
 
     /// Everything that takes part is known, so the world can be asked.

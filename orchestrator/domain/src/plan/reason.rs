@@ -44,6 +44,10 @@ pub enum Reason {
     ReuseSwitchedOff,
     /// Nothing of the above, and yet no result has this key.
     NoEarlierResult,
+    /// Once for each item of a list that is known; an item with an earlier result takes it.
+    ForEach {
+        items: usize,
+    },
     /// Runs when all else is over.
     AtTheEnd,
     If {
@@ -116,6 +120,7 @@ impl fmt::Display for Reason {
             Self::ResultGone => f.write_str("earlier result is gone"),
             Self::ReuseSwitchedOff => f.write_str("reuse is switched off"),
             Self::NoEarlierResult => f.write_str("no earlier result of these inputs"),
+            Self::ForEach { items } => write!(f, "for each of {items} items without an earlier result"),
             Self::AtTheEnd => f.write_str("at the end"),
             Self::If { condition } => write!(f, "if {condition}"),
             Self::Unless { condition } => write!(f, "if {condition}: is false"),

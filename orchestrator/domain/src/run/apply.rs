@@ -40,6 +40,9 @@ impl Run {
             | What::ApprovalAsked { step }
             | What::ApprovalGiven { step, .. }
             | What::ApprovalExpired { step, .. }
+            | What::ItemsKnown { step, .. }
+            | What::ItemsCancelled { step }
+            | What::ItemsEnded { step, .. }
             | What::StepCancelled { step } => {
                 if (*step as usize) < self.steps.len() {
                     self.apply_to_step(*step, event.at, &event.what);
@@ -58,7 +61,7 @@ impl Run {
                     && (startable || self.has(Fault::StartTwice) && self.running.contains_key(&ix)) =>
             {
                 self.leave(ix);
-                self.queue.start(&self.graph, ix);
+                self.queue.start(&self.graph, self.seat(ix));
                 self.tallies[ix as usize].attempts = *attempt;
                 self.running.insert(ix, *attempt);
                 self.steps[ix as usize] = StepState::Running {
@@ -114,7 +117,7 @@ impl Run {
                 self.leave(ix);
                 self.tallies[ix as usize].losses += 1;
                 self.steps[ix as usize] = StepState::Ready;
-                self.queue.put(&self.graph, ix);
+                self.queue.put(&self.graph, self.seat(ix));
             }
             What::StepReused {
                 outputs,
@@ -205,6 +208,19 @@ impl Run {
                     );
                 }
             }
+            What::ItemsKnown { first, items, .. }
+                if self.started.is_some()
+                    && *self.step(ix) == StepState::Waiting
+                    && self.instance(ix).is_some_and(|step| step.for_each.is_some()) =>
+            {
+                self.fan_out(ix, *first, items.as_ref(), at);
+            }
+            What::ItemsCancelled { .. } => self.cancel_items(ix),
+            What::ItemsEnded { .. } => {
+                if let StepState::Items { since } = *self.step(ix) {
+                    self.settle(ix, self.gathered(ix, since, at));
+                }
+            }
             What::StepCancelled { .. } if !self.step(ix).is_final() => self.settle(ix, StepState::Cancelled),
             _ => {}
         }
@@ -235,7 +251,7 @@ impl Run {
     }
 
     fn judge_all(&mut self) {
-        for ix in 0..self.steps.len() as InstanceIx {
+        for ix in self.declared() {
             self.judge_if_due(ix);
         }
     }
@@ -261,7 +277,7 @@ impl Run {
         match self.judge(ix) {
             Verdict::Start => {
                 self.steps[ix as usize] = StepState::Ready;
-                self.queue.put(&self.graph, ix);
+                self.queue.put(&self.graph, self.seat(ix));
             }
             verdict => {
                 self.pending.insert(ix, verdict);
@@ -270,17 +286,17 @@ impl Run {
     }
 
     /// Takes an instance out of everything that belongs to its present state.
-    fn leave(&mut self, ix: InstanceIx) {
+    pub(super) fn leave(&mut self, ix: InstanceIx) {
         match self.steps[ix as usize] {
-            StepState::Ready => self.queue.take(&self.graph, ix),
+            StepState::Ready => self.queue.take(&self.graph, self.seat(ix)),
             StepState::Running { .. } => {
                 self.running.remove(&ix);
                 self.doomed.remove(&ix);
-                self.queue.stop(&self.graph, ix);
+                self.queue.stop(&self.graph, self.seat(ix));
             }
             StepState::Retrying { until, .. } => {
                 self.timers.remove(&(until, ix));
-                self.queue.take(&self.graph, ix);
+                self.queue.take(&self.graph, self.seat(ix));
             }
             StepState::AwaitingApproval { since, .. } => {
                 self.awaiting.remove(&ix);
@@ -323,14 +339,14 @@ impl Run {
         } else {
             self.leave(ix);
             self.steps[ix as usize] = StepState::Ready;
-            self.queue.put(&self.graph, ix);
+            self.queue.put(&self.graph, self.seat(ix));
         }
     }
 
     fn fail(&mut self, ix: InstanceIx, failure: Failure) {
         let attempts = self.tallies[ix as usize].attempts;
         self.settle(ix, StepState::Failed { attempts, failure });
-        let Some(group) = self.graph.group_of[ix as usize] else {
+        let Some(group) = self.seat(ix).group else {
             return;
         };
         if !self.graph.groups[group as usize].fail_fast || !self.tripped.insert(group) {
@@ -340,8 +356,13 @@ impl Run {
             return;
         }
         let graph = self.graph.clone();
-        for sibling in &graph.groups[group as usize].members {
-            self.doom(*sibling);
+        match self.item(ix) {
+            Some((of, _)) => self.doom(of),
+            None => {
+                for sibling in &graph.groups[group as usize].members {
+                    self.doom(*sibling);
+                }
+            }
         }
     }
 
@@ -351,8 +372,9 @@ impl Run {
             StepState::Running { .. } => {
                 self.doomed.insert(ix);
             }
+            StepState::Items { .. } => self.doom_items(ix),
             ref state if !state.is_final() => {
-                self.queue.take(&self.graph, ix);
+                self.queue.take(&self.graph, self.seat(ix));
                 self.pending.insert(ix, Verdict::Cancel);
             }
             _ => {}
@@ -360,9 +382,12 @@ impl Run {
     }
 
     /// A final state, and what follows for everything that waits for it.
-    fn settle(&mut self, ix: InstanceIx, state: StepState) {
+    pub(super) fn settle(&mut self, ix: InstanceIx, state: StepState) {
         self.leave(ix);
         self.steps[ix as usize] = state;
+        if self.item_is_over(ix) {
+            return;
+        }
         let stage = self.instance(ix).map_or(Stage::Graph, Instance::stage);
         self.open.take(stage);
         let graph = self.graph.clone();
@@ -384,7 +409,7 @@ impl Run {
             Cancel::No => Cancel::Steps,
             _ => Cancel::Everything,
         };
-        for ix in 0..self.steps.len() as InstanceIx {
+        for ix in self.declared() {
             if self.cancel == Cancel::Everything || !self.is_hook(ix) {
                 self.doom(ix);
             }
@@ -395,7 +420,7 @@ impl Run {
     /// because of them or on account of what they made of its condition, and their hooks. Hooks
     /// of the whole run are judged again if anything else is.
     pub(super) fn to_run_again(&self) -> Vec<bool> {
-        let mut again = vec![false; self.steps.len()];
+        let mut again = vec![false; self.definition.instances.len()];
         for &ix in &self.graph.order {
             let Some(instance) = self.instance(ix) else {
                 continue;
@@ -437,6 +462,7 @@ impl Run {
         for (ix, _) in again.iter().enumerate().filter(|(_, again)| **again) {
             self.leave(ix as InstanceIx);
             self.steps[ix] = StepState::Waiting;
+            self.current_items.remove(&(ix as InstanceIx));
             let Tally {
                 attempts, reuse_only, ..
             } = self.tallies[ix];
@@ -453,7 +479,7 @@ impl Run {
         }
         self.open = Open::default();
         let graph = self.graph.clone();
-        for ix in 0..self.steps.len() as InstanceIx {
+        for ix in self.declared() {
             if self.step(ix).is_final() {
                 continue;
             }

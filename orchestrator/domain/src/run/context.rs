@@ -37,6 +37,8 @@ impl Context for RunContext<'_> {
             "environment" => json!({ "name": definition.environment }),
             "trigger" => definition.trigger.clone(),
             "matrix" => Value::Object(self.run.instance(self.instance)?.matrix.clone()),
+            "item" => self.run.value_of_item(self.instance)?.0.clone(),
+            "item_index" => self.run.value_of_item(self.instance)?.1.into(),
             "run" => json!({ "id": self.run.id }),
             _ => return None,
         })
@@ -46,6 +48,10 @@ impl Context for RunContext<'_> {
         let cells = self.run.instances_of(name);
         let first = self.run.instance(*cells.first()?)?;
         match cells {
+            [only] if first.for_each.is_some() => {
+                let items = self.run.cells_of(*only);
+                Some(items.map(|ix| seen(self.run, ix)).collect())
+            }
             [only] if first.matrix.is_empty() => Some(seen(self.run, *only)),
             cells => Some(cells.iter().map(|ix| seen(self.run, *ix)).collect()),
         }
@@ -63,14 +69,14 @@ impl Context for RunContext<'_> {
     }
 }
 
-/// One instance as a value: `{status, matrix, outputs, metrics}`.
+/// One instance as a value: `{status, matrix, outputs, metrics}`; an item has `item` in place of
+/// `matrix`.
 fn seen(run: &Run, ix: InstanceIx) -> Value {
-    let matrix = run
-        .instance(ix)
-        .map(|instance| instance.matrix.clone())
-        .unwrap_or_default();
     let state = run.step(ix);
-    let mut value = json!({ "status": state.word(), "matrix": matrix });
+    let mut value = match run.value_of_item(ix) {
+        Some((item, _)) => json!({ "status": state.word(), "item": item }),
+        None => json!({ "status": state.word(), "matrix": run.matrix_of(ix) }),
+    };
     if let StepState::Succeeded { outputs, metrics, .. } = state {
         let outputs = outputs
             .iter()

@@ -4,11 +4,13 @@ use super::Run;
 use super::backoff::{self, LOSSES_AT_MOST};
 use super::definition::{Hook, Instance, InstanceIx, OnExpire};
 use super::event::{Event, RunOutcome, SkipReason, What};
+use super::items::Items;
 use super::planted::Fault;
 use super::stage::Stage;
 use super::state::{RunStatus, StepState};
 use super::verdict::Verdict;
 use indexmap::IndexMap;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use trainyard_contract::task::{Failure, ResourcesUsed};
 use trainyard_contract::{ContentHash, FailureClass, OutputValue, RunId, Timestamp};
@@ -112,7 +114,7 @@ impl Run {
         for (at, ix) in due {
             if matches!(self.step(ix), StepState::Retrying { .. }) {
                 self.timers.remove(&(at, ix));
-                self.queue.put(&self.graph, ix);
+                self.queue.put(&self.graph, self.seat(ix));
             }
         }
     }
@@ -123,7 +125,7 @@ impl Run {
 
     fn may_launch(&self, ix: InstanceIx) -> bool {
         (ix as usize) < self.steps.len()
-            && (self.queue.contains(&self.graph, ix)
+            && (self.queue.contains(self.seat(ix))
                 || self.has(Fault::IgnoreMaxParallel) && *self.step(ix) == StepState::Ready
                 || self.has(Fault::StartTwice) && self.running.contains_key(&ix))
     }
@@ -368,6 +370,23 @@ impl Deciding<'_> {
         });
     }
 
+    fn fan_out(&mut self, step: InstanceIx, list: Vec<Value>) {
+        let same = self.run.same_items(step, &list).map(Items::first);
+        let what = match same {
+            Some(first) => What::ItemsKnown {
+                step,
+                first,
+                items: None,
+            },
+            None => What::ItemsKnown {
+                step,
+                first: InstanceIx::try_from(self.run.steps.len()).unwrap_or(InstanceIx::MAX),
+                items: Some(list),
+            },
+        };
+        self.happened(what);
+    }
+
     /// Decides what state alone makes due: judged steps, and the end of the run.
     fn conclude(&mut self) {
         while let Some((step, verdict)) = self.run.pending.pop_first() {
@@ -375,7 +394,15 @@ impl Deciding<'_> {
                 Verdict::Ask => self.happened(What::ApprovalAsked { step }),
                 Verdict::Skip(because) => self.happened(What::StepSkipped { step, because }),
                 Verdict::Reject(failure) => self.happened(What::StepRejected { step, failure }),
+                Verdict::Cancel if matches!(self.run.step(step), StepState::Items { .. }) => {
+                    self.happened(What::ItemsCancelled { step });
+                }
                 Verdict::Cancel => self.happened(What::StepCancelled { step }),
+                Verdict::FanOut(list) => self.fan_out(step, list),
+                Verdict::Gather => {
+                    let counts = self.run.items_of(step).map(Items::counts).unwrap_or_default();
+                    self.happened(What::ItemsEnded { step, counts });
+                }
                 // A start is no event; such a verdict is not kept.
                 Verdict::Start => {}
             }
@@ -391,13 +418,13 @@ impl Deciding<'_> {
 
 impl Run {
     fn queue_has(&self, ix: InstanceIx) -> bool {
-        (ix as usize) < self.steps.len() && self.queue.contains(&self.graph, ix)
+        (ix as usize) < self.steps.len() && self.queue.contains(self.seat(ix))
     }
 
     /// What final states make of the run. A hook that follows a failure cannot make it worse than
     /// that failure did, nor better; one that ends the run can make it worse.
     fn outcome(&self) -> RunOutcome {
-        let cancelled = || self.steps.contains(&StepState::Cancelled);
+        let cancelled = || self.declared().any(|ix| *self.step(ix) == StepState::Cancelled);
         if self.failures().next().is_some() {
             RunOutcome::Failed
         } else if self.is_cancelled() && (self.started.is_none() || cancelled()) {

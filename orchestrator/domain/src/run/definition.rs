@@ -108,6 +108,10 @@ pub struct Instance {
     /// For matrix steps: how many cells at once, and whether one failure cancels the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix_limits: Option<MatrixLimits>,
+    /// Runs once for each item of a list that only the run knows; the items are instances of their
+    /// own, made when the list is known. This one begins and ends them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<ForEach>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
     /// Set for steps outside the graph: hooks.
@@ -243,6 +247,20 @@ pub enum CachePolicy {
 pub struct MatrixLimits {
     pub max_parallel: Option<u32>,
     pub fail_fast: bool,
+}
+
+/// How a step runs once for each item of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForEach {
+    /// A list, or a text `${{ … }}` over `steps` that gives one.
+    pub items: Value,
+    /// How many items at once; none: as many as there is room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<u32>,
+    /// Whether one item's failure cancels the rest.
+    pub fail_fast: bool,
+    /// A longer list fails the step.
+    pub max_items: u32,
 }
 
 /// Who must agree.

@@ -1,8 +1,10 @@
 //! What happened in a run, in the past tense. The store keeps these; everything else is derived.
 
 use super::definition::InstanceIx;
+use super::items::ItemCounts;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use trainyard_contract::task::{Failure, ResourcesUsed};
 use trainyard_contract::{ContentHash, OutputValue, RunId, Timestamp};
 
@@ -94,6 +96,24 @@ pub enum What {
     ApprovalExpired {
         step: InstanceIx,
         approve: bool,
+    },
+    /// The list of a `for_each` step is known: its items are the instances from `first` on.
+    ItemsKnown {
+        step: InstanceIx,
+        first: InstanceIx,
+        /// None after a retry if the list is the same as before: then items that have succeeded keep
+        /// what they have made, and the others begin afresh.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        items: Option<Vec<Value>>,
+    },
+    /// Items of the step that do not run will not.
+    ItemsCancelled {
+        step: InstanceIx,
+    },
+    /// All items of the step are over, and so is the step.
+    ItemsEnded {
+        step: InstanceIx,
+        counts: ItemCounts,
     },
     CancelAsked {
         by: String,

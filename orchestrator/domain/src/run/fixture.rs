@@ -62,6 +62,7 @@ pub(crate) fn step(name: &str) -> Draft {
             cache: CachePolicy::Off,
             continue_on_error: false,
             matrix_limits: None,
+            for_each: None,
             approval: None,
             hook: None,
             tags: Vec::new(),
@@ -130,6 +131,18 @@ impl Draft {
             i.matrix_limits = Some(MatrixLimits {
                 max_parallel,
                 fail_fast,
+            })
+        })
+    }
+
+    /// Runs for each item of a list, or of what an expression gives.
+    pub(crate) fn for_each(self, items: Value, max_parallel: Option<u32>, fail_fast: bool) -> Self {
+        self.with(|i| {
+            i.for_each = Some(ForEach {
+                items,
+                max_parallel,
+                fail_fast,
+                max_items: 100,
             })
         })
     }
@@ -273,13 +286,8 @@ impl Play {
     }
 
     pub(crate) fn ix(&self, name: &str) -> InstanceIx {
-        let found = self
-            .run
-            .definition()
-            .instances
-            .iter()
-            .position(|instance| instance.name == name);
-        found.unwrap_or_else(|| panic!("no instance {name}")) as InstanceIx
+        let found = self.run.find(name);
+        found.unwrap_or_else(|| panic!("no instance {name}"))
     }
 
     pub(crate) fn step(&self, name: &str) -> &StepState {
@@ -350,12 +358,12 @@ impl Play {
         }
     }
 
-    pub(crate) fn ready(&self) -> Vec<&str> {
+    pub(crate) fn ready(&self) -> Vec<String> {
         self.run.ready().map(|ix| self.name(ix)).collect()
     }
 
-    pub(crate) fn name(&self, ix: InstanceIx) -> &str {
-        &self.run.definition().instances[ix as usize].name
+    pub(crate) fn name(&self, ix: InstanceIx) -> String {
+        self.run.name(ix).into_owned()
     }
 
     /// Every instance with its state in a word or two, and the status: `a succeeded, b skipped (if); Running`.

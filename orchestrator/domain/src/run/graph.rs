@@ -26,6 +26,8 @@ pub enum InvalidDefinition {
     Cycle { instance: String },
     #[error("`{instance}` waits for the hook `{hook}`, which starts after it")]
     WaitsForHook { instance: String, hook: String },
+    #[error("`{instance}` runs for each item of a list and {what}")]
+    ForEach { instance: String, what: &'static str },
     #[error("`{instance}` has a limit of zero: {what}")]
     Zero { instance: String, what: &'static str },
 }
@@ -42,8 +44,9 @@ pub(super) struct Graph {
     pub(super) height: Vec<u32>,
     /// Upstream before downstream.
     pub(super) order: Vec<InstanceIx>,
-    /// Cells of matrix steps with limits.
+    /// Cells of matrix steps with limits, and items of `for_each` steps.
     pub(super) groups: Vec<Cells>,
+    /// Of an instance with `for_each`: that of its items.
     pub(super) group_of: Vec<Option<u32>>,
     /// Instances of each step, in declaration order.
     pub(super) of_step: BTreeMap<String, Vec<InstanceIx>>,
@@ -51,9 +54,10 @@ pub(super) struct Graph {
     pub(super) run_hooks: Vec<InstanceIx>,
 }
 
-/// The cells of one matrix step with limits.
+/// The cells of one matrix step with limits, or the items of one step.
 #[derive(Debug)]
 pub(super) struct Cells {
+    /// None of items: they are not known yet.
     pub(super) members: Vec<InstanceIx>,
     pub(super) max_parallel: u32,
     pub(super) fail_fast: bool,
@@ -153,7 +157,14 @@ impl Graph {
             if instance.stage() > Stage::Graph {
                 self.run_hooks.push(ix);
             }
-            if let Some(limits) = instance.matrix_limits {
+            if let Some(each) = &instance.for_each {
+                self.group_of[ix as usize] = Some(self.groups.len() as u32);
+                self.groups.push(Cells {
+                    members: Vec::new(),
+                    max_parallel: each.max_parallel.unwrap_or(u32::MAX),
+                    fail_fast: each.fail_fast,
+                });
+            } else if let Some(limits) = instance.matrix_limits {
                 let group = *group_of_step.entry(instance.step.as_str()).or_insert_with(|| {
                     self.groups.push(Cells {
                         members: Vec::new(),
@@ -283,6 +294,22 @@ fn check(definition: &RunDefinition, instance: &Instance) -> Result<(), InvalidD
         .is_some_and(|rule| rule.min_approvals == 0)
     {
         return zero("min_approvals");
+    }
+    if let Some(each) = &instance.for_each {
+        if each.max_parallel == Some(0) {
+            return zero("max_parallel");
+        }
+        let not_with = [
+            (instance.approval.is_some(), "asks for approval"),
+            (instance.hook.is_some(), "is a hook"),
+            (!instance.matrix.is_empty(), "has a matrix"),
+        ];
+        if let Some((_, what)) = not_with.into_iter().find(|(is_so, _)| *is_so) {
+            return Err(InvalidDefinition::ForEach {
+                instance: name(),
+                what,
+            });
+        }
     }
     Ok(())
 }

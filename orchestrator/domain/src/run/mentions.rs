@@ -40,6 +40,15 @@ impl Mentions {
         mentions
     }
 
+    /// Steps that the list of its `for_each` comes from.
+    pub fn in_list(instance: &Instance) -> Self {
+        let mut mentions = Self::default();
+        if let Some(each) = &instance.for_each {
+            mentions.add_value(&each.items);
+        }
+        mentions
+    }
+
     /// Whether it is one of these.
     pub fn contains(&self, step: &str) -> bool {
         self.all || self.names.contains(step)
@@ -77,7 +86,7 @@ impl Run {
         let Some(instance) = self.instance(ix) else {
             return false;
         };
-        let is_new = |ix: InstanceIx| {
+        let is_one_new = |ix: InstanceIx| {
             matches!(
                 self.step(ix),
                 StepState::Succeeded {
@@ -87,6 +96,7 @@ impl Run {
                 }
             )
         };
+        let is_new = |ix: InstanceIx| self.cells_of(ix).any(is_one_new);
         let by_input = instance.inputs.values().any(|input| match input {
             BoundInput::Output { instance, .. } => is_new(*instance),
             BoundInput::Collected { instances, .. } => instances.iter().any(|cell| is_new(*cell)),

@@ -25,6 +25,10 @@ pub(super) enum Fault {
     FailureHookUnasked,
     FailureHookKept,
     EndEarly,
+    ForgetItem,
+    RepeatItems,
+    ForgetItemFailure,
+    StartCancelledItems,
 }
 
 impl Run {

@@ -10,6 +10,21 @@ use std::iter;
 /// Begins with what has most behind it; in declaration order among equals.
 type Place = (Reverse<u32>, InstanceIx);
 
+/// An instance as the queue sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seat {
+    pub(super) ix: InstanceIx,
+    /// Of its graph: that of its own, or of the `for_each` step whose item it is.
+    pub(super) height: u32,
+    pub(super) group: Option<u32>,
+}
+
+impl Seat {
+    fn place(self) -> Place {
+        (Reverse(self.height), self.ix)
+    }
+}
+
 /// The queue. A cell beyond its matrix' `max_parallel` is parked and comes up when another ends.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
@@ -44,14 +59,14 @@ impl Queue {
     }
 
     /// Whether it may start now.
-    pub(super) fn contains(&self, graph: &Graph, ix: InstanceIx) -> bool {
-        self.open.contains(&place(graph, ix))
+    pub(super) fn contains(&self, seat: Seat) -> bool {
+        self.open.contains(&seat.place())
     }
 
     /// It is ready.
-    pub(super) fn put(&mut self, graph: &Graph, ix: InstanceIx) {
-        let place = place(graph, ix);
-        match graph.group_of[ix as usize] {
+    pub(super) fn put(&mut self, graph: &Graph, seat: Seat) {
+        let place = seat.place();
+        match seat.group {
             None => {
                 self.open.insert(place);
             }
@@ -63,10 +78,10 @@ impl Queue {
     }
 
     /// It is not ready any more. Does nothing if it was not.
-    pub(super) fn take(&mut self, graph: &Graph, ix: InstanceIx) {
-        let place = place(graph, ix);
+    pub(super) fn take(&mut self, graph: &Graph, seat: Seat) {
+        let place = seat.place();
         self.open.remove(&place);
-        if let Some(group) = graph.group_of[ix as usize] {
+        if let Some(group) = seat.group {
             let cells = &mut self.cells[group as usize];
             cells.admitted.remove(&place);
             cells.parked.remove(&place);
@@ -75,16 +90,16 @@ impl Queue {
     }
 
     /// It runs now, and so is no longer ready.
-    pub(super) fn start(&mut self, graph: &Graph, ix: InstanceIx) {
-        if let Some(group) = graph.group_of[ix as usize] {
+    pub(super) fn start(&mut self, graph: &Graph, seat: Seat) {
+        if let Some(group) = seat.group {
             self.cells[group as usize].running += 1;
         }
-        self.take(graph, ix);
+        self.take(graph, seat);
     }
 
     /// It runs no more.
-    pub(super) fn stop(&mut self, graph: &Graph, ix: InstanceIx) {
-        if let Some(group) = graph.group_of[ix as usize] {
+    pub(super) fn stop(&mut self, graph: &Graph, seat: Seat) {
+        if let Some(group) = seat.group {
             let cells = &mut self.cells[group as usize];
             cells.running = cells.running.saturating_sub(1);
             self.admit(graph, group);
@@ -110,8 +125,4 @@ impl Queue {
             self.open.insert(place);
         }
     }
-}
-
-fn place(graph: &Graph, ix: InstanceIx) -> Place {
-    (Reverse(graph.height[ix as usize]), ix)
 }

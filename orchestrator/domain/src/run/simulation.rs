@@ -73,6 +73,10 @@ fn each_planted_fault_is_found() {
         Fault::FailureHookUnasked,
         Fault::FailureHookKept,
         Fault::EndEarly,
+        Fault::ForgetItem,
+        Fault::RepeatItems,
+        Fault::ForgetItemFailure,
+        Fault::StartCancelledItems,
     ];
     let mut missed = Vec::new();
     for fault in faults {

@@ -28,6 +28,10 @@ pub enum StepState {
         attempt: u32,
         until: Timestamp,
     },
+    /// A `for_each` step of which items are not over.
+    Items {
+        since: Timestamp,
+    },
     /// It has what it was to make.
     Succeeded {
         outputs: IndexMap<String, OutputValue>,
@@ -65,7 +69,7 @@ impl StepState {
             Self::Waiting => "waiting",
             Self::Ready => "ready",
             Self::AwaitingApproval { .. } => "awaiting_approval",
-            Self::Running { .. } => "running",
+            Self::Running { .. } | Self::Items { .. } => "running",
             Self::Retrying { .. } => "retrying",
             Self::Succeeded { .. } => "succeeded",
             Self::Failed { .. } => "failed",

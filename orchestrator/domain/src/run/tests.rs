@@ -6,6 +6,7 @@ mod conditions;
 mod definitions;
 mod gates;
 mod hooks;
+mod items;
 mod matrices;
 mod order;
 mod retrying;

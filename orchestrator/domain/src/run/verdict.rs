@@ -6,6 +6,7 @@ use super::event::SkipReason;
 use super::planted::Fault;
 use super::state::StepState;
 use super::{Run, context};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use trainyard_contract::FailureClass;
 use trainyard_contract::task::Failure;
@@ -15,6 +16,10 @@ use trainyard_contract::task::Failure;
 pub(super) enum Verdict {
     /// It may be launched.
     Start,
+    /// Its list is known; each item may be launched.
+    FanOut(Vec<Value>),
+    /// Its items are over.
+    Gather,
     /// People are to be asked first.
     Ask,
     Skip(SkipReason),
@@ -64,7 +69,10 @@ impl Run {
         match holds {
             Err(failure) => Verdict::Reject(failure),
             Ok(false) if !self.has(Fault::RunFalseCondition) => Verdict::Skip(SkipReason::Condition),
-            _ if instance.approval.is_none() => Verdict::Start,
+            _ if instance.approval.is_none() => match &instance.for_each {
+                None => Verdict::Start,
+                Some(each) => self.judge_list(ix, each),
+            },
             // An earlier approval does not count for another run.
             _ if reuse_only => Verdict::Skip(SkipReason::NotSelected),
             _ => Verdict::Ask,
@@ -123,6 +131,11 @@ impl Run {
         }
     }
 
+    fn has_results(&self, ix: InstanceIx) -> bool {
+        self.items_of(ix)
+            .is_some_and(|items| items.counts().succeeded > 0)
+    }
+
     fn passage(&self, ix: InstanceIx) -> Passage {
         let may_fail = self
             .instance(ix)
@@ -145,6 +158,8 @@ impl Run {
             } => Passage::NotSelected,
             StepState::Skipped { .. } if self.has(Fault::SkipBlocksOrder) => Passage::Blocked(ix),
             StepState::Skipped { .. } => Passage::NoData,
+            // What did not fail of a list can be collected.
+            StepState::Failed { .. } if may_fail && self.has_results(ix) => Passage::Open,
             StepState::Failed { .. } | StepState::Cancelled if may_fail => Passage::NoData,
             state if self.has(Fault::StartBeforeNeeds) && !state.is_final() => Passage::Open,
             _ => Passage::Blocked(ix),

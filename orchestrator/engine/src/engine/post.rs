@@ -2,7 +2,7 @@
 //! and the leases that keep them off its runs.
 
 use super::turn::Turned;
-use super::{Engine, EngineError, GRACE, INBOX_EVERY, LEASE, instance_ix};
+use super::{Engine, EngineError, GRACE, INBOX_EVERY, LEASE};
 use std::time::{Duration, Instant};
 use trainyard_contract::{RunId, Timestamp};
 use trainyard_domain::run::{Input, Run, RunStatus};
@@ -92,7 +92,7 @@ pub(super) fn requested(run: &Run, request: Request) -> Option<Input> {
             approve,
             comment,
         } => {
-            let step = instance_ix(run.definition(), &instance)?;
+            let step = run.find(&instance)?;
             let is_author = run.started_by() == Some(by.as_str());
             Some(Input::Answer {
                 step,

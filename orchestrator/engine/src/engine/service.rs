@@ -120,7 +120,7 @@ impl Engine {
             if active >= service.max_runs || taken == RUNS_A_TURN as usize {
                 break;
             }
-            match self.take_over(id, None, &mut turned) {
+            match self.take_over(id, None, &mut turned, observer) {
                 Ok(()) => {
                     taken += 1;
                     active += 1;

@@ -391,7 +391,7 @@ impl Turned {
 
 /// Whether an attempt leaves no trace if it turns out never to have been: a built-in step without effects.
 fn may_go_ahead(run: &Run, step: InstanceIx, spec: &TaskSpec) -> bool {
-    let instance = run.definition().instances.get(step as usize);
+    let instance = run.instance_at(step);
     spec.process.is_none() && instance.is_some_and(|instance| instance.effect.is_none())
 }
 

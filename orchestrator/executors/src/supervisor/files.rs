@@ -229,8 +229,10 @@ fn place_input(
             let folder = folder.join(variable(name));
             make(&folder)?;
             let mut index = Vec::new();
+            // As many digits as the last one has, so that names sort in the order of the cells.
+            let digits = cells.len().saturating_sub(1).to_string().len().max(4);
             for (at, (matrix, value)) in cells.iter().enumerate() {
-                let file = place_value(spec, name, value, &folder, &format!("{at:04}"), inputs)?;
+                let file = place_value(spec, name, value, &folder, &format!("{at:0digits$}"), inputs)?;
                 index.push(serde_json::json!({ "matrix": matrix, "file": file.to_string_lossy() }));
             }
             write(

@@ -14,6 +14,8 @@ use trainyard_contract::{
 /// Metrics and values become part of events; larger ones are files.
 const LARGEST_METRICS: u64 = 1 << 20;
 const LARGEST_VALUE: u64 = 64 << 10;
+/// Room for a hundred thousand paths.
+const LARGEST_LIST: u64 = 16 << 20;
 
 /// Adds every declared output, and numbers, to the report of a command that ended well.
 ///
@@ -51,6 +53,14 @@ pub(super) fn collect(
             }
             ArtifactKind::Boolean | ArtifactKind::Number | ArtifactKind::String => {
                 OutputValue::Value(read_value(name, declared.kind, path, masker)?)
+            }
+            ArtifactKind::List => {
+                let list = read_json(name, path, LARGEST_LIST, masker)?;
+                if !list.is_array() {
+                    return Err(StepError::rejected(format!("output `{name}` is no list"))
+                        .help("write a list as JSON, e.g. [\"a.csv\", \"b.csv\"]"));
+                }
+                OutputValue::Value(list)
             }
             kind => {
                 return Err(StepError::rejected(format!(

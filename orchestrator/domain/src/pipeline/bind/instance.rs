@@ -4,12 +4,12 @@ use super::matrix::MAX_INSTANCES;
 use super::{BindError, Binding};
 use crate::expression::Template;
 use crate::pipeline::infer::script;
-use crate::pipeline::spec::Step as StepSpec;
+use crate::pipeline::spec::{ForEach as ForEachSpec, MatrixValues, Step as StepSpec};
 use crate::pipeline::values::fill_columns;
 use crate::pipeline::wiring::{Kind, Occasion, Source, WiredHook};
 use crate::run::definition::{
-    ApprovalRule, BoundInput, BoundProcess, CachePolicy, Condition, Hook, Instance, InstanceIx, MatrixLimits,
-    OnExpire, RunnerKind, Upstream,
+    ApprovalRule, BoundInput, BoundProcess, CachePolicy, Condition, ForEach, Hook, Instance, InstanceIx,
+    MatrixLimits, OnExpire, RunnerKind, Upstream,
 };
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -18,7 +18,10 @@ use std::ops::Range;
 use trainyard_contract::{Millis, Path, Runner};
 
 /// Roots that only the run can fill.
-const LATER: [&str; 1] = ["steps"];
+const LATER: [&str; 3] = ["steps", "item", "item_index"];
+
+/// Items of a `for_each` that says nothing else.
+const MAX_ITEMS: u32 = 100_000;
 
 impl Binding<'_> {
     pub(super) fn instances(&mut self) -> Vec<Instance> {
@@ -134,6 +137,10 @@ impl Binding<'_> {
                 max_parallel: matrix.max_parallel,
                 fail_fast: matrix.fail_fast.unwrap_or(true),
             }),
+            for_each: match &spec.for_each {
+                Some(each) => Some(self.for_each(&at, each)?),
+                None => None,
+            },
             approval,
             hook: None,
             tags: spec.tags.clone(),
@@ -195,9 +202,30 @@ impl Binding<'_> {
             cache: CachePolicy::Off,
             continue_on_error: true,
             matrix_limits: None,
+            for_each: None,
             approval: None,
             hook: Some(occasion),
             tags: Vec::new(),
+        })
+    }
+
+    fn for_each(&mut self, at: &Path, each: &ForEachSpec) -> Option<ForEach> {
+        let written = match &each.items {
+            MatrixValues::List(items) => Value::Array(items.clone()),
+            MatrixValues::Expression(text) => Value::String(text.clone()),
+        };
+        let at = at.key("for_each").key("items");
+        let items = self.render(&at, &written, &LATER)?;
+        if !matches!(items, Value::Array(_) | Value::String(_)) {
+            let message = format!("`for_each` needs a list, and this is {items}");
+            self.errors.push(BindError::new(at, message));
+            return None;
+        }
+        Some(ForEach {
+            items,
+            max_parallel: each.max_parallel,
+            fail_fast: each.fail_fast.unwrap_or(true),
+            max_items: each.max_items.unwrap_or(MAX_ITEMS),
         })
     }
 

@@ -32,6 +32,8 @@ struct Place<'a> {
     /// Whether results of steps exist there.
     has_steps: bool,
     has_event: bool,
+    /// Whether `item` exists there if the step has `for_each`.
+    has_item: bool,
     what: &'a str,
 }
 
@@ -53,6 +55,7 @@ pub(super) fn run(scene: &mut Scene<'_>, wired: &mut [Wired]) {
                             step: None,
                             has_steps: false,
                             has_event: false,
+                            has_item: false,
                             what: "a default",
                         };
                         each(scene, &types, wired, default, place, &mut |scene, _, mention| {
@@ -68,6 +71,7 @@ pub(super) fn run(scene: &mut Scene<'_>, wired: &mut [Wired]) {
                     step: None,
                     has_steps: false,
                     has_event: true,
+                    has_item: false,
                     what: "a trigger",
                 };
                 each(scene, &types, wired, &entry.value, place, &mut |_, _, _| {});
@@ -77,6 +81,7 @@ pub(super) fn run(scene: &mut Scene<'_>, wired: &mut [Wired]) {
                     step: None,
                     has_steps: true,
                     has_event: false,
+                    has_item: false,
                     what: "a hook",
                 };
                 each(scene, &types, wired, &entry.value, place, &mut |_, _, _| {});
@@ -86,6 +91,7 @@ pub(super) fn run(scene: &mut Scene<'_>, wired: &mut [Wired]) {
                     step: None,
                     has_steps: false,
                     has_event: false,
+                    has_item: false,
                     what: "this place",
                 };
                 each(scene, &types, wired, &entry.value, place, &mut |_, _, _| {});
@@ -111,14 +117,18 @@ fn step(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: usize,
             step: Some(index),
             has_steps: true,
             has_event: false,
+            // The hooks of a step run once for all of its items.
+            has_item: !in_hook,
             what: "a step",
         };
         match &*entry.key {
             "if" => condition(scene, types, wired, index, &entry.value),
+            "for_each" => for_each(scene, types, wired, index, &entry.value, entry.key_span),
             "matrix" => {
                 let place = Place {
                     step: None,
                     has_steps: false,
+                    has_item: false,
                     what: "`matrix`",
                     ..place
                 };
@@ -149,6 +159,92 @@ fn step(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: usize,
         }
     }
     columns(scene, types, wired, index, node);
+}
+
+/// The list of `for_each`: an expression that gives one, and data from the steps that it speaks of.
+fn for_each(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: usize, node: &Node, key: Span) {
+    let draft = scene.draft;
+    let Some((name, spec)) = draft.spec.steps.get_index(index) else {
+        return;
+    };
+    if spec.matrix.is_some() {
+        scene.add(
+            found(
+                "S01/exclusive-keys",
+                key,
+                format!("`{name}` has both `matrix` and `for_each`"),
+            )
+            .label("one too many")
+            .help("leave one out; a list of combinations can be the items of `for_each`"),
+        );
+    }
+    let asks_people = wired[index]
+        .kind
+        .as_ref()
+        .is_some_and(|kind| kind.signature.runner == trainyard_contract::Runner::Orchestrator);
+    if asks_people {
+        let message = format!("`{}` asks people once, and not for each item", wired[index].uses);
+        scene.add(
+            found("S01/exclusive-keys", key, message)
+                .label("not with this kind of step")
+                .help("let a step of its own ask, before or after"),
+        );
+    }
+    let place = Place {
+        step: Some(index),
+        has_steps: true,
+        has_event: false,
+        has_item: false,
+        what: "`for_each`",
+    };
+    let before = scene.out.len();
+    let mut listed = BTreeSet::new();
+    each(scene, types, wired, node, place, &mut |scene, _, mention| {
+        if let ("steps", Some(name)) = (mention.root.as_str(), &mention.name)
+            && let Some(from) = scene.draft.spec.steps.get_index_of(name)
+        {
+            listed.insert(from);
+        }
+    });
+    listed.remove(&index);
+    wired[index].listed = listed;
+    let (Some(MatrixValues::Expression(text)), Some(value)) =
+        (spec.for_each.as_ref().map(|each| &each.items), node.get("items"))
+    else {
+        return;
+    };
+    if !Template::is_in(text) {
+        scene.add(
+            found(
+                "S01/wrong-type",
+                value.span,
+                "`items` has to be a list, or an expression that gives one",
+            )
+            .label("one value")
+            .help(format!("write a list: [{text}]")),
+        );
+        return;
+    }
+    let Ok(template) = Template::parse(text) else {
+        return;
+    };
+    if scene.out.len() > before {
+        return;
+    }
+    let env = types.env(scene, &template, Some(index), wired);
+    if let Ok(of) = template.check(&env)
+        && !matches!(of, Type::List(_) | Type::Any)
+    {
+        scene.add(
+            found(
+                "S03/type",
+                value.span,
+                format!("`for_each` needs a list, and this is {of}"),
+            )
+            .label("not a list")
+            .help("use an output of `type: list`, or a param of type list[…]"),
+        );
+    }
 }
 
 /// An expression for an axis has to give a list, before the run.
@@ -201,7 +297,15 @@ fn axes(scene: &mut Scene<'_>, types: &Types, index: usize, node: &Node) {
 
 /// Whether a text is an expression that only lacks its `${{ }}`.
 fn is_bare_expression(text: &str) -> bool {
-    const ROOTS: [&str; 6] = ["params", "vars", "environment", "trigger", "steps", "matrix"];
+    const ROOTS: [&str; 7] = [
+        "params",
+        "vars",
+        "environment",
+        "trigger",
+        "steps",
+        "matrix",
+        "item",
+    ];
     parse(text).is_ok_and(|expression| {
         let references = expression.references();
         !references.mentions.is_empty() && references.roots().iter().all(|root| ROOTS.contains(root))
@@ -239,6 +343,7 @@ fn condition(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: u
         step: Some(index),
         has_steps: true,
         has_event: false,
+        has_item: false,
         what: "`if`",
     };
     let before = scene.out.len();
@@ -366,6 +471,7 @@ fn columns(scene: &mut Scene<'_>, types: &Types, wired: &[Wired], index: usize, 
         step: Some(index),
         has_steps: false,
         has_event: false,
+        has_item: false,
         what: "a column expression",
     };
     for (path, root, name) in values::mentioned_in_columns(&with, &kind.signature.params) {

@@ -73,6 +73,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> (Vec<Wired>, Vec<WiredHook>) {
             inputs: IndexMap::new(),
             outputs: outputs[index].clone(),
             order: BTreeSet::new(),
+            listed: BTreeSet::new(),
         };
         inputs(scene, index, &outputs, &kinds, &names, &mut next);
         needs(scene, index, &names, &mut next);

@@ -44,6 +44,9 @@ pub struct Step {
     /// One instance for every combination of values.
     #[serde(default)]
     pub matrix: Option<Matrix>,
+    /// One instance for each item of a list, which may become known in the run.
+    #[serde(default)]
+    pub for_each: Option<ForEach>,
     /// What it makes, by name.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"pattern": super::NAME_PATTERN}))]
@@ -97,6 +100,26 @@ pub struct Matrix {
     pub fail_fast: Option<bool>,
     #[serde(flatten)]
     pub axes: IndexMap<String, MatrixValues>,
+}
+
+/// One instance for each item of a list. `item` is the item's value, `item_index` its place, from 0.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForEach {
+    /// The list, or an expression that gives one, e.g. `${{ steps.list.outputs.files }}`. No item may
+    /// be in it twice; an empty list is fine.
+    pub items: MatrixValues,
+    /// How many items at once. Default: as many as there is room for.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_parallel: Option<u32>,
+    /// Whether one item's failure cancels the rest. Default: true.
+    #[serde(default)]
+    pub fail_fast: Option<bool>,
+    /// A longer list fails the step. Default: 100000.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 200000))]
+    pub max_items: Option<u32>,
 }
 
 /// Values of an axis.

@@ -25,6 +25,7 @@ pub(super) enum Where {
     #[default]
     Open,
     Asked,
+    Items,
     Live(u32),
     Succeeded,
     Failed,
@@ -34,7 +35,7 @@ pub(super) enum Where {
 
 impl Where {
     fn over(&self) -> bool {
-        !matches!(self, Self::Open | Self::Asked | Self::Live(_))
+        !matches!(self, Self::Open | Self::Asked | Self::Items | Self::Live(_))
     }
 }
 
@@ -54,7 +55,13 @@ enum Due {
 #[derive(Clone, Debug)]
 pub(super) struct Judge<'a> {
     definition: &'a RunDefinition,
+    /// Of instances, and after them of items as their lists become known.
     pub(super) seen: Vec<Seen>,
+    /// Instance whose item it is, and the list that it is of, for all that is seen after the instances.
+    items: Vec<(InstanceIx, usize)>,
+    lists: Vec<Vec<i64>>,
+    /// The list of each instance with items.
+    list_of: BTreeMap<InstanceIx, usize>,
     pub(super) started: bool,
     cancels: u32,
     pub(super) ended: Option<RunOutcome>,
@@ -74,6 +81,9 @@ impl<'a> Judge<'a> {
         Self {
             definition,
             seen: vec![Seen::default(); definition.instances.len()],
+            items: Vec::new(),
+            lists: Vec::new(),
+            list_of: BTreeMap::new(),
             started: false,
             cancels: 0,
             ended: None,
@@ -83,7 +93,144 @@ impl<'a> Judge<'a> {
     }
 
     fn instance(&self, ix: InstanceIx) -> &'a Instance {
-        &self.definition.instances[ix as usize]
+        let of = self.item(ix).map_or(ix, |(of, _)| of);
+        &self.definition.instances[of as usize]
+    }
+
+    fn item(&self, ix: InstanceIx) -> Option<(InstanceIx, usize)> {
+        let number = (ix as usize).checked_sub(self.definition.instances.len())?;
+        self.items.get(number).copied()
+    }
+
+    /// Items of a list.
+    fn items(&self, list: usize) -> Vec<InstanceIx> {
+        let after = self.definition.instances.len() as InstanceIx;
+        let all = self.items.iter().zip(after..);
+        all.filter(|((_, of), _)| *of == list).map(|(_, ix)| ix).collect()
+    }
+
+    /// The list that a step has, by the two forms of the simulation: none where it cannot have one.
+    fn list(&self, each: &ForEach) -> Option<Vec<i64>> {
+        let text = each.items.to_string();
+        let mut list = Vec::new();
+        for word in text.split(|c: char| !c.is_ascii_alphanumeric() && !"._".contains(c)) {
+            if let Ok(number) = word.parse() {
+                list.push(number);
+            } else if let Some(of) = word
+                .strip_prefix("steps.")
+                .and_then(|rest| rest.split('.').next())
+            {
+                let mut all = (0..).zip(&self.definition.instances);
+                let (ix, _) = all.find(|(_, instance)| instance.step.as_str() == of)?;
+                list.push(
+                    self.seen[ix as usize]
+                        .out
+                        .filter(|_| *self.at(ix) == Where::Succeeded)?,
+                );
+            }
+        }
+        let different: BTreeSet<&i64> = list.iter().collect();
+        (different.len() == list.len()).then_some(list)
+    }
+
+    fn items_known(
+        &mut self,
+        ix: InstanceIx,
+        first: InstanceIx,
+        items: Option<&Vec<serde_json::Value>>,
+    ) -> Verdict {
+        ensure(
+            *self.at(ix) == Where::Open && self.due(ix) == Some(Due::Start),
+            || format!("its items were made although it is {:?}", self.due(ix)),
+        )?;
+        ensure(!self.given_up(ix), || {
+            "items of a step that was given up".to_owned()
+        })?;
+        let Some(expected) = self
+            .instance(ix)
+            .for_each
+            .as_ref()
+            .and_then(|each| self.list(each))
+        else {
+            return Err("items without a list".to_owned());
+        };
+        let list = match items {
+            Some(items) => {
+                let numbers: Vec<i64> = items.iter().filter_map(serde_json::Value::as_i64).collect();
+                ensure(numbers == expected, || {
+                    format!("it has items {items:?}, not {expected:?}")
+                })?;
+                ensure(first as usize == self.seen.len(), || {
+                    "items in the place of others".to_owned()
+                })?;
+                // Attempts of an earlier list's items have logs and scratch folders of the same names.
+                let earlier = self
+                    .list_of
+                    .get(&ix)
+                    .map(|list| self.items(*list))
+                    .unwrap_or_default();
+                let last_attempt = earlier
+                    .iter()
+                    .map(|item| self.seen[*item as usize].last_attempt)
+                    .max();
+                for _ in items {
+                    self.items.push((ix, self.lists.len()));
+                    self.seen.push(Seen {
+                        last_attempt: last_attempt.unwrap_or(0),
+                        ..Seen::default()
+                    });
+                }
+                self.lists.push(numbers);
+                self.lists.len() - 1
+            }
+            None => {
+                let list = self.list_of.get(&ix).copied();
+                let Some(list) = list.filter(|list| self.lists[*list] == expected) else {
+                    return Err("a list that has changed was taken for the same".to_owned());
+                };
+                list
+            }
+        };
+        self.list_of.insert(ix, list);
+        let reuse_only = self.seen[ix as usize].reuse_only;
+        for item in self.items(list) {
+            let seen = &mut self.seen[item as usize];
+            if seen.state != Where::Succeeded {
+                *seen = Seen {
+                    last_attempt: seen.last_attempt,
+                    reuse_only,
+                    ..Seen::default()
+                };
+            }
+        }
+        self.seen[ix as usize].state = Where::Items;
+        Ok(())
+    }
+
+    fn items_ended(&mut self, ix: InstanceIx, counts: ItemCounts) -> Verdict {
+        ensure(*self.at(ix) == Where::Items, || {
+            "items ended that had not begun".to_owned()
+        })?;
+        let items = self.items(self.list_of[&ix]);
+        ensure(
+            counts.over() == counts.total && counts.total as usize == items.len(),
+            || format!("{} items were counted as {counts:?}", items.len()),
+        )?;
+        let any = |wanted: &dyn Fn(&Where) -> bool| items.iter().any(|item| wanted(self.at(*item)));
+        ensure(!any(&|at| !at.over()), || {
+            "a step ended before its items".to_owned()
+        })?;
+        let state = if any(&|at| *at == Where::Failed) {
+            Where::Failed
+        } else if any(&|at| *at == Where::Cancelled) {
+            Where::Cancelled
+        } else if any(&|at| matches!(at, Where::Skipped(_))) {
+            Where::Skipped(SkipReason::NotSelected)
+        } else {
+            Where::Succeeded
+        };
+        self.seen[ix as usize].state = state;
+        Ok(())
     }
 
     fn at(&self, ix: InstanceIx) -> &Where {
@@ -175,6 +322,18 @@ impl<'a> Judge<'a> {
                     self.fail(*step)
                 }
             }
+            What::ItemsKnown { step, first, items } => self.items_known(*step, *first, items.as_ref())?,
+            What::ItemsCancelled { step } => {
+                ensure(*self.at(*step) == Where::Items && self.given_up(*step), || {
+                    "items were cancelled for no reason".to_owned()
+                })?;
+                for item in self.items(self.list_of[step]) {
+                    if *self.at(item) == Where::Open {
+                        self.seen[item as usize].state = Where::Cancelled;
+                    }
+                }
+            }
+            What::ItemsEnded { step, counts } => self.items_ended(*step, *counts)?,
             What::CancelAsked { .. } => self.cancels += 1,
             What::StepCancelled { step } => {
                 ensure(!self.at(*step).over(), || {
@@ -207,9 +366,15 @@ impl<'a> Judge<'a> {
         ensure(!seen.reuse_only, || "a step that was not selected ran".to_owned())?;
         let early = seen.retry_at.is_some_and(|until| at < until) && !self.clock_jumped;
         ensure(!early, || "a retry came before its time".to_owned())?;
-        if let Some(most) = instance.matrix_limits.and_then(|limits| limits.max_parallel) {
-            let live = self
-                .cells(instance)
+        let of_items = instance.for_each.as_ref().and_then(|each| each.max_parallel);
+        let of_cells = instance.matrix_limits.and_then(|limits| limits.max_parallel);
+        if let Some(most) = of_items.or(of_cells) {
+            let beside: Vec<InstanceIx> = match self.item(ix) {
+                Some((_, list)) => self.items(list),
+                None => self.cells(instance).collect(),
+            };
+            let live = beside
+                .into_iter()
                 .filter(|cell| matches!(self.at(*cell), Where::Live(_)))
                 .count();
             ensure(live < most as usize, || {
@@ -231,6 +396,17 @@ impl<'a> Judge<'a> {
         ensure(!self.given_up(ix), || {
             format!("{name} began after it was given up")
         })?;
+        match self.item(ix) {
+            Some((of, list)) => {
+                let current = self.list_of.get(&of) == Some(&list);
+                return ensure(current && *self.at(of) == Where::Items, || {
+                    format!("an item of {name} began, which is {:?}", self.at(of))
+                });
+            }
+            None => ensure(self.instance(ix).for_each.is_none(), || {
+                format!("{name} began instead of its items")
+            })?,
+        }
         match self.due(ix) {
             Some(Due::Start) => Ok(()),
             Some(Due::Ask) if self.seen[ix as usize].approved => Ok(()),
@@ -354,7 +530,9 @@ impl<'a> Judge<'a> {
     fn fail(&mut self, ix: InstanceIx) {
         self.seen[ix as usize].state = Where::Failed;
         let instance = self.instance(ix);
-        if instance.matrix_limits.is_some_and(|limits| limits.fail_fast) {
+        let of_items =
+            self.item(ix).is_some() && instance.for_each.as_ref().is_some_and(|each| each.fail_fast);
+        if of_items || instance.matrix_limits.is_some_and(|limits| limits.fail_fast) {
             self.tripped.insert(instance.step.to_string());
         }
     }
@@ -408,6 +586,16 @@ impl<'a> Judge<'a> {
             .map(|edge| (edge.instance, self.instance(edge.instance)))
             .collect();
         let is_hook = instance.hook.is_some();
+        // What has not failed of a list that may fail can be collected.
+        let has_data = |ix: &InstanceIx| {
+            let some = |list: &usize| {
+                self.items(*list)
+                    .iter()
+                    .any(|item| *self.at(*item) == Where::Succeeded)
+            };
+            let may_fail = self.instance(*ix).continue_on_error && *self.at(*ix) == Where::Failed;
+            *self.at(*ix) == Where::Succeeded || may_fail && self.list_of.get(ix).is_some_and(some)
+        };
         let blocks = |(ix, above): (&InstanceIx, &&Instance)| match self.at(*ix) {
             Where::Failed | Where::Cancelled => !above.continue_on_error,
             Where::Skipped(because) => matches!(because, SkipReason::UpstreamFailed { .. }),
@@ -430,10 +618,8 @@ impl<'a> Judge<'a> {
             });
         }
         let empty = |input: &BoundInput| match input {
-            BoundInput::Output { instance, .. } => *self.at(*instance) != Where::Succeeded,
-            BoundInput::Collected { instances, .. } => {
-                instances.iter().all(|ix| *self.at(*ix) != Where::Succeeded)
-            }
+            BoundInput::Output { instance, .. } => !has_data(instance),
+            BoundInput::Collected { instances, .. } => !instances.iter().any(has_data),
             _ => false,
         };
         if instance.inputs.values().any(empty) {
@@ -451,6 +637,13 @@ impl<'a> Judge<'a> {
                 Some(false) => return Some(Due::Condition),
                 None => return Some(Due::Reject),
             },
+        }
+        if instance
+            .for_each
+            .as_ref()
+            .is_some_and(|each| self.list(each).is_none())
+        {
+            return Some(Due::Reject);
         }
         Some(if instance.approval.is_some() {
             Due::Ask
@@ -574,6 +767,7 @@ impl<'a> Judge<'a> {
             let same = match (self.at(ix), state) {
                 (Where::Open, StepState::Waiting | StepState::Ready | StepState::Retrying { .. }) => true,
                 (Where::Asked, StepState::AwaitingApproval { .. }) => true,
+                (Where::Items, StepState::Items { .. }) => true,
                 (Where::Live(attempt), StepState::Running { attempt: live, .. }) => attempt == live,
                 (Where::Succeeded, StepState::Succeeded { .. }) => true,
                 (Where::Failed, StepState::Failed { .. }) => true,

@@ -9,6 +9,7 @@ use trainyard_contract::{FailureClass, Millis};
 struct Drafted {
     names: Vec<String>,
     matrix: bool,
+    for_each: bool,
 }
 
 pub(super) fn random_definition(random: &mut Random) -> RunDefinition {
@@ -33,7 +34,12 @@ pub(super) fn random_definition(random: &mut Random) -> RunDefinition {
             }
             drafts.push(draft);
         }
-        steps.push(Drafted { names, matrix });
+        let for_each = prototype.instance.for_each.is_some();
+        steps.push(Drafted {
+            names,
+            matrix,
+            for_each,
+        });
     }
     for at in 0..random.below(3) {
         let target = random.pick(&steps);
@@ -79,10 +85,10 @@ fn random_step(random: &mut Random, at: usize, matrix: bool, above: &[Drafted]) 
         let names: Vec<&str> = upstream.names.iter().map(String::as_str).collect();
         draft = match random.below(3) {
             0 => draft.needs(&names),
-            _ if upstream.matrix && random.percent(80) => draft.collects(&names),
+            _ if upstream.for_each || upstream.matrix && random.percent(80) => draft.collects(&names),
             _ => draft.takes(&names[..1]),
         };
-        if !upstream.matrix {
+        if !upstream.matrix && !upstream.for_each {
             singles.push(names[0].to_owned());
         }
     }
@@ -97,6 +103,8 @@ fn random_step(random: &mut Random, at: usize, matrix: bool, above: &[Drafted]) 
     if matrix {
         let limit = random.percent(60).then(|| 1 + random.below(3) as u32);
         draft = draft.cells(limit, random.percent(40));
+    } else if random.percent(20) {
+        draft = random_items(random, draft, &singles);
     } else if random.percent(10) {
         let on_expire = *random.pick(&[OnExpire::Approve, OnExpire::Reject]);
         let rule = ApprovalRule {
@@ -117,6 +125,24 @@ fn random_step(random: &mut Random, at: usize, matrix: bool, above: &[Drafted]) 
         draft = draft.may_fail();
     }
     with_retry(random, draft)
+}
+
+/// Items of a list in the forms that the judge of the simulation knows: as written, or with the
+/// number that a step above makes as its last item, which another item may already have.
+fn random_items(random: &mut Random, draft: Draft, above: &[String]) -> Draft {
+    let count = random.below(5);
+    let written: Vec<String> = (0..count).map(|number| (number + 7).to_string()).collect();
+    let written = written.join(", ");
+    let limit = random.percent(60).then(|| 1 + random.below(3) as u32);
+    let fail_fast = random.percent(40);
+    if above.is_empty() || random.percent(50) {
+        let list = serde_json::from_str(&format!("[{written}]")).unwrap();
+        return draft.for_each(list, limit, fail_fast);
+    }
+    let of = random.pick(above).clone();
+    let comma = if count == 0 { "" } else { ", " };
+    let text = format!("${{{{ [{written}{comma}steps.{of}.outputs.out] }}}}");
+    draft.needs(&[&of]).for_each(text.into(), limit, fail_fast)
 }
 
 /// A condition on a step's result, in the forms that the judge of the simulation knows.

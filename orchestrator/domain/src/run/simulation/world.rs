@@ -323,7 +323,7 @@ impl<'a> World<'a> {
 
     /// Something that may or may not make sense where the run stands.
     fn nonsense(&mut self) -> Input {
-        let step = self.random.below(self.run.definition().instances.len() + 1) as InstanceIx;
+        let step = self.random.below(self.run.steps().count() + 1) as InstanceIx;
         let attempt = self.random.below(4) as u32;
         // Only an attempt that was launched can say anything; others are made up here, so they must
         // be ones that do not run.
@@ -431,12 +431,12 @@ impl<'a> World<'a> {
 
     fn over(&mut self) -> Result<(), String> {
         self.replay()?;
-        if self
-            .judge
-            .seen
-            .iter()
-            .any(|seen| matches!(seen.state, Where::Open | Where::Asked | Where::Live(_)))
-        {
+        if self.judge.seen.iter().any(|seen| {
+            matches!(
+                seen.state,
+                Where::Open | Where::Asked | Where::Items | Where::Live(_)
+            )
+        }) {
             return Err("it ended with something open".to_owned());
         }
         if self.run.running().next().is_some()

@@ -22,22 +22,12 @@ fn a_newer_database_is_refused_by_both_numbers_and_left_as_it_is() {
     sql(&path, "PRAGMA user_version = 99; CREATE TABLE of_the_future (x);");
     for refused in [Store::open(&path), Store::open_read_only(&path)] {
         let error = refused.unwrap_err();
-        assert!(
-            matches!(
-                &error,
-                StoreError::Newer {
-                    found: 99,
-                    known: 1..99,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        let StoreError::Newer { found: 99, known, .. } = &error else {
+            panic!("{error}");
+        };
         let text = error.to_string();
-        assert!(
-            text.contains("99") && text.contains('3') && text.contains("state.db"),
-            "{text}"
-        );
+        let numbers = format!("schema 99, this version knows up to {known}");
+        assert!(text.contains(&numbers) && text.contains("state.db"), "{text}");
     }
     sql(&path, "SELECT x FROM of_the_future");
 }
@@ -117,13 +107,19 @@ fn a_damaged_file_is_reported() {
     assert_eq!(store.damage().unwrap(), Vec::<String>::new());
     drop(store);
     fs::remove_file(dir.path().join("state.db-wal")).unwrap();
+    // The first pages of all tables come first; what was written with them is spread over the rest.
     let length = fs::metadata(&path).unwrap().len();
     let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    file.seek(SeekFrom::Start(length / 2)).unwrap();
-    file.write_all(&[0xA5; 1 << 16]).unwrap();
+    file.seek(SeekFrom::Start(length / 4)).unwrap();
+    file.write_all(&vec![0xA5; usize::try_from(length / 2).unwrap()])
+        .unwrap();
     drop(file);
-    let store = Store::open(&path).unwrap();
-    let read = store.load_run(&id);
+    // What is found first depends on which pages were hit.
+    let store = match Store::open(&path) {
+        Ok(store) => store,
+        Err(error) => return assert!(matches!(error, StoreError::Corrupt { .. }), "{error}"),
+    };
+    let read = store.load_run(&id).map(|run| run.events.len());
     assert!(matches!(&read, Err(StoreError::Corrupt { .. })), "{read:?}");
     assert_ne!(store.damage().unwrap(), Vec::<String>::new());
 }

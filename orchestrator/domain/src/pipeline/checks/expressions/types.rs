@@ -14,7 +14,7 @@ use trainyard_contract::ArtifactKind;
 use trainyard_contract::finding::nearest;
 
 /// Names an expression can begin with.
-const ROOTS: [&str; 7] = [
+const ROOTS: [&str; 9] = [
     "params",
     "vars",
     "environment",
@@ -22,6 +22,8 @@ const ROOTS: [&str; 7] = [
     "event",
     "steps",
     "matrix",
+    "item",
+    "item_index",
 ];
 
 /// Types of everything an expression can name.
@@ -148,6 +150,16 @@ impl Types {
                     .label("no matrix here")
                     .help("add `matrix:` to the step"),
             ),
+            "item" | "item_index" if !self.has_item(scene, place) => {
+                let finding = found("S02/unknown-name", span, format!("`{root}` exists only in a step with `for_each`"));
+                let each = place.step.and_then(|step| scene.draft.spec.steps.get_index(step)?.1.for_each.as_ref());
+                Some(match each {
+                    None => finding.label("no items here").help("add `for_each:` to the step"),
+                    Some(_) => finding
+                        .label("the step as a whole")
+                        .help(format!("{} is evaluated once, for all items; use it in `with` or `env`", place.what)),
+                })
+            }
             _ => {
                 let name = mention.name.as_deref()?;
                 match root {
@@ -258,6 +270,11 @@ impl Types {
         })
     }
 
+    fn has_item(&self, scene: &Scene<'_>, place: Place<'_>) -> bool {
+        let step = place.step.and_then(|step| scene.draft.spec.steps.get_index(step));
+        place.has_item && step.is_some_and(|(_, step)| step.for_each.is_some())
+    }
+
     fn axes<'d>(&self, scene: &Scene<'d>, step: usize) -> Option<Vec<&'d str>> {
         let (_, step) = scene.draft.spec.steps.get_index(step)?;
         step.matrix
@@ -303,6 +320,12 @@ impl Types {
         {
             env = env.with("matrix", Type::Map(self.matrix(scene, matrix)));
         }
+        if let Some(step) = step
+            && let Some((_, spec)) = scene.draft.spec.steps.get_index(step)
+            && spec.for_each.is_some()
+        {
+            env = env.with("item", Type::Any).with("item_index", Type::Integer);
+        }
         let steps = references.steps().into_keys().filter_map(|name| {
             let (index, _, spec) = scene.draft.spec.steps.get_full(name)?;
             let outputs = wired.get(index).map(|step| {
@@ -313,13 +336,16 @@ impl Types {
             });
             let cell = Type::map([
                 ("status", Type::String),
-                ("matrix", Type::MapOf(Box::new(Type::Any))),
+                match spec.for_each {
+                    Some(_) => ("item", Type::Any),
+                    None => ("matrix", Type::MapOf(Box::new(Type::Any))),
+                },
                 ("metrics", Type::MapOf(Box::new(Type::Float))),
                 ("outputs", outputs.map_or(Type::Any, Type::Map)),
             ]);
             Some((
                 name.to_owned(),
-                if spec.matrix.is_some() {
+                if spec.matrix.is_some() || spec.for_each.is_some() {
                     Type::list(cell)
                 } else {
                     cell
@@ -366,6 +392,7 @@ fn of_output(kind: ArtifactKind) -> Type {
         ArtifactKind::Boolean => Type::Boolean,
         ArtifactKind::Number => Type::Float,
         ArtifactKind::String => Type::String,
+        ArtifactKind::List => Type::list(Type::Any),
         _ => Type::Any,
     }
 }

@@ -135,12 +135,15 @@ pub(super) fn inputs(
                     wired.order.insert(from_index);
                     continue;
                 };
-                let from_matrix = draft
-                    .spec
-                    .steps
-                    .get_index(from_index)
-                    .is_some_and(|(_, step)| step.matrix.is_some());
-                matrix(scene, value, (from, output), all, from_matrix, many, input);
+                let from_step = draft.spec.steps.get_index(from_index).map(|(_, step)| step);
+                let from_matrix = from_step.is_some_and(|step| step.matrix.is_some());
+                let from_items = from_step.is_some_and(|step| step.for_each.is_some());
+                let cells = match (from_matrix, from_items) {
+                    (_, true) => Some(("runs for each item of a list", "items")),
+                    (true, false) => Some(("has a matrix", "cells")),
+                    (false, false) => None,
+                };
+                matrix(scene, value, (from, output), all, cells, many, input);
                 check_kind(
                     scene,
                     span,
@@ -153,7 +156,7 @@ pub(super) fn inputs(
                 let source = Source::Output {
                     step: from_index,
                     output: output.to_owned(),
-                    all: from_matrix,
+                    all: from_matrix || from_items,
                 };
                 wired.inputs.insert(input.clone(), source);
             }
@@ -337,28 +340,28 @@ fn matrix(
     value: &Node,
     (from, output): (&str, &str),
     all: bool,
-    from_matrix: bool,
+    cells: Option<(&str, &str)>,
     many: bool,
     input: &str,
 ) {
-    let (fine, code, message, help) = match (from_matrix, all) {
-        (true, false) => (
+    let (fine, code, message, help) = match (cells, all) {
+        (Some((why, cells)), false) => (
             false,
             "S02/matrix-not-collected",
-            format!("`{from}` has a matrix, so `{from}.{output}` is one output for each of its cells"),
+            format!("`{from}` {why}, so `{from}.{output}` is one output for each of its {cells}"),
             format!("{from}[*].{output}"),
         ),
-        (false, true) => (
+        (None, true) => (
             false,
             "S02/not-a-matrix",
             format!("`{from}` has no matrix, so there is one `{output}` and nothing to collect"),
             format!("{from}.{output}"),
         ),
-        (true, true) if !many => {
+        (Some(_), true) if !many => {
             let finding = found(
                 "S02/wrong-kind",
                 value.span,
-                format!("`{input}` takes one output, and `{from}[*].{output}` is all of a matrix"),
+                format!("`{input}` takes one output, and `{from}[*].{output}` is all of them"),
             )
             .label("more than one")
             .help("choose one in a step of its own, e.g. one that takes all candidates");
