@@ -516,7 +516,7 @@ fn once_there_is_a_token_every_route_wants_a_valid_one() {
         if matches!(path.as_str(), "/healthz" | "/readyz") {
             continue;
         }
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         for method in item.as_object().unwrap().keys() {
             let method = method.to_uppercase();
             let garbage = format!("{operator}0");
