@@ -26,6 +26,7 @@ mod values;
 mod wiring;
 
 pub use bind::{BindError, BindRequest};
+pub(crate) use checks::{declaration, type_of, value_fault};
 pub use files::{FileFault, Files};
 pub use rules::{Rule, rules};
 pub use schemas::{contract_json_schema, library_json_schema, pipeline_json_schema, project_json_schema};

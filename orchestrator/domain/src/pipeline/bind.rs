@@ -168,7 +168,7 @@ impl Pipeline {
         self.spec.environments.get(name?)
     }
 
-    fn vars(&self, environment: Option<&str>) -> Map<String, Value> {
+    pub(crate) fn vars(&self, environment: Option<&str>) -> Map<String, Value> {
         let shared = environment
             .and_then(|name| self.project.as_ref()?.environments.get(name))
             .into_iter()

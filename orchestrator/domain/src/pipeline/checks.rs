@@ -23,6 +23,7 @@ mod secrets;
 mod seed;
 mod test_rows;
 mod trigger_cycle;
+mod trigger_sources;
 mod unused;
 
 #[cfg(test)]
@@ -162,6 +163,7 @@ pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
     let mut results = Vec::new();
     diagnostics.extend(contracts::run(&loader));
     diagnostics.extend(trigger_cycle::run(&loader.sources, &drafts));
+    diagnostics.extend(trigger_sources::run(request, &loader.sources, &drafts));
     diagnostics.extend(names::run(&drafts));
     for draft in &drafts {
         let level = level_of(request, project.as_ref(), draft);

@@ -551,6 +551,7 @@ fn every_code_that_is_emitted_has_a_page() {
         include_str!("references/signals.rs"),
         include_str!("expressions/types.rs"),
         include_str!("trigger_cycle.rs"),
+        include_str!("trigger_sources.rs"),
         include_str!("unused.rs"),
         include_str!("../draft.rs"),
         include_str!("../infer.rs"),

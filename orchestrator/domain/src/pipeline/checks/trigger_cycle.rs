@@ -1,8 +1,8 @@
 //! Pipelines that start each other.
 //!
 //! Why: pipeline A's output starts B, whose alert starts A: each run causes the next without end.
-//! `cooldown` and `max_runs` of an alert's trigger limit that, so a circle through such a trigger
-//! is accepted.
+//! `cooldown` and `max_runs` limit that, so a circle through a trigger that has one of them is
+//! accepted.
 //!
 //! ```yaml
 //! # a.yaml
@@ -35,19 +35,9 @@ pub(super) fn run(sources: &Sources, drafts: &[Draft]) -> Vec<Diagnostic> {
     for (to, draft) in drafts.iter().enumerate() {
         for (name, trigger) in &draft.spec.triggers {
             let at = Path::root().key("triggers").key(name);
-            let (key, named) = match trigger {
-                Trigger::Data(data) if data.max_runs.is_none() => ("datasets", &data.datasets),
-                Trigger::Alert(alert) if alert.cooldown.is_none() && alert.max_runs.is_none() => {
-                    ("alerts", &alert.alerts)
-                }
-                _ => continue,
-            };
-            for (index, text) in named.iter().enumerate() {
-                let Some((pipeline, _)) = text.split_once('.') else {
-                    continue;
-                };
+            for (place, pipeline) in sources_of(trigger, &at) {
                 if let Some(from) = by_name.get(pipeline) {
-                    let place = draft.span(sources, &at.key(key).index(index));
+                    let place = draft.span(sources, &place);
                     starts.push(Start {
                         from: *from,
                         to,
@@ -58,6 +48,28 @@ pub(super) fn run(sources: &Sources, drafts: &[Draft]) -> Vec<Diagnostic> {
         }
     }
     cycles(drafts, &starts)
+}
+
+/// Pipelines that start this one without limit, and where that is written.
+fn sources_of<'t>(trigger: &'t Trigger, at: &Path) -> Vec<(Path, &'t str)> {
+    let (key, named) = match trigger {
+        Trigger::Data(data) if data.max_runs.is_none() => ("datasets", &data.datasets),
+        Trigger::Alert(alert) if alert.cooldown.is_none() && alert.max_runs.is_none() => {
+            ("alerts", &alert.alerts)
+        }
+        Trigger::Pipeline(of) if of.cooldown.is_none() && of.max_runs.is_none() => {
+            return vec![(at.key("pipeline"), of.pipeline.as_str())];
+        }
+        _ => return Vec::new(),
+    };
+    named
+        .iter()
+        .enumerate()
+        .filter_map(|(index, text)| {
+            let (pipeline, _) = text.split_once('.')?;
+            Some((at.key(key).index(index), pipeline))
+        })
+        .collect()
 }
 
 fn cycles(drafts: &[Draft], starts: &[Start]) -> Vec<Diagnostic> {
@@ -111,7 +123,7 @@ fn cycles(drafts: &[Draft], starts: &[Start]) -> Vec<Diagnostic> {
         }
         findings.push(
             finding
-                .help("break the circle, or limit it by `cooldown` and `max_runs` of an alert's trigger")
+                .help("break the circle, or limit it by `max_runs` of one of these triggers")
                 .done(),
         );
     }

@@ -252,6 +252,13 @@ pub(super) static RULES: &[Rule] = &[
         "actions: [trigger.drift]",
     ),
     error(
+        "S02/unknown-pipeline",
+        "a trigger names a pipeline that there is not",
+        "It would wait for ever. Pipelines are named by their `name:`.",
+        "after: {type: pipeline, pipeline: featrues}",
+        "after: {type: pipeline, pipeline: features}",
+    ),
+    error(
         "S02/unknown-alert",
         "a trigger names an alert that is not declared",
         "It would never start a run.",
@@ -359,7 +366,7 @@ pub(super) static RULES: &[Rule] = &[
     warning(
         "S04/trigger-cycle",
         "pipelines start each other",
-        "Each run would cause the next without end. Break the circle, or limit it with `cooldown` and `max_runs`.",
+        "Each run would cause the next without end. Break the circle, or limit it by `max_runs` of one of the triggers.",
         "# pipeline a\ntriggers: {new: {type: data, datasets: [b.make.table]}}\n# pipeline b\ntriggers: {new: {type: data, datasets: [a.make.table]}}",
         "# pipeline b\ntriggers: {nightly: {type: schedule, cron: \"0 2 * * *\"}}",
     ),

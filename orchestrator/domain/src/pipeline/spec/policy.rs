@@ -114,6 +114,10 @@ pub struct Concurrency {
     pub limit: u32,
     #[serde(default)]
     pub on_limit: OnLimit,
+    /// Runs of the group that wait; one more is skipped. Default: 1000.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100000))]
+    pub max_queued: Option<u32>,
 }
 
 /// What becomes of a run that is one too many.

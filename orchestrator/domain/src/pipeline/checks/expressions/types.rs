@@ -300,6 +300,10 @@ impl Types {
                 Type::map([
                     ("type", Type::String),
                     ("logical_date", Type::Date),
+                    ("scheduled_at", Type::Timestamp),
+                    ("interval_start", Type::Timestamp),
+                    ("interval_end", Type::Timestamp),
+                    ("event", Type::Any),
                     ("body", Type::Any),
                     ("name", Type::String),
                 ]),
