@@ -12,6 +12,7 @@
 mod cli;
 mod contracts;
 mod faults;
+mod firing;
 mod hooks;
 mod http;
 mod ingest;

@@ -457,6 +457,17 @@ pub(crate) enum TriggersCommand {
     },
     /// Show coming runs of a pipeline's schedules, and what each change of clocks does to them
     Preview(PreviewArgs),
+    /// Show what triggers did and did not do under the server, and why; newest first
+    History {
+        /// Name of the pipeline; default: all
+        pipeline: Option<String>,
+        /// Only this trigger
+        #[arg(long)]
+        trigger: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
 use trainyard_contract::Timestamp;
-use trainyard_executors::ExecutorNews;
+use trainyard_executors::{ExecutorNews, Secrets};
 use trainyard_store::{Home, Store, StoreError};
 
 /// Requests that work on the store at once; each has a connection of its own.
@@ -41,6 +41,10 @@ pub(crate) struct App {
     /// comes next at once instead of asking again and again.
     pub(crate) writer: Mutex<Store>,
     pub(crate) permits: Arc<Semaphore>,
+    /// Held while a trigger is told something.
+    pub(crate) firing: Mutex<()>,
+    /// Where hooks' secrets come from.
+    pub(crate) secrets: Arc<dyn Secrets>,
 }
 
 /// Idle connections to the store.

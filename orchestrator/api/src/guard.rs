@@ -93,14 +93,7 @@ async fn judge(app: &Shared, request: &mut Request) -> Result<(), Problem> {
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !is_safe && !is_hook {
         check_origin(request.headers())?;
-        if media_type(request.headers()) != "application/json" {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "content-type-not-json",
-                "requests that change something say `Content-Type: application/json`",
-            )
-            .help("that also keeps pages of other sites from sending them"));
-        }
+        check_json(request.headers())?;
     }
     if !is_open(request.uri().path()) {
         let principal = app.principal(request.headers()).await?;
@@ -137,8 +130,21 @@ fn without_port(host: &str) -> &str {
     }
 }
 
+/// A browser sends JSON to another site only if that site agrees, and this one never does.
+pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
+    if media_type(headers) == "application/json" {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "content-type-not-json",
+        "requests that change something say `Content-Type: application/json`",
+    )
+    .help("that also keeps pages of other sites from sending them"))
+}
+
 /// A page of another site may not change anything, whatever the browser lets it send.
-fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let foreign = || {
         Problem::new(

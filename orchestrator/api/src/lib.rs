@@ -9,12 +9,15 @@
 mod app;
 mod approvals;
 mod auth;
+mod clockwork;
 mod documents;
 mod download;
 mod events;
 mod extract;
+mod firing;
 mod guard;
 mod health;
+mod hooks;
 mod hub;
 mod lineage;
 mod logs;
@@ -31,6 +34,7 @@ mod runs;
 mod server;
 mod service;
 mod tokens;
+mod triggers;
 
 pub use project::{ProjectFolder, RunOrder};
 pub use random::{RandomError, new_run_id};

@@ -123,6 +123,17 @@ pub(crate) fn engine_stopped() {
     gauge!("trainyard_attempts_running").set(0.0);
 }
 
+/// A trigger that fired, or was held back.
+pub(crate) fn fired(kind: &str, verdict: &str) {
+    counter!("trainyard_firings_total", "kind" => kind.to_owned(), "verdict" => verdict.to_owned())
+        .increment(1);
+}
+
+/// A dataset that was looked at and was not as before.
+pub(crate) fn looked() {
+    counter!("trainyard_data_changes_total").increment(1);
+}
+
 fn step(result: &'static str) {
     counter!("trainyard_steps_total", "result" => result).increment(1);
 }
@@ -154,6 +165,10 @@ impl Process {
 }
 
 fn describe() {
+    describe_counter!(
+        "trainyard_data_changes_total",
+        "Contents of datasets that data triggers saw, the first included."
+    );
     describe_counter!("trainyard_runs_total", "Runs that ended, by outcome.");
     describe_gauge!("trainyard_runs_active", "Runs that this engine carries out.");
     describe_histogram!("trainyard_run_seconds", "Time from start to end of runs.");

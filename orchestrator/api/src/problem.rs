@@ -105,6 +105,20 @@ impl Problem {
         self
     }
 
+    /// Whether it is the asker's, not the server's.
+    pub(crate) fn is_refusal(&self) -> bool {
+        (400..500).contains(&self.0.status)
+    }
+
+    /// All of it in a sentence.
+    pub(crate) fn in_words(&self) -> String {
+        let mut words = self.0.detail.clone();
+        for fault in &self.0.errors {
+            words.push_str(&format!("; {}: {}", fault.at, fault.message));
+        }
+        words
+    }
+
     pub(crate) fn detail(&self) -> &str {
         &self.0.detail
     }

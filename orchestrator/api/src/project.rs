@@ -310,7 +310,9 @@ impl ProjectFolder {
         if !trigger.contains_key("logical_date") {
             trigger.insert("logical_date".into(), date_of(now).into());
         }
-        trigger.insert("params".into(), Value::Object(order.params.clone()));
+        if !trigger.contains_key("params") {
+            trigger.insert("params".into(), Value::Object(order.params.clone()));
+        }
         let request = BindRequest {
             environment: order.environment.as_deref(),
             params: &BTreeMap::new(),

@@ -2,7 +2,9 @@
 
 use crate::app::Shared;
 use crate::problem::Problem;
-use crate::{approvals, download, events, guard, health, lineage, logs, models, pipelines, runs};
+use crate::{
+    approvals, download, events, guard, health, hooks, lineage, logs, models, pipelines, runs, triggers,
+};
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -26,6 +28,7 @@ const LARGEST_BODY: usize = 1 << 20;
         (name = "pipelines", description = "Definitions as the project folder holds them"),
         (name = "runs", description = "What runs, ran and waits to run"),
         (name = "approvals", description = "Gates that wait for people"),
+        (name = "triggers", description = "What starts runs by itself; webhooks are called at `/hooks/…` as their pipelines say"),
         (name = "models", description = "The model registry"),
         (name = "lineage", description = "From source column to model and back"),
         (name = "server", description = "Health, metrics, events"),
@@ -55,6 +58,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(models::show))
         .routes(routes!(models::version))
         .routes(routes!(lineage::show))
+        .routes(routes!(triggers::list))
+        .routes(routes!(triggers::history))
         .routes(routes!(events::stream))
         .routes(routes!(health::server))
         .routes(routes!(health::live))
@@ -95,6 +100,7 @@ pub(crate) fn router(app: &Shared) -> Router {
             axum::routing::get(move || async move { Json(document) }),
         )
         .route("/", axum::routing::get(health::page))
+        .route("/hooks/{*path}", axum::routing::post(hooks::call))
         .fallback(|| async { Problem::not_found("not-found", "there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             Problem::new(

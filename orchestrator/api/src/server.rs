@@ -14,11 +14,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 use trainyard_contract::{Catalogue, Timestamp};
 use trainyard_engine::Interrupts;
+use trainyard_executors::Secrets;
 use trainyard_store::{Home, Owner, StoreError};
 
 /// How long open connections get after the engine has ended.
@@ -38,6 +38,8 @@ pub struct Config {
     /// Who asks where nobody has to say who they are.
     pub user: String,
     pub make_executor: MakeExecutor,
+    /// Where the secrets of hooks come from.
+    pub secrets: Arc<dyn Secrets>,
     /// Runs at once; those that wait for people or timers do not count.
     pub max_runs: usize,
     pub version: &'static str,
@@ -150,6 +152,8 @@ impl Server {
             ending: is_ending,
             writer: Mutex::new(writer),
             permits: Connections::permits(),
+            firing: Mutex::new(()),
+            secrets: config.secrets,
         });
         service::scan(&app);
         Ok(Self {
@@ -204,7 +208,14 @@ impl Server {
             .enable_time()
             .build()
             .map_err(ServeError::Thread)?;
-        let watching = self.spawn("project", service::watch_thread)?;
+        let (ends, ended_runs) = channel();
+        let watching = {
+            let app = self.app.clone();
+            std::thread::Builder::new()
+                .name("triggers".to_owned())
+                .spawn(move || service::watch_thread(&app, &ended_runs))
+                .map_err(ServeError::Thread)?
+        };
         let engine = {
             let (make_executor, owner, max_runs) = (self.make_executor, self.owner, self.max_runs);
             let (app, interrupts) = (self.app.clone(), self.interrupts.clone());
@@ -212,7 +223,15 @@ impl Server {
             std::thread::Builder::new()
                 .name("engine".to_owned())
                 .spawn(move || {
-                    service::engine_thread(&app, &make_executor, &owner, &interrupts, &stopped, max_runs);
+                    service::engine_thread(
+                        &app,
+                        &make_executor,
+                        &owner,
+                        &interrupts,
+                        &stopped,
+                        max_runs,
+                        &ends,
+                    );
                 })
                 .map_err(ServeError::Thread)?
         };
@@ -253,19 +272,6 @@ impl Server {
             Some(Ok(Err(error))) => Err(ServeError::Answer(error)),
             _ => Ok(()),
         }
-    }
-
-    fn spawn(
-        &self,
-        name: &str,
-        work: fn(&Shared, &std::sync::mpsc::Receiver<()>),
-    ) -> Result<JoinHandle<()>, ServeError> {
-        let app = self.app.clone();
-        let stopped = wake(&self.waking);
-        std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || work(&app, &stopped))
-            .map_err(ServeError::Thread)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The engine's thread, and the one that watches the project.
 
 use crate::app::{EngineLink, Shared};
+use crate::clockwork::Clockwork;
 use crate::hub::Notice;
 use crate::meter;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
+use trainyard_contract::RunId;
 use trainyard_contract::task::chain;
 use trainyard_domain::run::What;
 use trainyard_engine::{Engine, EngineError, Interrupts, Observation, Setup};
@@ -29,11 +31,12 @@ pub(crate) fn engine_thread(
     interrupts: &Interrupts,
     stopped: &Receiver<()>,
     max_runs: usize,
+    ends: &Sender<RunId>,
 ) {
     let mut pause = PAUSE;
     loop {
         let began = std::time::Instant::now();
-        let worked = work(app, make_executor, owner.clone(), interrupts, max_runs);
+        let worked = work(app, make_executor, owner.clone(), interrupts, max_runs, ends);
         meter::engine_stopped();
         let Err(error) = worked else {
             app.engine.disconnect(None);
@@ -58,6 +61,7 @@ fn work(
     owner: Owner,
     interrupts: &Interrupts,
     max_runs: usize,
+    ends: &Sender<RunId>,
 ) -> Result<(), EngineError> {
     let (sender, news) = channel();
     let executor = make_executor(sender.clone())?;
@@ -72,7 +76,13 @@ fn work(
     })?;
     app.engine.connect(sender);
     engine.serve(
-        &mut |observation| observe(app, &observation),
+        &mut |observation| {
+            observe(app, &observation);
+            if let Observation::Ended { run, .. } = observation {
+                // Nobody hears it only when the server ends.
+                let _ = ends.send(run.clone());
+            }
+        },
         interrupts,
         max_runs,
     )
@@ -106,15 +116,29 @@ fn observe(app: &Shared, observation: &Observation<'_>) {
     }
 }
 
-/// Watches the project's folder until the sender is gone.
-pub(crate) fn watch_thread(app: &Shared, stopped: &Receiver<()>) {
+/// Watches the project's folder and wakes triggers, until the engine's thread is gone, from which it
+/// hears of runs that have ended.
+pub(crate) fn watch_thread(app: &Shared, ended_runs: &Receiver<RunId>) {
+    let mut clockwork = Clockwork::default();
+    let mut pause = Duration::ZERO;
     loop {
-        match stopped.recv_timeout(SCAN_EVERY) {
-            Err(RecvTimeoutError::Timeout) => {}
-            _ => return,
+        match ended_runs.recv_timeout(pause) {
+            Ok(run) => clockwork.run_ended(app, &run),
+            Err(RecvTimeoutError::Timeout) => {
+                app.meter.tidy();
+                scan(app);
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
         }
-        app.meter.tidy();
-        scan(app);
+        if app.is_ending() {
+            // Nothing new is begun; the channel breaks when the engine has ended.
+            pause = SCAN_EVERY;
+            continue;
+        }
+        let wake = clockwork.turn(app);
+        let now = (app.clock)();
+        let until = wake.map_or(SCAN_EVERY, |at| Duration::from_millis(at.since(now).0 + 1));
+        pause = until.min(SCAN_EVERY);
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn serve(args: &ServeArgs, home: Option<&Path>, terminal: &mut Termin
         listen: args.listen,
         hosts: args.hosts.clone(),
         user: user(),
+        secrets: config.secrets.clone(),
         make_executor: Box::new(move |news| {
             let executor = LocalExecutor::new(config.clone(), news)?;
             Ok(Box::new(executor) as Box<dyn Executor>)

@@ -1,9 +1,10 @@
 //! `trainyard triggers`: what starts runs, and when the next ones are due.
 
 use super::check::print;
+use super::runs::Shelf;
 use super::{catalogue, now};
 use crate::args::{Format, PreviewArgs, TriggersCommand};
-use crate::output::{Exit, Fault, Terminal, Tone};
+use crate::output::{Exit, Fault, Terminal, Tone, human_instant};
 use crate::project::Project;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +15,7 @@ use trainyard_domain::pipeline::spec::Trigger;
 use trainyard_domain::pipeline::{self, CheckRequest, Checked, Pipeline};
 use trainyard_domain::trigger::{Occurrence, Schedule, describe, start_of};
 use trainyard_engine::DiskFiles;
+use trainyard_store::FiringFilter;
 
 /// Ticks of a trigger that are shown if nobody says how many.
 const SHOWN: usize = 10;
@@ -28,7 +30,64 @@ pub(crate) fn triggers(
     match command {
         TriggersCommand::List { pipeline } => list(pipeline.as_deref(), home, terminal),
         TriggersCommand::Preview(args) => preview(args, home, terminal),
+        TriggersCommand::History {
+            pipeline,
+            trigger,
+            limit,
+        } => {
+            let filter = FiringFilter {
+                pipeline: pipeline.as_deref().map(str::parse).transpose()?,
+                trigger: trigger.clone(),
+                before: None,
+                limit: *limit,
+            };
+            history(&filter, home, terminal)
+        }
     }
+}
+
+fn history(filter: &FiringFilter, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
+    let shelf = Shelf::open(&Project::here(home)?)?;
+    let firings = shelf.store.firings(filter)?;
+    if terminal.is_json() {
+        let documents = firings.iter().map(|firing| {
+            serde_json::json!({
+                "id": firing.id, "pipeline": firing.pipeline.as_str(), "trigger": firing.trigger, "kind": firing.kind,
+                "at": firing.at.0, "due": firing.due.map(|due| due.0), "verdict": firing.verdict,
+                "reason": firing.reason, "run": firing.run.as_ref().map(|run| run.as_str()),
+            })
+        });
+        terminal.out_json(&documents.collect());
+        return Ok(Exit::Done);
+    }
+    if firings.is_empty() {
+        terminal.note("no trigger has fired; they do while `trainyard serve` runs");
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<Vec<String>> = firings
+        .into_iter()
+        .map(|firing| {
+            let tone = if firing.run.is_some() {
+                Tone::Good
+            } else {
+                Tone::Warn
+            };
+            vec![
+                human_instant(firing.at),
+                firing.pipeline.to_string(),
+                firing.trigger,
+                terminal.paint(tone, firing.verdict),
+                firing.run.map_or_else(String::new, |run| run.short().to_owned()),
+                firing.reason.unwrap_or_default(),
+            ]
+        })
+        .collect();
+    terminal.table(
+        &["AT", "PIPELINE", "TRIGGER", "VERDICT", "RUN", "WHY"],
+        &[],
+        &rows,
+    );
+    Ok(Exit::Done)
 }
 
 fn list(pipeline: Option<&str>, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {

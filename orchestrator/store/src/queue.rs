@@ -182,6 +182,22 @@ impl Store {
         })
     }
 
+    /// The run that a request of that key made.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Disk`.
+    pub fn run_of_key(&self, scope: &str, key: &str) -> Result<Option<RunId>, StoreError> {
+        let key = IdempotencyKey {
+            scope,
+            key,
+            request: ContentHash::of(b""),
+        };
+        Ok(self.keyed_run(&key)?.and_then(|found| match found {
+            Enqueued::Repeated(run) | Enqueued::KeyTaken(run) => Some(run),
+            Enqueued::New => None,
+        }))
+    }
+
     /// How many runs wait to be started.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ mod params;
 mod policy;
 
 use super::Pipeline;
-use super::spec::{Environment, FailureAction};
+use super::spec::{Environment, FailureAction, Trigger};
 use super::values::Values;
 use crate::expression::{RenderError, render_known};
 use crate::run::definition::{DEFINITION_VERSION, RunDefinition};
@@ -131,6 +131,11 @@ impl Pipeline {
         })
     }
 
+    /// The environment of a run that says none.
+    pub fn default_environment(&self) -> Option<String> {
+        self.choose_environment(None).ok().flatten()
+    }
+
     fn choose_environment(&self, chosen: Option<&str>) -> Result<Option<String>, BindError> {
         let known = self.environments();
         if let Some(chosen) = chosen {
@@ -187,7 +192,6 @@ impl Pipeline {
                 parts.push(name.to_owned());
             }
         };
-        add(!spec.triggers.is_empty(), "triggers");
         add(!spec.alerts.is_empty(), "alerts");
         add(spec.concurrency.is_some(), "concurrency");
         add(spec.priority.is_some(), "priority");
@@ -221,6 +225,15 @@ impl Pipeline {
                 || spec.steps.values().any(|step| step.pool.is_some()),
             "pool",
         );
+        for (name, trigger) in &spec.triggers {
+            match trigger {
+                Trigger::Alert(_) => parts.push(format!("triggers.{name}")),
+                Trigger::Manual(manual) if !manual.roles.is_empty() => {
+                    parts.push(format!("triggers.{name}.roles"));
+                }
+                _ => {}
+            }
+        }
         for ((name, step), wired) in spec.steps.iter().zip(&self.steps) {
             let is_process = wired
                 .kind
