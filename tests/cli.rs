@@ -227,3 +227,79 @@ fn a_parameter_by_the_name_of_another_library_is_found_with_the_one_that_was_mea
         "{answer}"
     );
 }
+
+/// Two scripts, one after the other; the second says `late`.
+const TWO_SCRIPTS: &str = "\
+version: 1
+name: shares
+params: {late: {type: integer, default: 15}}
+environments: {dev: {vars: {place: here}}}
+datasets: {flights: {path: flights.csv}}
+steps:
+  count:
+    run: wc -l < \"$IN_flights\" > \"$OUT_rows\"
+    inputs: {flights: flights}
+    outputs: {rows: {type: file}}
+  say:
+    run: echo \"$LATE $PLACE\" > \"$OUT_said\"
+    needs: [count]
+    env: {LATE: \"${{ params.late }}\", PLACE: \"${{ vars.place }}\"}
+    outputs: {said: {type: file}}
+";
+
+fn saved_plan(yard: &Yard, more: &[&str]) -> String {
+    let mut args = vec!["plan", "pipeline.yaml", "--save"];
+    args.extend(more);
+    yard.json(&args)["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_saved_plan_runs_exactly_as_it_was_made() {
+    let yard = Yard::with(TWO_SCRIPTS);
+    yard.write("flights.csv", "a\n1\n");
+    let plan = saved_plan(&yard, &["-p", "late=20"]);
+    yard.trainyard(&["apply", &plan[..12]]).expect(0);
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["status"], "succeeded");
+    assert_eq!(run["params"]["late"], 20, "{run:#}");
+    // A run has been made since, so the plan is another one.
+    let again = yard.trainyard(&["apply", &plan]).expect(1);
+    assert!(again.err.contains("has been started since"), "{again}");
+    assert!(
+        again.err.contains("`count` was run and would now be reused"),
+        "{again}"
+    );
+    // What is reused is part of a plan as well.
+    let plan = saved_plan(&yard, &["-p", "late=20"]);
+    let applied = yard.trainyard(&["apply", &plan]).expect(0);
+    assert!(applied.err.contains("0 ran, 2 reused"), "{applied}");
+}
+
+#[test]
+fn a_plan_is_refused_with_the_reason_when_something_moved() {
+    for (what, reason) in [
+        ("spec", "the spec has changed: steps.say.run"),
+        ("data", "`flights` has other content"),
+        ("vars", "the environment's `vars.place` has another value"),
+    ] {
+        let yard = Yard::with(TWO_SCRIPTS);
+        yard.write("flights.csv", "a\n1\n");
+        let plan = saved_plan(&yard, &[]);
+        match what {
+            "spec" => yard.edit("pipeline.yaml", "run: echo", "run: printf"),
+            "data" => yard.write("flights.csv", "a\n1\n2\n"),
+            _ => yard.edit("pipeline.yaml", "place: here", "place: there"),
+        }
+        let refused = yard.trainyard(&["apply", &plan]).expect(1);
+        assert!(refused.err.contains(reason), "{what}: {refused}");
+        assert_eq!(
+            yard.json(&["runs", "list"]).as_array().map(Vec::len),
+            Some(0),
+            "{what}"
+        );
+    }
+    let yard = Yard::with(TWO_SCRIPTS);
+    for unknown in ["0123456789ab", "latest", ""] {
+        yard.trainyard(&["apply", unknown]).expect(2);
+    }
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use trainyard_contract::Severity;
 use trainyard_contract::finding::nearest;
-use trainyard_domain::plan::{self, ChecksSummary, render};
+use trainyard_domain::plan::{self, ChecksSummary, PlanRequest, SavedPlan, render};
 use trainyard_domain::run::{InstanceIx, Run, RunDefinition};
 use trainyard_engine::Facts;
 use trainyard_store::Home;
@@ -24,7 +24,10 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
         .as_deref()
         .map(|text| select(text, &bound.definition))
         .transpose()?;
-    let plan = foresee(&bound, select)?;
+    let plan = foresee(&bound, select, !args.no_reuse)?;
+    if args.save {
+        save(args, &bound, &plan)?;
+    }
     match terminal.format() {
         Format::Json => {
             let document = render::json(&plan);
@@ -36,6 +39,12 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
                 color: terminal.colors_out(),
             };
             terminal.out(render::human(&plan, style).trim_end());
+            if args.save {
+                terminal.out(&format!(
+                    "Saved    run exactly this: trainyard apply {}",
+                    plan.id.short()
+                ));
+            }
         }
     }
     if args.detailed_exitcode && plan.has_work() {
@@ -44,7 +53,29 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
     Ok(Exit::Done)
 }
 
-fn foresee(bound: &Bound, select: Option<BTreeSet<InstanceIx>>) -> Result<plan::Plan, Fault> {
+/// Keeps the plan for `apply`.
+fn save(args: &PlanArgs, bound: &Bound, plan: &plan::Plan) -> Result<(), Fault> {
+    let definition = bound.definition.clone();
+    let request = PlanRequest {
+        file: definition.file.clone(),
+        environment: definition.environment.clone(),
+        params: args.bind.params.iter().cloned().collect(),
+        trigger: definition.trigger.clone(),
+        seed: definition.seed,
+        select: args.select.clone(),
+        reuse: !args.no_reuse,
+    };
+    let saved = SavedPlan::new(plan, request, definition, now(), super::user());
+    Home::open(&bound.project.home)?.store()?.save_plan(&saved)?;
+    Ok(())
+}
+
+/// Plans a bound pipeline against the project's state.
+pub(crate) fn foresee(
+    bound: &Bound,
+    select: Option<BTreeSet<InstanceIx>>,
+    reuse: bool,
+) -> Result<plan::Plan, Fault> {
     let home = Home::open(&bound.project.home)?;
     let store = home.store()?;
     let definition = Arc::new(bound.definition.clone());
@@ -59,7 +90,7 @@ fn foresee(bound: &Bound, select: Option<BTreeSet<InstanceIx>>) -> Result<plan::
         bound.definition.clone(),
         previous.as_ref().map(|run| (**run.definition()).clone()),
         now(),
-        true,
+        reuse,
     )?;
     let mut plan = plan::plan(definition, previous.as_ref(), select.as_ref(), &mut facts)?;
     let count = |severity| {

@@ -1,6 +1,6 @@
 //! `trainyard run`, and the driving of runs that resume and retry share with it.
 
-use super::check::{Binding, bind, print_human};
+use super::check::{Binding, Bound, bind, print_human};
 use super::{now, user};
 use crate::args::{Format, RunArgs};
 use crate::output::{Exit, Fault, Terminal, Tone};
@@ -30,6 +30,21 @@ pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) 
         .as_deref()
         .map(|text| super::plan::select(text, &bound.definition))
         .transpose()?;
+    let options = Options {
+        reuse: !args.no_reuse,
+        no_wait: args.no_wait,
+        workers: args.workers,
+    };
+    launch(bound, select, &options, terminal)
+}
+
+/// Starts a run of a bound pipeline and works until it is over.
+pub(crate) fn launch(
+    bound: Bound,
+    select: Option<BTreeSet<u32>>,
+    options: &Options,
+    terminal: &mut Terminal,
+) -> Result<Exit, Fault> {
     let checked = format!(
         "{} ({} step instances{})",
         bound.definition.file,
@@ -54,12 +69,7 @@ pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) 
         definition: Box::new(bound.definition),
         select,
     };
-    let options = Options {
-        reuse: !args.no_reuse,
-        no_wait: args.no_wait,
-        workers: args.workers,
-    };
-    drive(&bound.project, start, &definition, &id, &options, terminal)
+    drive(&bound.project, start, &definition, &id, options, terminal)
 }
 
 /// How a run comes to this engine.

@@ -20,6 +20,7 @@ mod lease;
 mod ledger;
 mod lineage;
 mod migration;
+mod plan;
 mod queries;
 mod registry;
 mod reuse;

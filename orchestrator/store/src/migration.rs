@@ -11,6 +11,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_runs", include_str!("../migrations/0001_runs.sql")),
     ("0002_registry", include_str!("../migrations/0002_registry.sql")),
     ("0003_lineage", include_str!("../migrations/0003_lineage.sql")),
+    ("0004_plans", include_str!("../migrations/0004_plans.sql")),
 ];
 
 /// The schema this version writes.

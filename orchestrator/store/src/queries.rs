@@ -50,6 +50,8 @@ queries! {
     MODEL_VERSION_OF_CONTENT = "model/version_of_content.sql",
     MODEL_VERSIONS = "model/versions.sql",
     MODEL_VERSIONS_OF_RUN = "model/versions_of_run.sql",
+    PLAN_FIND = "plan/find.sql",
+    PLAN_PUT = "plan/put.sql",
     REQUEST_DELETE = "request/delete.sql",
     REQUEST_INSERT = "request/insert.sql",
     REQUEST_RUNS = "request/runs.sql",
