@@ -130,6 +130,8 @@ pub(crate) struct Bound {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) definition: RunDefinition,
     pub(crate) checked: Checked,
+    /// Gates that were put in front of the run.
+    pub(crate) gates: Vec<u32>,
 }
 
 /// What came of binding.
@@ -206,6 +208,7 @@ pub(crate) fn bind_entry(
             pipeline,
             definition,
             checked,
+            gates: Vec::new(),
         }))),
         Err(faults) => {
             let mut fault = Fault::new(format!("could not bind pipeline `{}`", pipeline.name()));

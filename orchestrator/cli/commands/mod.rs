@@ -18,6 +18,8 @@ mod step;
 mod steps;
 mod test;
 
+pub(crate) use check::Bound;
+
 use crate::args::{Cli, Command};
 use crate::output::{Exit, Fault, Terminal};
 use trainyard_contract::{Catalogue, Timestamp};

@@ -2,6 +2,7 @@
 
 use super::check::{Binding, Bound, bind, print_human};
 use super::{now, user};
+use crate::admission::{admit, with_gates};
 use crate::args::{Format, RunArgs};
 use crate::output::{Exit, Fault, Terminal, Tone};
 use crate::progress::{self, Progress};
@@ -12,30 +13,59 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use trainyard_contract::RunId;
+use trainyard_domain::pipeline::NotAdmitted;
 use trainyard_domain::run::{RunDefinition, RunOutcome, RunStatus};
 use trainyard_engine::{Driven, Engine, Interrupts, Setup};
 use trainyard_executors::{LocalConfig, LocalExecutor, LocalSecrets};
 use trainyard_store::{Home, Owner};
 
 pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
-    let bound = match bind(&args.bind, home, terminal)? {
+    let mut bound = match bind(&args.bind, home, terminal)? {
         Binding::Ready(bound) => *bound,
         Binding::Refused => return Ok(Exit::Refused),
     };
     if terminal.format() == Format::Human {
         print_human(&bound.checked, terminal);
     }
+    let not_admitted = admit(&mut bound)?;
+    if !not_admitted.is_empty() {
+        return Ok(refuse(&not_admitted, &bound.definition.file, terminal));
+    }
     let select = args
         .select
         .as_deref()
         .map(|text| super::plan::select(text, &bound.definition))
         .transpose()?;
+    let select = if bound.pipeline.spec().budget.is_some() {
+        let (plan, select) = super::plan::foresee_within_budget(&mut bound, select, !args.no_reuse)?;
+        if let Some(reason) = super::plan::stopped_by_budget(&plan) {
+            terminal.note(reason);
+            return Ok(Exit::Refused);
+        }
+        select
+    } else {
+        with_gates(select, &bound)
+    };
     let options = Options {
         reuse: !args.no_reuse,
         no_wait: args.no_wait,
         workers: args.workers,
     };
     launch(bound, select, &options, terminal)
+}
+
+/// Says why nothing was started.
+pub(crate) fn refuse(faults: &[NotAdmitted], file: &str, terminal: &mut Terminal) -> Exit {
+    if terminal.is_json() {
+        let reasons: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        terminal.out_json(&serde_json::json!({ "event": "refused", "reasons": reasons }));
+        return Exit::Refused;
+    }
+    for fault in faults {
+        let head = terminal.paint_err(Tone::Bad, "error");
+        terminal.note(format!("{head}: {fault}\n  = help: {}", fault.help(file)));
+    }
+    Exit::Refused
 }
 
 /// Starts a run of a bound pipeline and works until it is over.

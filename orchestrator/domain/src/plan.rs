@@ -6,6 +6,7 @@
 //! the world come through [`PlanFacts`].
 
 mod changes;
+mod cost;
 mod facts;
 mod forecast;
 mod foresee;
@@ -17,6 +18,7 @@ mod saved;
 mod tests;
 
 pub use changes::{Change, ChangeClass, changes_between};
+pub use cost::{Cost, Usage, cost_of};
 pub use facts::{Missed, PlanFacts, Preparation, Source};
 pub use forecast::{Forecast, Span};
 pub use reason::Reason;
@@ -60,6 +62,10 @@ pub struct Plan {
     pub effects: Vec<PlannedEffect>,
     /// For the whole run: along its longest path.
     pub forecast: Option<Forecast>,
+    /// Cores and memory, for as long as they are held.
+    pub usage: Option<Usage>,
+    /// What that costs; set by whoever knows the prices.
+    pub cost: Option<Cost>,
     /// Parts of the pipeline that are accepted and not obeyed yet.
     pub not_obeyed: Vec<String>,
     /// Findings of the checks; set by whoever ran them.
@@ -194,6 +200,8 @@ pub fn plan(
         on_run_failure: foreseen.on_run_failure,
         effects: Vec::new(),
         forecast: None,
+        usage: cost::usage(&definition, &expected),
+        cost: None,
         not_obeyed: definition.not_obeyed.clone(),
         checks: None,
     };
