@@ -13,6 +13,7 @@ mod decide;
 pub mod definition;
 mod due;
 pub mod event;
+mod gate;
 mod graph;
 mod items;
 pub mod mentions;
