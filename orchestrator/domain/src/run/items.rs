@@ -31,7 +31,7 @@ pub struct Items {
     kind: Kind,
     first: InstanceIx,
     list: Arc<Vec<Value>>,
-    counts: ItemCounts,
+    pub(super) counts: ItemCounts,
 }
 
 /// Side by side or one after the other.
@@ -43,7 +43,8 @@ pub(super) enum Kind {
     Iterations,
 }
 
-/// How many items have ended in which way; what is missing to `total` waits or runs.
+/// How many items have ended in which way; what is missing to `total` waits or runs. Of iterations
+/// only those count that have begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemCounts {
     pub total: u32,
@@ -62,7 +63,7 @@ impl ItemCounts {
         self.succeeded + self.skipped + self.failed + self.cancelled
     }
 
-    fn add(&mut self, state: &StepState) {
+    pub(super) fn add(&mut self, state: &StepState) {
         match state {
             StepState::Succeeded { from, .. } => {
                 self.succeeded += 1;

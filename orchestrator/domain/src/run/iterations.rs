@@ -6,7 +6,7 @@ use super::Run;
 use super::context::RunContext;
 use super::definition::{InstanceIx, OnRepeatLimit, Repeat};
 use super::event::{RepeatEnd, SkipReason};
-use super::items::{Items, Kind};
+use super::items::{ItemCounts, Items, Kind};
 use super::planted::Fault;
 use super::state::StepState;
 use super::verdict::Verdict;
@@ -57,6 +57,12 @@ impl Run {
         self.steps[of as usize] = StepState::Items { since: at };
         self.current_items.insert(of, place);
         let begins = self.last_begun(&self.items[place]);
+        let mut counts = ItemCounts::default();
+        for ix in self.items[place].first()..begins {
+            counts.add(&self.steps[ix as usize]);
+        }
+        counts.total = counts.over() + 1;
+        self.items[place].counts = counts;
         self.begin_item_afresh(of, begins);
     }
 
@@ -64,6 +70,7 @@ impl Run {
     pub(super) fn iterate(&mut self, ix: InstanceIx, from: Timestamp, at: Timestamp) {
         let Some((of, _)) = self.item(ix) else { return };
         self.pending.remove(&of);
+        self.begins(of);
         self.tallies[ix as usize].reuse_only = self.tallies[of as usize].reuse_only;
         if from <= at || self.has(Fault::ForgetDelay) {
             self.steps[ix as usize] = StepState::Ready;
@@ -80,6 +87,9 @@ impl Run {
 
     /// What follows from the end of an iteration.
     pub(super) fn iteration_is_over(&mut self, of: InstanceIx, ix: InstanceIx) {
+        if let Some(place) = self.current_items.get(&of) {
+            self.items[*place].counts.add(&self.steps[ix as usize]);
+        }
         let Some(repeat) = self.instance(of).and_then(|step| step.repeat.as_ref()) else {
             return;
         };
@@ -122,6 +132,13 @@ impl Run {
             },
         };
         self.pending.insert(of, Verdict::EndRepeat(end));
+    }
+
+    /// Counts one more iteration.
+    fn begins(&mut self, of: InstanceIx) {
+        if let Some(place) = self.current_items.get(&of) {
+            self.items[*place].counts.total += 1;
+        }
     }
 
     fn is_given_up(&self, of: InstanceIx) -> bool {
@@ -233,7 +250,10 @@ impl Run {
         let ends = match self.step(last) {
             StepState::Running { .. } => return,
             state if !state.is_final() => last,
-            _ => last + 1,
+            _ => {
+                self.begins(of);
+                last + 1
+            }
         };
         self.settle(ends, StepState::Cancelled);
     }

@@ -139,8 +139,11 @@ impl Run {
     }
 
     fn has_results(&self, ix: InstanceIx) -> bool {
-        self.items_of(ix)
-            .is_some_and(|items| items.counts().succeeded > 0)
+        let is_listed = self.instance(ix).is_some_and(|step| step.for_each.is_some());
+        is_listed
+            && self
+                .items_of(ix)
+                .is_some_and(|items| items.counts().succeeded > 0)
     }
 
     fn passage(&self, ix: InstanceIx) -> Passage {

@@ -35,6 +35,8 @@ fn iterations_follow_each_other_after_the_delay_until_the_condition_holds() {
         panic!("{}", play.view());
     };
     assert_eq!(headline.as_deref(), Some("3 iterations"));
+    let counts = play.run.items_of(0).unwrap().counts();
+    assert_eq!((counts.total, counts.succeeded), (3, 3));
     assert_eq!(outputs["out"], trainyard_contract::OutputValue::Value(json!(7)));
     play.ok("end");
     assert!(play.view().ends_with("; Succeeded"), "{}", play.view());
