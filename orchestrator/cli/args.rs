@@ -331,7 +331,7 @@ pub(crate) enum RunsCommand {
     Show {
         #[command(flatten)]
         run: RunRef,
-        /// List the items of this `for_each` step instead
+        /// List the items of this `for_each` step, or the iterations of this `repeat` step, instead
         #[arg(long, value_name = "STEP")]
         items: Option<String>,
         /// Only items in this state, e.g. `failed`
