@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
-use trainyard_contract::{Catalogue, Timestamp};
+use trainyard_contract::{Catalogue, Millis, Timestamp};
 use trainyard_engine::Interrupts;
 use trainyard_store::{Home, Owner, StoreError};
 
@@ -40,6 +40,8 @@ pub struct Config {
     pub make_executor: MakeExecutor,
     /// Runs at once; those that wait for people or timers do not count.
     pub max_runs: usize,
+    /// How long other engines wait for one that is silent before they take its runs over.
+    pub lease: Millis,
     pub version: &'static str,
     /// The clock: microseconds since 1970.
     pub clock: fn() -> Timestamp,
@@ -76,6 +78,7 @@ pub struct Server {
     make_executor: MakeExecutor,
     owner: Owner,
     max_runs: usize,
+    lease: Millis,
 }
 
 /// Where a server listens and what it found.
@@ -161,6 +164,7 @@ impl Server {
             make_executor: config.make_executor,
             owner: Owner::this_process(engine),
             max_runs: config.max_runs,
+            lease: config.lease,
         })
     }
 
@@ -206,13 +210,17 @@ impl Server {
             .map_err(ServeError::Thread)?;
         let watching = self.spawn("project", service::watch_thread)?;
         let engine = {
-            let (make_executor, owner, max_runs) = (self.make_executor, self.owner, self.max_runs);
+            let (make_executor, owner) = (self.make_executor, self.owner);
+            let measure = service::Measure {
+                max_runs: self.max_runs,
+                lease: self.lease,
+            };
             let (app, interrupts) = (self.app.clone(), self.interrupts.clone());
             let stopped = wake(&self.waking);
             std::thread::Builder::new()
                 .name("engine".to_owned())
                 .spawn(move || {
-                    service::engine_thread(&app, &make_executor, &owner, &interrupts, &stopped, max_runs);
+                    service::engine_thread(&app, &make_executor, &owner, &interrupts, &stopped, measure);
                 })
                 .map_err(ServeError::Thread)?
         };

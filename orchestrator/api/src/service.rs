@@ -5,6 +5,7 @@ use crate::hub::Notice;
 use crate::meter;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
+use trainyard_contract::Millis;
 use trainyard_contract::task::chain;
 use trainyard_domain::run::What;
 use trainyard_engine::{Engine, EngineError, Interrupts, Observation, Setup};
@@ -20,6 +21,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Makes a place where attempts run.
 pub type MakeExecutor = Box<dyn Fn(Sender<ExecutorNews>) -> Result<Box<dyn Executor>, ExecutorError> + Send>;
 
+/// How much an engine takes on, and for how long it may be silent.
+#[derive(Clone, Copy)]
+pub(crate) struct Measure {
+    pub(crate) max_runs: usize,
+    pub(crate) lease: Millis,
+}
+
 /// Runs engines until interrupted. One that fails, because its disk or database does, is followed by
 /// another, which goes on with everything from what is durable.
 pub(crate) fn engine_thread(
@@ -28,12 +36,12 @@ pub(crate) fn engine_thread(
     owner: &Owner,
     interrupts: &Interrupts,
     stopped: &Receiver<()>,
-    max_runs: usize,
+    measure: Measure,
 ) {
     let mut pause = PAUSE;
     loop {
         let began = std::time::Instant::now();
-        let worked = work(app, make_executor, owner.clone(), interrupts, max_runs);
+        let worked = work(app, make_executor, owner.clone(), interrupts, measure);
         meter::engine_stopped();
         let Err(error) = worked else {
             app.engine.disconnect(None);
@@ -57,7 +65,7 @@ fn work(
     make_executor: &MakeExecutor,
     owner: Owner,
     interrupts: &Interrupts,
-    max_runs: usize,
+    measure: Measure,
 ) -> Result<(), EngineError> {
     let (sender, news) = channel();
     let executor = make_executor(sender.clone())?;
@@ -69,12 +77,13 @@ fn work(
         owner,
         reuse: true,
         clock: app.clock,
-    })?;
+    })?
+    .with_lease(measure.lease);
     app.engine.connect(sender);
     engine.serve(
         &mut |observation| observe(app, &observation),
         interrupts,
-        max_runs,
+        measure.max_runs,
     )
 }
 
@@ -102,6 +111,7 @@ fn observe(app: &Shared, observation: &Observation<'_>) {
             }
             _ => {}
         },
+        Observation::Lost { run } => tracing::warn!(%run, "run_taken_over_by_another_engine"),
         Observation::Trouble { message } => tracing::warn!(message, "engine_trouble"),
         _ => {}
     }

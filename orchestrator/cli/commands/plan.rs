@@ -11,7 +11,6 @@ use trainyard_contract::Severity;
 use trainyard_domain::plan::{self, ChecksSummary, render};
 use trainyard_domain::run::{self, InstanceIx, Run, RunDefinition};
 use trainyard_engine::Facts;
-use trainyard_store::Home;
 
 pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let bound = match bind(&args.bind, home, terminal)? {
@@ -44,7 +43,7 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
 }
 
 fn foresee(bound: &Bound, select: Option<BTreeSet<InstanceIx>>) -> Result<plan::Plan, Fault> {
-    let home = Home::open(&bound.project.home)?;
+    let home = bound.project.open_home()?;
     let store = home.store()?;
     let definition = Arc::new(bound.definition.clone());
     let previous = store
