@@ -344,7 +344,7 @@ fn a_changed_number_runs_what_depends_on_it_and_says_why() {
     Time     ~ 6 m 56 s (p90 10 m 15 s) with room for all; 7 m 36 s of work; some steps have no past to go by
     Checks   0 errors, 1 warning
              D06 ingest reads 19 columns, 9 are used
-    12 steps: 6 run, 3 maybe, 3 reused.   plan id 464f50686d4e
+    12 steps: 6 run, 3 maybe, 3 reused.   plan id c07f5767c384
     "#);
 }
 
@@ -389,7 +389,7 @@ fn the_same_plan_for_a_pull_request() {
     - Effect: deploy: endpoint flight-delay (maybe)
     - Time: ~ 6 m 15 s (p90 9 m 5 s) with room for all; 6 m 15 s of work; some steps have no past to go by
 
-    Plan id `d3a021c88966`
+    Plan id `c21ebfadf731`
     "#);
 }
 
@@ -421,7 +421,7 @@ fn a_first_plan_runs_everything() {
     Effect   register: registry flight_delay  (maybe)
     Effect   deploy: endpoint flight-delay  (maybe)
     Time     ~ 7 m 7 s (p90 10 m 26 s) with room for all; 7 m 51 s of work; some steps have no past to go by
-    12 steps: 9 run, 2 maybe, 1 skipped.   plan id ed7b6ed28a83
+    12 steps: 9 run, 2 maybe, 1 skipped.   plan id 7a66f018e619
     "#);
 }
 
@@ -454,6 +454,8 @@ fn a_plan_as_a_document() {
           "step": "a",
           "verdict": "reused",
           "forecast": null,
+          "usage": null,
+          "cost": null,
           "cells": [
             {
               "instance": "a",
@@ -474,6 +476,8 @@ fn a_plan_as_a_document() {
           "step": "b",
           "verdict": "run",
           "forecast": null,
+          "usage": null,
+          "cost": null,
           "cells": [
             {
               "instance": "b",
@@ -495,6 +499,8 @@ fn a_plan_as_a_document() {
       "on_run_failure": [],
       "effects": [],
       "forecast": null,
+      "usage": null,
+      "cost": null,
       "not_obeyed": [],
       "checks": null,
       "summary": {
