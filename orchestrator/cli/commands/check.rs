@@ -156,7 +156,7 @@ pub(crate) fn bind(args: &BindArgs, home: Option<&Path>, terminal: &mut Terminal
     };
     let params: BTreeMap<String, String> = args.params.iter().cloned().collect();
     let now = super::now();
-    let trigger = serde_json::json!({ "type": "manual", "logical_date": date_of(now) });
+    let trigger = trainyard_domain::trigger::by_hand(now, &super::user());
     // The run's own time: jitter needs to differ between runs, not to be secret.
     let seed = u64::try_from(now.0).unwrap_or(0);
     let environment = args.environment.as_deref();
@@ -227,10 +227,4 @@ fn only_pipeline(project: &Project) -> Result<String, Fault> {
         (count, Some(last)) => Err(Fault::new(format!("the project has {count} pipelines; name one"))
             .help(format!("e.g. `trainyard run {last}`"))),
     }
-}
-
-fn date_of(now: trainyard_contract::Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(now.0)
-        .map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
-        .unwrap_or_default()
 }

@@ -134,16 +134,14 @@ pub fn decide(trigger: &Trigger, state: &TriggerState, now: Timestamp, news: &Ne
         ..Decision::default()
     };
     match news {
-        News::Paused { by, why } => {
+        News::Paused { by, why } if state.paused.is_none() => {
             // What is due by now is still decided under the old state.
-            if decision.state.paused.is_none() {
-                decision = decide(trigger, state, now, &News::Woken);
-                decision.state.paused = Some(Pause {
-                    by: by.clone(),
-                    at: now,
-                    why: why.clone(),
-                });
-            }
+            decision = decide(trigger, state, now, &News::Woken);
+            decision.state.paused = Some(Pause {
+                by: by.clone(),
+                at: now,
+                why: why.clone(),
+            });
         }
         News::Resumed => {
             decision = decide(trigger, state, now, &News::Woken);

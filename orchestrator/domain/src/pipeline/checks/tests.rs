@@ -490,17 +490,19 @@ fn pipelines_that_start_each_other_are_found_unless_it_is_limited() {
             .with("a.yaml", one("a", "{type: data, datasets: [b.make.table]}"))
             .with("b.yaml", one("b", b))
     };
-    let circle = shown(&checked(
-        &files("{type: data, datasets: [a.make.table]}"),
-        &["a.yaml", "b.yaml"],
-        None,
-    ));
-    assert_eq!(circle, ["S04/trigger-cycle 5:39 b.make.table"]);
-    let limited = "{type: alert, alerts: [a.drift], cooldown: 1d}";
-    assert_eq!(
-        shown(&checked(&files(limited), &["a.yaml", "b.yaml"], None)),
-        [""; 0]
-    );
+    let found = |b: &str| shown(&checked(&files(b), &["a.yaml", "b.yaml"], None));
+    for unlimited in [
+        "{type: data, datasets: [a.make.table]}",
+        "{type: pipeline, pipeline: a, outcome: ended}",
+    ] {
+        assert_eq!(found(unlimited), ["S04/trigger-cycle 5:39 b.make.table"]);
+    }
+    for limited in [
+        "{type: data, datasets: [a.make.table], max_runs: {limit: 1, per: 1d}}",
+        "{type: pipeline, pipeline: a, cooldown: 1d}",
+    ] {
+        assert_eq!(found(limited), [""; 0]);
+    }
 }
 
 #[test]
