@@ -227,3 +227,187 @@ fn a_parameter_by_the_name_of_another_library_is_found_with_the_one_that_was_mea
         "{answer}"
     );
 }
+
+/// Two scripts, one after the other; the second says `late`.
+const TWO_SCRIPTS: &str = "\
+version: 1
+name: shares
+params: {late: {type: integer, default: 15}}
+environments: {dev: {vars: {place: here}}}
+datasets: {flights: {path: flights.csv}}
+steps:
+  count:
+    run: wc -l < \"$IN_flights\" > \"$OUT_rows\"
+    inputs: {flights: flights}
+    outputs: {rows: {type: file}}
+  say:
+    run: echo \"$LATE $PLACE\" > \"$OUT_said\"
+    needs: [count]
+    env: {LATE: \"${{ params.late }}\", PLACE: \"${{ vars.place }}\"}
+    outputs: {said: {type: file}}
+";
+
+fn saved_plan(yard: &Yard, more: &[&str]) -> String {
+    let mut args = vec!["plan", "pipeline.yaml", "--save"];
+    args.extend(more);
+    yard.json(&args)["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_saved_plan_runs_exactly_as_it_was_made() {
+    let yard = Yard::with(TWO_SCRIPTS);
+    yard.write("flights.csv", "a\n1\n");
+    let plan = saved_plan(&yard, &["-p", "late=20"]);
+    yard.trainyard(&["apply", &plan[..12]]).expect(0);
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["status"], "succeeded");
+    assert_eq!(run["params"]["late"], 20, "{run:#}");
+    // A run has been made since, so the plan is another one.
+    let again = yard.trainyard(&["apply", &plan]).expect(1);
+    assert!(again.err.contains("has been started since"), "{again}");
+    assert!(
+        again.err.contains("`count` was run and would now be reused"),
+        "{again}"
+    );
+    // What is reused is part of a plan as well.
+    let plan = saved_plan(&yard, &["-p", "late=20"]);
+    let applied = yard.trainyard(&["apply", &plan]).expect(0);
+    assert!(applied.err.contains("0 ran, 2 reused"), "{applied}");
+}
+
+#[test]
+fn a_plan_is_refused_with_the_reason_when_something_moved() {
+    for (what, reason) in [
+        ("spec", "the spec has changed: steps.say.run"),
+        ("data", "`flights` has other content"),
+        ("vars", "the environment's `vars.place` has another value"),
+    ] {
+        let yard = Yard::with(TWO_SCRIPTS);
+        yard.write("flights.csv", "a\n1\n");
+        let plan = saved_plan(&yard, &[]);
+        match what {
+            "spec" => yard.edit("pipeline.yaml", "run: echo", "run: printf"),
+            "data" => yard.write("flights.csv", "a\n1\n2\n"),
+            _ => yard.edit("pipeline.yaml", "place: here", "place: there"),
+        }
+        let refused = yard.trainyard(&["apply", &plan]).expect(1);
+        assert!(refused.err.contains(reason), "{what}: {refused}");
+        assert_eq!(
+            yard.json(&["runs", "list"]).as_array().map(Vec::len),
+            Some(0),
+            "{what}"
+        );
+    }
+    let yard = Yard::with(TWO_SCRIPTS);
+    for unknown in ["0123456789ab", "latest", ""] {
+        yard.trainyard(&["apply", unknown]).expect(2);
+    }
+}
+
+/// One script, and a way from dev over uat to prod.
+const PROMOTED: &str = "\
+version: 1
+name: scores
+owner: team-scores
+environments:
+  dev: {vars: {place: dev}}
+  uat: {vars: {place: uat}, promote_from: dev}
+  prod:
+    vars: {place: prod}
+    promote_from: uat
+    read_only: true
+    required_approvals: {roles: [model_risk], min: 1, not_author: true}
+steps:
+  say:
+    run: echo \"$PLACE\" > \"$OUT_said\"
+    env: {PLACE: \"${{ vars.place }}\"}
+    outputs: {said: {type: file}}
+";
+
+#[test]
+fn a_version_goes_its_way_from_environment_to_environment() {
+    let yard = Yard::with(PROMOTED);
+    let early = yard
+        .trainyard(&["run", "pipeline.yaml", "--env", "uat"])
+        .expect(1);
+    let reason = "`uat` takes only what has succeeded in `dev`, and this version has not";
+    assert!(early.err.contains(reason), "{early}");
+    yard.trainyard(&["run", "pipeline.yaml", "--env", "dev"])
+        .expect(0);
+    yard.trainyard(&["run", "pipeline.yaml", "--env", "uat"])
+        .expect(0);
+    // Another version starts at the beginning.
+    yard.edit("pipeline.yaml", "run: echo", "run: printf");
+    yard.trainyard(&["run", "pipeline.yaml", "--env", "uat"])
+        .expect(1);
+}
+
+#[test]
+fn production_takes_saved_plans_that_somebody_has_agreed_to() {
+    let yard = Yard::with(PROMOTED);
+    yard.trainyard(&["run", "pipeline.yaml", "--env", "dev"])
+        .expect(0);
+    yard.trainyard(&["run", "pipeline.yaml", "--env", "uat"])
+        .expect(0);
+    let by_hand = yard
+        .trainyard(&["run", "pipeline.yaml", "--env", "prod"])
+        .expect(1);
+    assert!(by_hand.err.contains("`prod` is read-only"), "{by_hand}");
+    let plan = yard.json(&["plan", "pipeline.yaml", "--env", "prod", "--save"]);
+    let verdicts: Vec<(&str, &str)> = plan["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["step"].as_str().unwrap(), step["verdict"].as_str().unwrap()))
+        .collect();
+    assert_eq!(verdicts, [("say", "maybe"), ("promotion", "maybe")], "{plan:#}");
+    let id = plan["id"].as_str().unwrap();
+    yard.trainyard(&["apply", id, "--no-wait"]).expect(0);
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["steps"]["promotion"]["state"], "awaiting approval", "{run:#}");
+    let name = run["run"].as_str().unwrap();
+    let author = yard.trainyard(&["approvals", "approve", name, "promotion", "--role", "model_risk"]);
+    assert_ne!(author.code, Some(0), "{author}");
+    let mut other = yard.command(&["approvals", "approve", name, "promotion", "--role", "model_risk"]);
+    let answer = other.env("TRAINYARD_USER", "risk").output().unwrap();
+    assert!(answer.status.success(), "{answer:?}");
+    yard.trainyard(&["runs", "resume", name]).expect(0);
+    assert_eq!(yard.json(&["runs", "show"])["status"], "succeeded");
+    // Agreed once, this version runs there again without being asked.
+    let again = yard.json(&["plan", "pipeline.yaml", "--env", "prod", "--save"]);
+    assert_eq!(again["steps"].as_array().map(Vec::len), Some(1), "{again:#}");
+    yard.trainyard(&["apply", again["id"].as_str().unwrap()])
+        .expect(0);
+}
+
+#[test]
+fn a_run_beyond_its_budget_is_stopped_or_waits_for_agreement() {
+    let yard = Yard::with(TWO_SCRIPTS);
+    yard.write("flights.csv", "a\n1\n");
+    let prices = "version: 1\nname: test\nprices: {currency: USD, cpu_hour: 1000000000}\n";
+    yard.write("trainyard.yaml", prices);
+    yard.trainyard(&["run", "pipeline.yaml"]).expect(0);
+    // What will run costs what it cost before.
+    let budget = "name: shares\nbudget: {per_run: 0.01, currency: USD, on_exceed: stop}\n";
+    yard.edit("pipeline.yaml", "name: shares\n", budget);
+    yard.write("flights.csv", "a\n1\n2\n");
+    let plan = yard.trainyard(&["plan", "pipeline.yaml"]).expect(0);
+    assert!(
+        plan.out.contains("USD") && plan.out.contains("of 0.01 per run"),
+        "{plan}"
+    );
+    let stopped = yard.trainyard(&["run", "pipeline.yaml"]).expect(1);
+    assert!(stopped.err.contains("error[C01/over-budget]"), "{stopped}");
+    // Nothing to do costs nothing.
+    yard.write("flights.csv", "a\n1\n");
+    yard.trainyard(&["run", "pipeline.yaml"]).expect(0);
+    yard.write("flights.csv", "a\n1\n2\n");
+    yard.edit("pipeline.yaml", "on_exceed: stop", "on_exceed: require_approval");
+    yard.trainyard(&["run", "pipeline.yaml", "--no-wait"]).expect(0);
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["steps"]["budget"]["state"], "awaiting approval", "{run:#}");
+    yard.trainyard(&["approvals", "approve", "latest", "budget"])
+        .expect(0);
+    yard.trainyard(&["runs", "resume", "latest"]).expect(0);
+    assert_eq!(yard.json(&["runs", "show"])["status"], "succeeded");
+}

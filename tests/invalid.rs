@@ -168,8 +168,9 @@ fn every_rule_has_a_file_that_breaks_it() {
     );
 }
 
-/// Rules about kinds of steps that are not there yet; they are tried with stand-ins where they are written.
-const TRIED_BELOW: [&str; 1] = ["M08/no-monitor"];
+/// Rules that a file alone cannot break: about kinds of steps that are not there yet, tried with stand-ins
+/// where they are written, and about money, which takes a past.
+const TRIED_BELOW: [&str; 2] = ["C01/over-budget", "M08/no-monitor"];
 
 #[test]
 fn the_reference_of_checks_is_made_from_the_rules() {

@@ -154,18 +154,17 @@ fn a_killed_run_goes_on_with_the_items_that_were_not_done() {
     }
 }
 
-#[test]
-fn the_pipeline_in_the_docs_runs() {
+/// A pipeline of docs/runs.md, by its place there.
+pub(crate) fn documented(number: usize) -> String {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/runs.md");
     let text = std::fs::read_to_string(docs).unwrap();
-    let pipeline = text
-        .split("```yaml\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
-    let yard = Yard::with(pipeline);
+    let pipeline = text.split("```yaml\n").nth(number).unwrap();
+    pipeline.split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_pipeline_in_the_docs_runs() {
+    let yard = Yard::with(&documented(1));
     yard.write("data/a.csv", "1\n2\n");
     yard.write("data/b.csv", "1\n");
     yard.trainyard(&["run", "pipeline.yaml"]).expect(0);

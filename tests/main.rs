@@ -18,6 +18,7 @@ mod http;
 mod ingest;
 mod invalid;
 mod items;
+mod iterations;
 mod pipelines;
 mod serve;
 mod triggers;

@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Say what would run, why, and what it costs
     Plan(PlanArgs),
+    /// Run a saved plan, exactly as it was made or not at all
+    Apply(ApplyArgs),
     /// Run a pipeline
     Run(RunArgs),
     /// Run the pipeline's own `tests:`
@@ -175,6 +177,25 @@ pub(crate) struct PlanArgs {
     /// Exit with 0 if there is nothing to do, 2 if something would run, 1 on error
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
+    /// Keep the plan, for `apply` to run exactly that
+    #[arg(long)]
+    pub(crate) save: bool,
+    /// Plan as if no earlier result were known
+    #[arg(long)]
+    pub(crate) no_reuse: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// Id of a saved plan, or its beginning
+    #[arg(value_name = "PLAN_ID")]
+    pub(crate) plan: String,
+    /// Leave when nothing but approvals is left to wait for
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Built-in steps at once; default: one a core
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -310,7 +331,7 @@ pub(crate) enum RunsCommand {
     Show {
         #[command(flatten)]
         run: RunRef,
-        /// List the items of this `for_each` step instead
+        /// List the items of this `for_each` step, or the iterations of this `repeat` step, instead
         #[arg(long, value_name = "STEP")]
         items: Option<String>,
         /// Only items in this state, e.g. `failed`

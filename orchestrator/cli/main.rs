@@ -1,5 +1,6 @@
 //! The `trainyard` binary: arguments in, one command carried out, an exit code out.
 
+mod admission;
 mod args;
 mod commands;
 mod output;

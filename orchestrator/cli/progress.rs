@@ -1,14 +1,17 @@
 //! Live progress of a run: a line a running step on a terminal, a line an event in a pipe, JSON
 //! events on request; and the calm summary at the end.
 
+mod items;
+
 use crate::output::{Terminal, Tone, human_time};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use items::Fan;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use trainyard_contract::task::FailureClass;
 use trainyard_contract::{RunId, Timestamp};
 use trainyard_domain::run::{
-    Event, Hook, InstanceIx, Run, RunDefinition, RunOutcome, SkipReason, StepState, What, item_name,
+    Event, Hook, InstanceIx, Run, RunDefinition, RunOutcome, SkipReason, StepState, What,
 };
 use trainyard_engine::Observation;
 
@@ -21,24 +24,12 @@ pub(crate) struct Progress {
     /// Only so many finished steps are listed one by one in a large run.
     quiet: bool,
     finished: usize,
-    /// Items of `for_each` steps, by their first instance.
+    /// Items and iterations, by their first instance.
     fans: BTreeMap<InstanceIx, Fan>,
-}
-
-/// The items of a step, as they are shown.
-struct Fan {
-    of: InstanceIx,
-    total: u32,
-    over: u32,
-    failed: u32,
 }
 
 /// A run of more instances than this shows a counter instead of each step.
 const LISTED_AT_MOST: usize = 300;
-/// A step of more items than this shows how many are over instead of each.
-const ITEMS_LISTED_AT_MOST: u32 = 20;
-/// So many failures of such a step's items are shown one by one.
-const FAILURES_LISTED_AT_MOST: u32 = 10;
 
 impl Progress {
     pub(crate) fn new(definition: RunDefinition, terminal: &Terminal) -> Self {
@@ -57,108 +48,6 @@ impl Progress {
             finished: 0,
             fans: BTreeMap::new(),
         }
-    }
-
-    fn name(&self, step: InstanceIx) -> String {
-        let name = |step: InstanceIx| {
-            let instance = self.definition.instances.get(step as usize);
-            instance.map_or("?", |instance| instance.name.as_str())
-        };
-        match self.fan(step) {
-            Some((first, fan)) => item_name(name(fan.of), (step - first) as usize),
-            None => name(step).to_owned(),
-        }
-    }
-
-    fn fan(&self, item: InstanceIx) -> Option<(InstanceIx, &Fan)> {
-        let (first, fan) = self.fans.range(..=item).next_back()?;
-        (item - first < fan.total).then_some((*first, fan))
-    }
-
-    /// Whether an instance is shown by itself.
-    fn is_listed(&self, step: InstanceIx) -> bool {
-        !self.quiet
-            && self
-                .fan(step)
-                .is_none_or(|(_, fan)| fan.total <= ITEMS_LISTED_AT_MOST)
-    }
-
-    fn adopted(&mut self, run: &Run) {
-        for (ix, _) in (0..).zip(&run.definition().instances) {
-            if let Some(items) = run.items_of(ix) {
-                let counts = items.counts();
-                self.fans.insert(
-                    items.instances().start,
-                    Fan {
-                        of: ix,
-                        total: counts.total,
-                        over: counts.over(),
-                        failed: counts.failed,
-                    },
-                );
-            }
-        }
-    }
-
-    /// Learns which instances are items of which step.
-    fn note_items(&mut self, event: &Event) {
-        let What::ItemsKnown { step, first, items } = &event.what else {
-            return;
-        };
-        let fan = self.fans.entry(*first).or_insert(Fan {
-            of: *step,
-            total: 0,
-            over: 0,
-            failed: 0,
-        });
-        match items {
-            Some(items) => fan.total = u32::try_from(items.len()).unwrap_or(u32::MAX),
-            // Of the list that a retry takes up again, what did not succeed begins afresh.
-            None => {
-                fan.over = fan.over.saturating_sub(fan.failed);
-                fan.failed = 0;
-            }
-        }
-    }
-
-    fn items_known(&mut self, first: InstanceIx, terminal: &mut Terminal) {
-        let Some(fan) = self.fans.get(&first) else { return };
-        let mut text = format!("{:<28} {} items", self.name(fan.of), grouped(fan.total));
-        if fan.over > 0 {
-            text.push_str(&format!(", {} of them done", grouped(fan.over)));
-        }
-        self.line(terminal, Tone::Busy, "Items", text);
-    }
-
-    /// Takes note of an item's end; says so now and then. Whether that is all that is to be shown.
-    fn item_over(&mut self, step: InstanceIx, failed: bool, terminal: &mut Terminal) -> bool {
-        let Some((first, _)) = self.fan(step) else {
-            return false;
-        };
-        let Some(fan) = self.fans.get_mut(&first) else {
-            return false;
-        };
-        fan.over += 1;
-        fan.failed += u32::from(failed);
-        let (of, total, over, failures) = (fan.of, fan.total, fan.over, fan.failed);
-        if total <= ITEMS_LISTED_AT_MOST {
-            return false;
-        }
-        // Twenty lines for a list of any length.
-        if over.is_multiple_of(total.div_ceil(20).max(1)) || over == total {
-            let failed = match failures {
-                0 => String::new(),
-                failures => format!(", {} failed", grouped(failures)),
-            };
-            let text = format!(
-                "{:<28} {} of {} items{failed}",
-                self.name(of),
-                grouped(over),
-                grouped(total)
-            );
-            self.line(terminal, Tone::Busy, "Finished", text);
-        }
-        !failed || failures > FAILURES_LISTED_AT_MOST
     }
 
     /// Takes one piece of news.
@@ -325,6 +214,7 @@ impl Progress {
                 }
             }
             What::ItemsKnown { first, .. } => self.items_known(*first, terminal),
+            What::RepeatEnded { step, end } => self.repeat_ended(*step, end, terminal),
             What::ItemsCancelled { step } => {
                 let text = format!("{:<28} the items that had not begun", self.name(*step));
                 self.line(terminal, Tone::Warn, "Cancelled", text);

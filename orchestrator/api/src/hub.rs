@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;
 use trainyard_contract::Timestamp;
-use trainyard_domain::run::{Run, RunOutcome, What};
+use trainyard_domain::run::{RepeatEnd, Run, RunOutcome, What};
 use trainyard_engine::Observation;
 use utoipa::ToSchema;
 
@@ -204,6 +204,9 @@ pub(crate) fn word(what: &What) -> &'static str {
         What::ItemsKnown { .. } => "items_known",
         What::ItemsCancelled { .. } => "items_cancelled",
         What::ItemsEnded { .. } => "items_ended",
+        What::RepeatBegan { .. } => "repeat_began",
+        What::IterationDue { .. } => "iteration_due",
+        What::RepeatEnded { .. } => "repeat_ended",
         What::CancelAsked { .. } => "cancel_asked",
         What::StepCancelled { .. } => "step_cancelled",
         What::RetryAsked { .. } => "retry_asked",
@@ -256,7 +259,17 @@ fn describe(notice: &mut Notice, what: &What, of: &Run) {
                 counts.succeeded, counts.total, counts.failed
             ));
         }
+        What::RepeatEnded { step, end } => {
+            notice.instance = name(step);
+            notice.message = match end {
+                RepeatEnd::Failed { failure } => Some(failure.message.clone()),
+                RepeatEnd::Limit => Some("at its limit of iterations".to_owned()),
+                RepeatEnd::Done | RepeatEnd::Cancelled | RepeatEnd::NotSelected => None,
+            };
+        }
         What::StepSkipped { step, .. }
+        | What::RepeatBegan { step, .. }
+        | What::IterationDue { step, .. }
         | What::ItemsKnown { step, .. }
         | What::ItemsCancelled { step }
         | What::ApprovalAsked { step }

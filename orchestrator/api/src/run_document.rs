@@ -140,7 +140,8 @@ pub(crate) struct StepDocument {
     /// Why it was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<Because>,
-    /// How many items of a `for_each` step there are, and how they ended.
+    /// How many items of a `for_each` step there are, and how they ended; of a `repeat` step, how many
+    /// iterations have begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     items: Option<Value>,

@@ -130,6 +130,8 @@ pub(crate) struct Bound {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) definition: RunDefinition,
     pub(crate) checked: Checked,
+    /// Gates that were put in front of the run.
+    pub(crate) gates: Vec<u32>,
 }
 
 /// What came of binding.
@@ -152,16 +154,34 @@ pub(crate) fn bind(args: &BindArgs, home: Option<&Path>, terminal: &mut Terminal
         Some(path) => project.relative(path)?,
         None => only_pipeline(&project)?,
     };
+    let params: BTreeMap<String, String> = args.params.iter().cloned().collect();
+    let now = super::now();
+    let trigger = serde_json::json!({ "type": "manual", "logical_date": date_of(now) });
+    // The run's own time: jitter needs to differ between runs, not to be secret.
+    let seed = u64::try_from(now.0).unwrap_or(0);
+    let environment = args.environment.as_deref();
+    bind_entry(project, entry, environment, &params, trigger, seed, terminal)
+}
+
+/// Reads, checks and binds one pipeline file of a project.
+pub(crate) fn bind_entry(
+    project: Project,
+    entry: String,
+    environment: Option<&str>,
+    params: &BTreeMap<String, String>,
+    trigger: serde_json::Value,
+    seed: u64,
+    terminal: &mut Terminal,
+) -> Result<Binding, Fault> {
     let catalogue = catalogue();
     let files = DiskFiles::new(project.root.clone());
-    let params: BTreeMap<String, String> = args.params.iter().cloned().collect();
     let checked = pipeline::check(&CheckRequest {
         project: project.file.as_deref(),
         entries: &[entry],
         files: &files,
         catalogue: &catalogue,
-        environment: args.environment.as_deref(),
-        params: &params,
+        environment,
+        params,
         level: None,
     });
     let errors = checked
@@ -176,14 +196,11 @@ pub(crate) fn bind(args: &BindArgs, home: Option<&Path>, terminal: &mut Terminal
     let Some(pipeline) = checked.pipelines.first().cloned() else {
         return Err(Fault::new("the file holds no pipeline"));
     };
-    let now = super::now();
-    let trigger = serde_json::json!({ "type": "manual", "logical_date": date_of(now) });
     let request = BindRequest {
-        environment: args.environment.as_deref(),
-        params: &params,
+        environment,
+        params,
         trigger,
-        // The run's own time: jitter needs to differ between runs, not to be secret.
-        seed: u64::try_from(now.0).unwrap_or(0),
+        seed,
     };
     match pipeline.bind(&request) {
         Ok(definition) => Ok(Binding::Ready(Box::new(Bound {
@@ -191,6 +208,7 @@ pub(crate) fn bind(args: &BindArgs, home: Option<&Path>, terminal: &mut Terminal
             pipeline,
             definition,
             checked,
+            gates: Vec::new(),
         }))),
         Err(faults) => {
             let mut fault = Fault::new(format!("could not bind pipeline `{}`", pipeline.name()));

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod apply;
 mod approvals;
 mod check;
 mod completions;
@@ -22,6 +23,8 @@ mod test;
 mod tokens;
 mod triggers;
 
+pub(crate) use check::Bound;
+
 use crate::args::{Cli, Command};
 use crate::output::{Exit, Fault, Terminal};
 use trainyard_contract::{Catalogue, Timestamp};
@@ -33,6 +36,7 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Init(args) => init::init(&args, terminal),
         Command::Check(args) => check::check(&args, home, terminal),
         Command::Plan(args) => plan::plan(&args, home, terminal),
+        Command::Apply(args) => apply::apply(&args, home, terminal),
         Command::Run(args) => run::run(&args, home, terminal),
         Command::Test(args) => test::test(&args, home, terminal),
         Command::Serve(args) => serve::serve(&args, home, terminal),

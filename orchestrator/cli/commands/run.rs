@@ -1,7 +1,8 @@
 //! `trainyard run`, and the driving of runs that resume and retry share with it.
 
-use super::check::{Binding, bind, print_human};
+use super::check::{Binding, Bound, bind, print_human};
 use super::{now, user};
+use crate::admission::{admit, with_gates};
 use crate::args::{Format, RunArgs};
 use crate::output::{Exit, Fault, Terminal, Tone};
 use crate::progress::{self, Progress};
@@ -12,24 +13,68 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use trainyard_contract::RunId;
+use trainyard_domain::pipeline::NotAdmitted;
 use trainyard_domain::run::{RunDefinition, RunOutcome, RunStatus};
 use trainyard_engine::{Driven, Engine, Interrupts, Setup};
 use trainyard_executors::{LocalConfig, LocalExecutor, LocalSecrets};
 use trainyard_store::{Home, Owner};
 
 pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
-    let bound = match bind(&args.bind, home, terminal)? {
+    let mut bound = match bind(&args.bind, home, terminal)? {
         Binding::Ready(bound) => *bound,
         Binding::Refused => return Ok(Exit::Refused),
     };
     if terminal.format() == Format::Human {
         print_human(&bound.checked, terminal);
     }
+    let not_admitted = admit(&mut bound)?;
+    if !not_admitted.is_empty() {
+        return Ok(refuse(&not_admitted, &bound.definition.file, terminal));
+    }
     let select = args
         .select
         .as_deref()
         .map(|text| super::plan::select(text, &bound.definition))
         .transpose()?;
+    let select = if bound.pipeline.spec().budget.is_some() {
+        let (plan, select) = super::plan::foresee_within_budget(&mut bound, select, !args.no_reuse)?;
+        if let Some(reason) = super::plan::stopped_by_budget(&plan) {
+            terminal.note(reason);
+            return Ok(Exit::Refused);
+        }
+        select
+    } else {
+        with_gates(select, &bound)
+    };
+    let options = Options {
+        reuse: !args.no_reuse,
+        no_wait: args.no_wait,
+        workers: args.workers,
+    };
+    launch(bound, select, &options, terminal)
+}
+
+/// Says why nothing was started.
+pub(crate) fn refuse(faults: &[NotAdmitted], file: &str, terminal: &mut Terminal) -> Exit {
+    if terminal.is_json() {
+        let reasons: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        terminal.out_json(&serde_json::json!({ "event": "refused", "reasons": reasons }));
+        return Exit::Refused;
+    }
+    for fault in faults {
+        let head = terminal.paint_err(Tone::Bad, "error");
+        terminal.note(format!("{head}: {fault}\n  = help: {}", fault.help(file)));
+    }
+    Exit::Refused
+}
+
+/// Starts a run of a bound pipeline and works until it is over.
+pub(crate) fn launch(
+    bound: Bound,
+    select: Option<BTreeSet<u32>>,
+    options: &Options,
+    terminal: &mut Terminal,
+) -> Result<Exit, Fault> {
     let checked = format!(
         "{} ({} step instances{})",
         bound.definition.file,
@@ -54,12 +99,7 @@ pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) 
         definition: Box::new(bound.definition),
         select,
     };
-    let options = Options {
-        reuse: !args.no_reuse,
-        no_wait: args.no_wait,
-        workers: args.workers,
-    };
-    drive(&bound.project, start, &definition, &id, &options, terminal)
+    drive(&bound.project, start, &definition, &id, options, terminal)
 }
 
 /// How a run comes to this engine.

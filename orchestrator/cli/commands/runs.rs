@@ -210,7 +210,7 @@ impl Shelf {
                                 "value".into(),
                                 String::new(),
                                 String::new(),
-                                value.to_string(),
+                                short(value),
                             ]
                         }
                     });
@@ -473,6 +473,17 @@ impl Shelf {
     }
 }
 
+/// A value in a table: a long one by its beginning, a long list by its length.
+fn short(value: &Value) -> String {
+    const MOST: usize = 80;
+    let text = value.to_string();
+    match (value, text.char_indices().nth(MOST)) {
+        (_, None) => text,
+        (Value::Array(list), _) => format!("list of {}", list.len()),
+        (_, Some((end, _))) => format!("{}…", &text[..end]),
+    }
+}
+
 /// Leaves out what differs between any two runs: ids, times, resources.
 fn is_comparable(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap_or(path);
@@ -570,7 +581,7 @@ pub(crate) fn document(run: &Run) -> Value {
             step.extend(extra);
         }
         if let Some(items) = run.items_of(ix) {
-            step["items"] = items::counts_document(run, items);
+            step["items"] = items::counts_document(run, ix, items);
         }
         steps.insert(instance.name.clone(), step);
     }

@@ -8,6 +8,7 @@
 //! error. [`Pipeline::bind`] takes environment, params and trigger, evaluates what does not need
 //! results of steps, and expands matrices.
 
+mod admission;
 mod bind;
 mod checks;
 mod draft;
@@ -25,6 +26,7 @@ pub mod spec;
 mod values;
 mod wiring;
 
+pub use admission::{Admission, NotAdmitted};
 pub use bind::{BindError, BindRequest};
 pub(crate) use checks::{declaration, type_of, value_fault};
 pub use files::{FileFault, Files};
@@ -165,6 +167,11 @@ impl Pipeline {
             );
         }
         names
+    }
+
+    /// What an hour costs in this project.
+    pub fn prices(&self) -> Option<&spec::project::Prices> {
+        self.project.as_ref()?.prices.as_ref()
     }
 
     pub fn tests(&self) -> &[TestCase] {

@@ -6,19 +6,23 @@
 //! the world come through [`PlanFacts`].
 
 mod changes;
+mod cost;
 mod facts;
 mod forecast;
 mod foresee;
 mod reason;
 pub mod render;
+mod saved;
 
 #[cfg(test)]
 mod tests;
 
 pub use changes::{Change, ChangeClass, changes_between};
+pub use cost::{Cost, Usage, cost_of};
 pub use facts::{Missed, PlanFacts, Preparation, Source};
 pub use forecast::{Forecast, Span};
 pub use reason::Reason;
+pub use saved::{Grounds, PlanRequest, SAVED_PLAN_VERSION, SavedPlan};
 
 use crate::run::{InstanceIx, ParamOrigin, Run, RunDefinition};
 use forecast::Expected;
@@ -26,7 +30,7 @@ use foresee::Foresight;
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use trainyard_contract::{ContentHash, Millis, RunId};
 
@@ -45,6 +49,9 @@ pub struct Plan {
     /// What changed in the pipeline since the previous run.
     pub changes: Vec<Change>,
     pub data: Vec<PlannedData>,
+    /// Files of code and schemas with their content, where that can be known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub code: BTreeMap<String, Option<ContentHash>>,
     /// In declaration order; cells of a matrix are one step.
     pub steps: Vec<PlannedStep>,
     /// Hooks that run if a step fails: name of the hook, name of the step.
@@ -55,6 +62,10 @@ pub struct Plan {
     pub effects: Vec<PlannedEffect>,
     /// For the whole run: along its longest path.
     pub forecast: Option<Forecast>,
+    /// Cores and memory, for as long as they are held.
+    pub usage: Option<Usage>,
+    /// What that costs; set by whoever knows the prices.
+    pub cost: Option<Cost>,
     /// Parts of the pipeline that are accepted and not obeyed yet.
     pub not_obeyed: Vec<String>,
     /// Findings of the checks; set by whoever ran them.
@@ -76,6 +87,8 @@ pub struct PlannedData {
     pub changed: Option<bool>,
     /// In words, e.g. `+2,914 rows`.
     pub note: Option<String>,
+    /// Its content now, where that can be known.
+    pub content: Option<ContentHash>,
 }
 
 /// One line of a plan.
@@ -181,11 +194,14 @@ pub fn plan(
             .map(|run| changes_between(run.definition(), &definition))
             .unwrap_or_default(),
         data: data(&definition, previous.is_some(), facts),
+        code: code(&definition, facts),
         steps,
         on_failure: foreseen.on_failure,
         on_run_failure: foreseen.on_run_failure,
         effects: Vec::new(),
         forecast: None,
+        usage: cost::usage(&definition, &expected),
+        cost: None,
         not_obeyed: definition.not_obeyed.clone(),
         checks: None,
     };
@@ -260,9 +276,27 @@ fn data(definition: &RunDefinition, compared: bool, facts: &mut dyn PlanFacts) -
             dataset: dataset.clone(),
             changed,
             note: facts.data_note(dataset),
+            content: now,
         });
     }
     data
+}
+
+fn code(definition: &RunDefinition, facts: &mut dyn PlanFacts) -> BTreeMap<String, Option<ContentHash>> {
+    let mut code = BTreeMap::new();
+    for instance in &definition.instances {
+        let schemas = instance
+            .outputs
+            .values()
+            .flat_map(|output| [&output.input_schema, &output.output_schema]);
+        let scripts = instance.process.iter().flat_map(|process| &process.code);
+        for file in scripts.chain(schemas.flatten()) {
+            if !code.contains_key(file) {
+                code.insert(file.clone(), facts.content_now(Source::File(file)));
+            }
+        }
+    }
+    code
 }
 
 fn effects(definition: &RunDefinition, instances: &[Option<PlannedInstance>]) -> Vec<PlannedEffect> {
@@ -301,6 +335,7 @@ fn id_of(definition: &RunDefinition, plan: &Plan) -> ContentHash {
         "vars": definition.vars,
         "previous": plan.previous,
         "data": plan.data,
+        "code": plan.code,
         "cells": cells,
     });
     ContentHash::of(crate::run::reuse::sorted(&grounds).to_string().as_bytes())

@@ -63,6 +63,7 @@ fn instance(name: &str, upstream: &[u32]) -> Instance {
         continue_on_error: false,
         matrix_limits: None,
         for_each: None,
+        repeat: None,
         approval: None,
         hook: None,
         tags: Vec::new(),

@@ -313,6 +313,7 @@ fn instance(at: u32) -> Instance {
         continue_on_error: false,
         matrix_limits: None,
         for_each: None,
+        repeat: None,
         approval: None,
         hook: None,
         tags: Vec::new(),

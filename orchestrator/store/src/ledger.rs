@@ -3,7 +3,9 @@
 use crate::run::StepCounts;
 use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::{ContentHash, Millis, StepName};
-use trainyard_domain::run::{Event, InstanceIx, ItemCounts, RunDefinition, RunnerKind, SkipReason, What};
+use trainyard_domain::run::{
+    Event, InstanceIx, ItemCounts, RepeatEnd, RunDefinition, RunnerKind, SkipReason, What,
+};
 
 /// Derived from a run's definition and its events; forgotten when a turn is rolled back, and built
 /// anew from what is stored.
@@ -134,7 +136,19 @@ impl Ledger {
                 };
                 self.end(*step, how);
             }
-            What::ItemsKnown { .. } | What::ItemsCancelled { .. } => {}
+            What::RepeatEnded { step, end } => self.end(
+                *step,
+                match end {
+                    RepeatEnd::Done | RepeatEnd::Limit => End::Succeeded,
+                    RepeatEnd::Failed { .. } => End::Failed,
+                    RepeatEnd::Cancelled => End::Cancelled,
+                    RepeatEnd::NotSelected => End::Skipped,
+                },
+            ),
+            What::ItemsKnown { .. }
+            | What::ItemsCancelled { .. }
+            | What::RepeatBegan { .. }
+            | What::IterationDue { .. } => {}
             What::ApprovalAsked { step } => {
                 if let Some(gate) = self.gates.get_mut(step) {
                     gate.given.clear();

@@ -22,6 +22,7 @@ mod ledger;
 mod lineage;
 mod migration;
 mod pipeline;
+mod plan;
 mod queries;
 mod queue;
 mod registry;

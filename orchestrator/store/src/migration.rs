@@ -12,6 +12,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0002_registry", include_str!("../migrations/0002_registry.sql")),
     ("0003_lineage", include_str!("../migrations/0003_lineage.sql")),
     ("0004_serve", include_str!("../migrations/0004_serve.sql")),
+    ("0005_plans", include_str!("../migrations/0005_plans.sql")),
 ];
 
 /// The schema this version writes.

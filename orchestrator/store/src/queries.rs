@@ -68,6 +68,8 @@ queries! {
     QUEUE_LEAVE = "queue/leave.sql",
     QUEUE_OPTIONS = "queue/options.sql",
     QUEUE_PUT = "queue/put.sql",
+    PLAN_FIND = "plan/find.sql",
+    PLAN_PUT = "plan/put.sql",
     REQUEST_DELETE = "request/delete.sql",
     REQUEST_INSERT = "request/insert.sql",
     REQUEST_RUNS = "request/runs.sql",

@@ -1,4 +1,4 @@
-//! Items of a `for_each` step: how far they are, and a page of them.
+//! Items of a `for_each` step and iterations of a `repeat` step: how far they are, and a page of them.
 
 use super::{output_document, state_word};
 use crate::output::{Exit, Fault, Terminal, human_time};
@@ -20,6 +20,10 @@ pub(super) fn progress(run: &Run, step: InstanceIx) -> String {
     let Some(items) = run.items_of(step) else {
         return String::new();
     };
+    if let Some(last) = run.iteration(step) {
+        let number = run.item(last).map_or(0, |(_, number)| number);
+        return format!("iteration {number}, at most {}", items.list().len());
+    }
     let counts = items.counts();
     let mut text = format!("{} of {} items", grouped(counts.over()), grouped(counts.total));
     let others = [
@@ -40,8 +44,12 @@ fn running(run: &Run, items: &Items) -> u32 {
     u32::try_from(live).unwrap_or(u32::MAX)
 }
 
-/// The same as a document.
-pub(super) fn counts_document(run: &Run, items: &Items) -> Value {
+/// The same as a document; of a step that repeats, how many iterations have begun.
+pub(super) fn counts_document(run: &Run, of: InstanceIx, items: &Items) -> Value {
+    if let Some(last) = run.iteration(of) {
+        let begun = run.item(last).map_or(0, |(_, number)| number + 1);
+        return json!({ "begun": begun, "most": items.list().len() });
+    }
     let counts = items.counts();
     json!({
         "total": counts.total, "succeeded": counts.succeeded, "reused": counts.reused,
@@ -53,14 +61,14 @@ pub(super) fn counts_document(run: &Run, items: &Items) -> Value {
 /// `runs show RUN --items STEP`.
 pub(super) fn list(run: &Run, step: &str, page: &Page<'_>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let items = run.find(step).and_then(|ix| Some((ix, run.items_of(ix)?)));
-    let Some((ix, items)) = items else {
+    let Some((of, items)) = items else {
         let message = match run.find(step) {
             Some(_) => format!("`{step}` has no items: it runs once, or its list is not known yet"),
             None => format!("run {} has no step `{step}`", run.id().short()),
         };
         let steps = run.definition().instances.iter();
         let with_items = steps
-            .filter(|step| step.for_each.is_some())
+            .filter(|step| step.for_each.is_some() || step.repeat.is_some())
             .map(|step| step.name.as_str());
         let names: Vec<&str> = with_items.collect();
         let fault = Fault::new(message);
@@ -72,6 +80,8 @@ pub(super) fn list(run: &Run, step: &str, page: &Page<'_>, terminal: &mut Termin
     let chosen: Vec<(InstanceIx, &Value)> = items
         .instances()
         .zip(items.list())
+        // Iterations whose turn has not come are no more than a possibility.
+        .take_while(|(ix, _)| run.iteration(of).is_none_or(|last| *ix <= last))
         .filter(|(ix, _)| {
             page.state
                 .is_none_or(|state| state_word(run.step(*ix)).1 == state)
@@ -85,12 +95,12 @@ pub(super) fn list(run: &Run, step: &str, page: &Page<'_>, terminal: &mut Termin
     if terminal.is_json() {
         let list: Vec<Value> = shown.map(|(ix, item)| document(run, *ix, item)).collect();
         terminal.out_json(&json!({
-            "run": run.id().as_str(), "step": step, "counts": counts_document(run, items),
+            "run": run.id().as_str(), "step": step, "counts": counts_document(run, of, items),
             "page": page.number, "pages": pages, "items": list,
         }));
         return Ok(Exit::Done);
     }
-    terminal.out(format!("{step}  {}", progress(run, ix)));
+    terminal.out(format!("{step}  {}", progress(run, of)));
     let rows: Vec<Vec<String>> = shown
         .map(|(ix, item)| {
             let state = run.step(*ix);

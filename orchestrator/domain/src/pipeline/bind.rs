@@ -7,6 +7,7 @@ mod params;
 mod policy;
 
 use super::Pipeline;
+use super::spec::policy::OnExceed;
 use super::spec::{Environment, FailureAction, Trigger};
 use super::values::Values;
 use crate::expression::{RenderError, render_known};
@@ -196,25 +197,16 @@ impl Pipeline {
         add(spec.concurrency.is_some(), "concurrency");
         add(spec.priority.is_some(), "priority");
         add(spec.sla.is_some(), "sla");
-        add(spec.budget.is_some(), "budget");
+        if let Some(budget) = &spec.budget {
+            let prices = self.prices().filter(|prices| prices.currency == budget.currency);
+            add(
+                budget.per_run.is_some() && prices.is_none(),
+                "budget.per_run (trainyard.yaml has no prices in its currency)",
+            );
+            add(budget.per_month.is_some(), "budget.per_month");
+            add(budget.on_exceed == OnExceed::Notify, "budget.on_exceed: notify");
+        }
         add(!spec.notify.is_empty(), "notify");
-        let environments = spec.environments.values();
-        add(
-            environments
-                .clone()
-                .any(|environment| environment.promote_from.is_some()),
-            "environments.promote_from",
-        );
-        add(
-            environments
-                .clone()
-                .any(|environment| environment.required_approvals.is_some()),
-            "environments.required_approvals",
-        );
-        add(
-            environments.clone().any(|environment| environment.read_only),
-            "environments.read_only",
-        );
         let project_pool = self
             .project
             .as_ref()

@@ -207,19 +207,28 @@ fn step(
         result.with.push(value);
         filled.push(cell);
     }
-    if spec.for_each.is_some() && result.with.iter().any(|with| kind.step.memory(with).is_some()) {
+    if (spec.for_each.is_some() || spec.repeat.is_some())
+        && result.with.iter().any(|with| kind.step.memory(with).is_some())
+    {
+        let word = if spec.for_each.is_some() {
+            "for_each"
+        } else {
+            "repeat"
+        };
         let key = entry
             .value
-            .entry("for_each")
+            .entry(word)
             .map_or(entry.key_span, |each| each.key_span);
         scene.add(
             found(
                 "S01/exclusive-keys",
                 key,
-                format!("`{name}` goes on from what it made last time, and an item has no last time"),
+                format!(
+                    "`{name}` goes on from what it made in the last run, which does not go with `{word}`"
+                ),
             )
             .label("not with this step")
-            .help("let the step read the whole of it each time, or let one step take all items"),
+            .help("let the step read the whole of it each time"),
         );
     }
     if let Some(before) = before

@@ -24,7 +24,7 @@ pub use param::Param;
 pub use policy::{Budget, Cache, CachePart, Concurrency, Defaults, Resources, Retry, Sla};
 pub use project::Project;
 pub use scalar::{Duration, Size};
-pub use step::{FailureAction, ForEach, HookStep, Matrix, MatrixValues, Output, Step};
+pub use step::{FailureAction, ForEach, HookStep, Matrix, MatrixValues, Output, Repeat, Step};
 pub use trigger::Trigger;
 
 use indexmap::IndexMap;

@@ -224,6 +224,12 @@ impl<'a> Foresight<'a> {
                 own.insert(0, Reason::Upstream);
             }
             Fate::new(Verdict::Run, own)
+        } else if let Some(repeat) = &instance.repeat {
+            let mut reasons = vec![Reason::Repeat {
+                most: repeat.max_iterations,
+            }];
+            reasons.extend(self.own_reasons(instance));
+            Fate::new(Verdict::Run, reasons)
         } else if let Some(each) = &instance.for_each {
             self.listed(ix, instance, each)
         } else {

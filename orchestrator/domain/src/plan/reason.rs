@@ -48,6 +48,10 @@ pub enum Reason {
     ForEach {
         items: usize,
     },
+    /// Until a condition holds; an iteration with an earlier result takes it.
+    Repeat {
+        most: u32,
+    },
     /// Runs when all else is over.
     AtTheEnd,
     If {
@@ -121,6 +125,7 @@ impl fmt::Display for Reason {
             Self::ReuseSwitchedOff => f.write_str("reuse is switched off"),
             Self::NoEarlierResult => f.write_str("no earlier result of these inputs"),
             Self::ForEach { items } => write!(f, "for each of {items} items without an earlier result"),
+            Self::Repeat { most } => write!(f, "repeats, at most {most} times"),
             Self::AtTheEnd => f.write_str("at the end"),
             Self::If { condition } => write!(f, "if {condition}"),
             Self::Unless { condition } => write!(f, "if {condition}: is false"),

@@ -90,6 +90,9 @@ pub fn human(plan: &Plan, style: Style) -> String {
     if let Some(forecast) = &plan.forecast {
         head(&mut out, "Time", &time_line(forecast));
     }
+    if let Some(cost) = &plan.cost {
+        head(&mut out, "Cost", &cost.line());
+    }
     if let Some(checks) = &plan.checks {
         head(&mut out, "Checks", &checks_line(checks));
         for note in &checks.notes {
@@ -344,6 +347,9 @@ pub fn markdown(plan: &Plan) -> String {
     }
     if let Some(forecast) = &plan.forecast {
         let _ = writeln!(out, "- Time: {}", time_line(forecast));
+    }
+    if let Some(cost) = &plan.cost {
+        let _ = writeln!(out, "- Cost: {}", cost.line());
     }
     if let Some(checks) = &plan.checks {
         let _ = writeln!(out, "- Checks: {}", checks_line(checks));

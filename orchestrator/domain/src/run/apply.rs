@@ -43,6 +43,9 @@ impl Run {
             | What::ItemsKnown { step, .. }
             | What::ItemsCancelled { step }
             | What::ItemsEnded { step, .. }
+            | What::RepeatBegan { step, .. }
+            | What::IterationDue { step, .. }
+            | What::RepeatEnded { step, .. }
             | What::StepCancelled { step } => {
                 if (*step as usize) < self.steps.len() {
                     self.apply_to_step(*step, event.at, &event.what);
@@ -215,6 +218,15 @@ impl Run {
             {
                 self.fan_out(ix, *first, items.as_ref(), at);
             }
+            What::RepeatBegan { first, .. }
+                if self.started.is_some() && *self.step(ix) == StepState::Waiting =>
+            {
+                self.begin_repeating(ix, *first, at);
+            }
+            What::IterationDue { from, .. } if *self.step(ix) == StepState::Waiting => {
+                self.iterate(ix, *from, at);
+            }
+            What::RepeatEnded { end, .. } => self.end_repeating(ix, end, at),
             What::ItemsCancelled { .. } => self.cancel_items(ix),
             What::ItemsEnded { .. } => {
                 if let StepState::Items { since } = *self.step(ix) {
@@ -343,9 +355,13 @@ impl Run {
         }
     }
 
-    fn fail(&mut self, ix: InstanceIx, failure: Failure) {
+    pub(super) fn fail(&mut self, ix: InstanceIx, failure: Failure) {
         let attempts = self.tallies[ix as usize].attempts;
         self.settle(ix, StepState::Failed { attempts, failure });
+        // The step fails because of its iteration, and with it what stands beside it.
+        if self.number_of_iteration(ix).is_some() {
+            return;
+        }
         let Some(group) = self.seat(ix).group else {
             return;
         };

@@ -38,6 +38,16 @@ impl Context for RunContext<'_> {
             "trigger" => definition.trigger.clone(),
             "matrix" => Value::Object(self.run.instance(self.instance)?.matrix.clone()),
             "item" => self.run.value_of_item(self.instance)?.0.clone(),
+            "iteration" => self.run.number_of_iteration(self.instance)?.into(),
+            "previous" => match self.run.number_of_iteration(self.instance)? {
+                0 => json!({ "outputs": {}, "metrics": {} }),
+                _ => results(self.run, self.instance - 1),
+            },
+            // Of the iteration that `until` looks at.
+            "outputs" | "metrics" => {
+                self.run.number_of_iteration(self.instance)?;
+                results(self.run, self.instance).get(name)?.clone()
+            }
             "item_index" => self.run.value_of_item(self.instance)?.1.into(),
             "run" => json!({ "id": self.run.id }),
             _ => return None,
@@ -77,14 +87,24 @@ fn seen(run: &Run, ix: InstanceIx) -> Value {
         Some((item, _)) => json!({ "status": state.word(), "item": item }),
         None => json!({ "status": state.word(), "matrix": run.matrix_of(ix) }),
     };
-    if let StepState::Succeeded { outputs, metrics, .. } = state {
-        let outputs = outputs
-            .iter()
-            .map(|(name, output)| (name.clone(), output_value(output)));
-        value["outputs"] = Value::Object(outputs.collect());
-        value["metrics"] = json!(metrics);
+    if let (StepState::Succeeded { .. }, Some(value), Value::Object(results)) =
+        (state, value.as_object_mut(), results(run, ix))
+    {
+        value.extend(results);
     }
     value
+}
+
+/// What an instance has made: `{outputs, metrics}`.
+fn results(run: &Run, ix: InstanceIx) -> Value {
+    let StepState::Succeeded { outputs, metrics, .. } = run.step(ix) else {
+        return json!({ "outputs": {}, "metrics": {} });
+    };
+    let outputs: Map<String, Value> = outputs
+        .iter()
+        .map(|(name, output)| (name.clone(), output_value(output)))
+        .collect();
+    json!({ "outputs": outputs, "metrics": metrics })
 }
 
 /// A value as it is; of an artifact its summary, with `hash` and, for tables, `rows`.

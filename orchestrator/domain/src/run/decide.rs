@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use trainyard_contract::task::{Failure, ResourcesUsed};
-use trainyard_contract::{ContentHash, FailureClass, OutputValue, RunId, Timestamp};
+use trainyard_contract::{ContentHash, FailureClass, Millis, OutputValue, RunId, Timestamp};
 
 /// What the world tells a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -399,6 +399,18 @@ impl Deciding<'_> {
                 }
                 Verdict::Cancel => self.happened(What::StepCancelled { step }),
                 Verdict::FanOut(list) => self.fan_out(step, list),
+                Verdict::Repeat => {
+                    let first = self.run.unfinished_iterations(step);
+                    let new = || InstanceIx::try_from(self.run.steps.len()).unwrap_or(InstanceIx::MAX);
+                    let first = first.unwrap_or_else(new);
+                    self.happened(What::RepeatBegan { step, first });
+                }
+                Verdict::Iterate(next) => {
+                    let repeat = self.run.instance(step).and_then(|step| step.repeat.as_ref());
+                    let from = self.now.plus(repeat.map_or(Millis(0), |repeat| repeat.delay));
+                    self.happened(What::IterationDue { step: next, from });
+                }
+                Verdict::EndRepeat(end) => self.happened(What::RepeatEnded { step, end }),
                 Verdict::Gather => {
                     let counts = self.run.items_of(step).map(Items::counts).unwrap_or_default();
                     self.happened(What::ItemsEnded { step, counts });

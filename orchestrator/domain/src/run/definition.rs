@@ -112,6 +112,10 @@ pub struct Instance {
     /// own, made when the list is known. This one begins and ends them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEach>,
+    /// Runs again and again until a condition holds; the iterations are instances of their own. This
+    /// one begins and ends them, and has the outputs of the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalRule>,
     /// Set for steps outside the graph: hooks.
@@ -261,6 +265,28 @@ pub struct ForEach {
     pub fail_fast: bool,
     /// A longer list fails the step.
     pub max_items: u32,
+}
+
+/// How a step repeats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// `${{ … }}`, evaluated after each iteration; true ends the step.
+    pub until: String,
+    pub max_iterations: u32,
+    /// From the end of an iteration to the beginning of the next.
+    pub delay: Millis,
+    pub on_limit: OnRepeatLimit,
+}
+
+/// What becomes of a step whose condition does not hold after the last iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRepeatLimit {
+    /// It has failed.
+    #[default]
+    Fail,
+    /// It has succeeded, with what its last iteration made.
+    GoOn,
 }
 
 /// Who must agree.

@@ -115,6 +115,22 @@ pub enum What {
         step: InstanceIx,
         counts: ItemCounts,
     },
+    /// A `repeat` step begins: its iterations are the instances from `first` on. After a retry they
+    /// may be those it had; then it goes on where it failed.
+    RepeatBegan {
+        step: InstanceIx,
+        first: InstanceIx,
+    },
+    /// The condition does not hold yet: this iteration may begin at `from`.
+    IterationDue {
+        step: InstanceIx,
+        from: Timestamp,
+    },
+    RepeatEnded {
+        step: InstanceIx,
+        #[serde(flatten)]
+        end: RepeatEnd,
+    },
     CancelAsked {
         by: String,
     },
@@ -128,6 +144,23 @@ pub enum What {
     RunEnded {
         outcome: RunOutcome,
     },
+}
+
+/// How a `repeat` step ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum RepeatEnd {
+    /// The condition holds.
+    Done,
+    /// It does not after the last iteration, and that is fine.
+    Limit,
+    /// An iteration has failed, the condition could not be evaluated, or the limit is reached.
+    Failed {
+        failure: Failure,
+    },
+    Cancelled,
+    /// Left out by a selection.
+    NotSelected,
 }
 
 /// Why a step did not run.

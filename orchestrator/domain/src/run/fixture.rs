@@ -63,6 +63,7 @@ pub(crate) fn step(name: &str) -> Draft {
             continue_on_error: false,
             matrix_limits: None,
             for_each: None,
+            repeat: None,
             approval: None,
             hook: None,
             tags: Vec::new(),
@@ -143,6 +144,18 @@ impl Draft {
                 max_parallel,
                 fail_fast,
                 max_items: 100,
+            })
+        })
+    }
+
+    /// Repeats, a second between iterations, until an expression holds.
+    pub(crate) fn repeats(self, until: &str, max_iterations: u32, on_limit: OnRepeatLimit) -> Self {
+        self.with(|i| {
+            i.repeat = Some(Repeat {
+                until: format!("${{{{ {until} }}}}"),
+                max_iterations,
+                delay: Millis(1000),
+                on_limit,
             })
         })
     }

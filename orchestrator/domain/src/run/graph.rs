@@ -28,6 +28,8 @@ pub enum InvalidDefinition {
     WaitsForHook { instance: String, hook: String },
     #[error("`{instance}` runs for each item of a list and {what}")]
     ForEach { instance: String, what: &'static str },
+    #[error("`{instance}` repeats and {what}")]
+    Repeat { instance: String, what: &'static str },
     #[error("`{instance}` has a limit of zero: {what}")]
     Zero { instance: String, what: &'static str },
 }
@@ -294,6 +296,22 @@ fn check(definition: &RunDefinition, instance: &Instance) -> Result<(), InvalidD
         .is_some_and(|rule| rule.min_approvals == 0)
     {
         return zero("min_approvals");
+    }
+    if let Some(repeat) = &instance.repeat {
+        if repeat.max_iterations == 0 {
+            return zero("max_iterations");
+        }
+        let not_with = [
+            (instance.approval.is_some(), "asks for approval"),
+            (instance.hook.is_some(), "is a hook"),
+            (instance.for_each.is_some(), "has a list"),
+        ];
+        if let Some((_, what)) = not_with.into_iter().find(|(is_so, _)| *is_so) {
+            return Err(InvalidDefinition::Repeat {
+                instance: name(),
+                what,
+            });
+        }
     }
     if let Some(each) = &instance.for_each {
         if each.max_parallel == Some(0) {

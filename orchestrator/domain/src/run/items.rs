@@ -4,7 +4,6 @@
 //! value, so a hundred thousand of them cost a state each and no more. They are numbered from the
 //! end of the definition on, in the order in which the lists became known.
 
-use super::Run;
 use super::context::RunContext;
 use super::definition::{ForEach, Instance, InstanceIx};
 use super::event::SkipReason;
@@ -13,6 +12,7 @@ use super::queue::Seat;
 use super::reuse::sorted;
 use super::state::StepState;
 use super::verdict::Verdict;
+use super::{Run, Tally};
 use crate::expression;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -28,12 +28,23 @@ use trainyard_contract::{FailureClass, Millis, Timestamp};
 pub struct Items {
     /// The instance whose items they are.
     of: InstanceIx,
+    kind: Kind,
     first: InstanceIx,
     list: Arc<Vec<Value>>,
-    counts: ItemCounts,
+    pub(super) counts: ItemCounts,
 }
 
-/// How many items have ended in which way; what is missing to `total` waits or runs.
+/// Side by side or one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Of a `for_each` step.
+    Items,
+    /// Of a `repeat` step.
+    Iterations,
+}
+
+/// How many items have ended in which way; what is missing to `total` waits or runs. Of iterations
+/// only those count that have begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemCounts {
     pub total: u32,
@@ -52,7 +63,7 @@ impl ItemCounts {
         self.succeeded + self.skipped + self.failed + self.cancelled
     }
 
-    fn add(&mut self, state: &StepState) {
+    pub(super) fn add(&mut self, state: &StepState) {
         match state {
             StepState::Succeeded { from, .. } => {
                 self.succeeded += 1;
@@ -90,13 +101,13 @@ impl Items {
     }
 }
 
-/// The name an item is shown and found by: `load[17]`, counted from 0.
+/// The name an item or iteration is shown and found by: `load[17]`, counted from 0.
 pub fn item_name(step: &str, number: usize) -> String {
     format!("{step}[{number}]")
 }
 
 impl Run {
-    /// Items of a `for_each` step once its list is known.
+    /// Items of a `for_each` step once its list is known, and iterations of a `repeat` step.
     pub fn items_of(&self, step: InstanceIx) -> Option<&Items> {
         self.items.get(*self.current_items.get(&step)?)
     }
@@ -109,7 +120,7 @@ impl Run {
         }
     }
 
-    /// The `for_each` step that an instance is an item of, and its number in the list.
+    /// The step that an instance is an item or iteration of, and its number.
     pub fn item(&self, ix: InstanceIx) -> Option<(InstanceIx, usize)> {
         let (items, number) = self.place_of_item(ix)?;
         Some((items.of, number))
@@ -122,9 +133,10 @@ impl Run {
         };
         let step = self.definition.instances.get(items.of as usize)?;
         Some(Cow::Owned(Instance {
-            name: item_name(step.step.as_str(), number),
+            name: item_name(&step.name, number),
             matrix: self.matrix_of(ix),
             for_each: None,
+            repeat: None,
             ..step.clone()
         }))
     }
@@ -132,7 +144,7 @@ impl Run {
     /// An instance's name.
     pub fn name(&self, ix: InstanceIx) -> Cow<'_, str> {
         match (self.place_of_item(ix), self.instance(ix)) {
-            (Some((_, number)), Some(step)) => Cow::Owned(item_name(step.step.as_str(), number)),
+            (Some((_, number)), Some(step)) => Cow::Owned(item_name(&step.name, number)),
             (None, Some(instance)) => Cow::Borrowed(&instance.name),
             (_, None) => Cow::Borrowed("?"),
         }
@@ -148,29 +160,35 @@ impl Run {
             return Some(*only);
         }
         let (step, number) = name.strip_suffix(']')?.rsplit_once('[')?;
-        let [step] = self.instances_of(step) else {
-            return None;
-        };
+        let (step, _) = all().find(|(_, instance)| instance.name == step)?;
         let number: InstanceIx = number.parse().ok()?;
-        let mut items = self.items_of(*step)?.instances();
+        let mut items = self.items_of(step)?.instances();
         items.nth(number as usize)
     }
 
-    /// Values of an instance's matrix; of an item `item`.
+    /// Values of an instance's matrix; of an item `item`, of an iteration `iteration` besides.
     pub fn matrix_of(&self, ix: InstanceIx) -> Map<String, Value> {
-        match self.value_of_item(ix) {
-            Some((value, _)) => Map::from_iter([("item".to_owned(), value.clone())]),
-            None => self
-                .instance(ix)
-                .map(|instance| instance.matrix.clone())
-                .unwrap_or_default(),
+        let mut matrix = self
+            .instance(ix)
+            .map(|instance| instance.matrix.clone())
+            .unwrap_or_default();
+        if let Some((value, _)) = self.value_of_item(ix) {
+            matrix.insert("item".to_owned(), value.clone());
+        } else if let Some(number) = self.number_of_iteration(ix) {
+            matrix.insert("iteration".to_owned(), number.into());
         }
+        matrix
     }
 
     /// An item's value, and its number in the list.
     pub(super) fn value_of_item(&self, ix: InstanceIx) -> Option<(&Value, usize)> {
         let (items, number) = self.place_of_item(ix)?;
-        Some((items.list.get(number)?, number))
+        (items.kind == Kind::Items).then_some((items.list.get(number)?, number))
+    }
+
+    pub(super) fn number_of_iteration(&self, ix: InstanceIx) -> Option<usize> {
+        let (items, number) = self.place_of_item(ix)?;
+        (items.kind == Kind::Iterations).then_some(number)
     }
 
     pub(super) fn seat(&self, ix: InstanceIx) -> Seat {
@@ -243,10 +261,43 @@ impl Run {
         Ok(list)
     }
 
+    /// The items that a step had last, before a retry perhaps.
+    pub(super) fn last_items(&self, of: InstanceIx) -> Option<&Items> {
+        self.items.iter().rev().find(|items| items.of == of)
+    }
+
     /// The items as they were before a retry, if the list is the same.
     pub(super) fn same_items(&self, of: InstanceIx, list: &[Value]) -> Option<&Items> {
-        let last = self.items.iter().rev().find(|items| items.of == of)?;
-        (last.list() == list).then_some(last)
+        self.last_items(of).filter(|last| last.list() == list)
+    }
+
+    pub(super) fn place_of_items(&self, of: InstanceIx, first: InstanceIx) -> Option<usize> {
+        let place = self.items.iter().rposition(|items| items.of == of)?;
+        (self.items[place].first == first).then_some(place)
+    }
+
+    /// Makes instances behind all others; where in `items` they are.
+    pub(super) fn add_items(&mut self, of: InstanceIx, list: Vec<Value>, kind: Kind) -> Option<usize> {
+        let first = InstanceIx::try_from(self.steps.len()).ok()?;
+        let count = self.steps.len() + list.len();
+        InstanceIx::try_from(count).ok()?;
+        // An attempt of an earlier list's item has the number and so the log of one of these.
+        let earlier = self.last_items(of).map(Items::instances).into_iter().flatten();
+        let attempts = earlier.map(|item| self.tallies[item as usize].attempts).max();
+        let tally = Tally {
+            attempts: attempts.unwrap_or(0),
+            ..Tally::default()
+        };
+        self.steps.resize(count, StepState::Waiting);
+        self.tallies.resize(count, tally);
+        self.items.push(Items {
+            of,
+            kind,
+            first,
+            list: Arc::new(list),
+            counts: ItemCounts::default(),
+        });
+        Some(self.items.len() - 1)
     }
 
     /// Makes the items of a step, or takes up those it had.
@@ -257,38 +308,12 @@ impl Run {
         list: Option<&Vec<Value>>,
         at: Timestamp,
     ) {
-        let before = self.items.iter().rposition(|items| items.of == of);
-        let place = match (list, before) {
-            (Some(list), before) if first as usize == self.steps.len() => {
-                if InstanceIx::try_from(self.steps.len() + list.len()).is_err() {
-                    return;
-                }
-                // An attempt of an earlier list's item has the number and so the log of one of these.
-                let attempts = before
-                    .map(|before| self.items[before].instances())
-                    .into_iter()
-                    .flatten()
-                    .map(|item| self.tallies[item as usize].attempts)
-                    .max()
-                    .unwrap_or(0);
-                let tally = super::Tally {
-                    attempts,
-                    ..super::Tally::default()
-                };
-                let count = self.steps.len() + list.len();
-                self.steps.resize(count, StepState::Waiting);
-                self.tallies.resize(count, tally);
-                self.items.push(Items {
-                    of,
-                    first,
-                    list: Arc::new(list.clone()),
-                    counts: ItemCounts::default(),
-                });
-                self.items.len() - 1
-            }
-            (None, Some(before)) if self.items[before].first == first => before,
-            _ => return,
+        let place = match list {
+            Some(list) if first as usize == self.steps.len() => self.add_items(of, list.clone(), Kind::Items),
+            Some(_) => None,
+            None => self.place_of_items(of, first),
         };
+        let Some(place) = place else { return };
         self.leave(of);
         self.steps[of as usize] = StepState::Items { since: at };
         self.current_items.insert(of, place);
@@ -296,23 +321,25 @@ impl Run {
             total: self.items[place].list.len() as u32,
             ..ItemCounts::default()
         };
-        let reuse_only = self.tallies[of as usize].reuse_only;
         for item in self.items[place].instances() {
             let state = &self.steps[item as usize];
             if matches!(state, StepState::Succeeded { .. }) && !self.has(Fault::RepeatItems) {
                 self.items[place].counts.add(state);
-                continue;
+            } else {
+                self.begin_item_afresh(of, item);
             }
-            let attempts = self.tallies[item as usize].attempts;
-            self.tallies[item as usize] = super::Tally {
-                attempts,
-                reuse_only,
-                ..super::Tally::default()
-            };
-            self.steps[item as usize] = StepState::Ready;
-            self.queue.put(&self.graph, self.seat(item));
         }
         self.gather_if_over(place);
+    }
+
+    pub(super) fn begin_item_afresh(&mut self, of: InstanceIx, item: InstanceIx) {
+        self.tallies[item as usize] = Tally {
+            attempts: self.tallies[item as usize].attempts,
+            reuse_only: self.tallies[of as usize].reuse_only,
+            ..Tally::default()
+        };
+        self.steps[item as usize] = StepState::Ready;
+        self.queue.put(&self.graph, self.seat(item));
     }
 
     /// Whether the instance is an item; then its step takes note that it is over.
@@ -323,6 +350,10 @@ impl Run {
         if let Some(place) = self.current_items.get(&of).copied()
             && self.items[place].instances().contains(&ix)
         {
+            if self.items[place].kind == Kind::Iterations {
+                self.iteration_is_over(of, ix);
+                return true;
+            }
             let state = &self.steps[ix as usize];
             self.items[place].counts.add(state);
             self.gather_if_over(place);
@@ -341,6 +372,9 @@ impl Run {
     /// Makes every item end: at once if it does not run, else when its attempt has ended.
     pub(super) fn doom_items(&mut self, of: InstanceIx) {
         let Some(items) = self.items_of(of) else { return };
+        if items.kind == Kind::Iterations {
+            return self.doom_iterations(of);
+        }
         let mut waits = false;
         for item in items.instances() {
             match self.steps[item as usize] {
@@ -364,6 +398,9 @@ impl Run {
     pub(super) fn cancel_items(&mut self, of: InstanceIx) {
         self.pending.remove(&of);
         let Some(items) = self.items_of(of) else { return };
+        if items.kind == Kind::Iterations {
+            return self.cancel_iterations(of);
+        }
         for item in items.instances() {
             let state = &self.steps[item as usize];
             if !state.is_final() && !matches!(state, StepState::Running { .. }) {

@@ -29,6 +29,9 @@ pub(super) enum Fault {
     RepeatItems,
     ForgetItemFailure,
     StartCancelledItems,
+    ForgetUntil,
+    ForgetDelay,
+    RepeatIterations,
 }
 
 impl Run {

@@ -77,6 +77,9 @@ fn each_planted_fault_is_found() {
         Fault::RepeatItems,
         Fault::ForgetItemFailure,
         Fault::StartCancelledItems,
+        Fault::ForgetUntil,
+        Fault::ForgetDelay,
+        Fault::RepeatIterations,
     ];
     let mut missed = Vec::new();
     for fault in faults {

@@ -28,7 +28,7 @@ pub enum StepState {
         attempt: u32,
         until: Timestamp,
     },
-    /// A `for_each` step of which items are not over.
+    /// A `for_each` step of which items are not over, or a `repeat` step that is not.
     Items {
         since: Timestamp,
     },

@@ -7,6 +7,7 @@ mod definitions;
 mod gates;
 mod hooks;
 mod items;
+mod iterations;
 mod matrices;
 mod order;
 mod retrying;

@@ -2,7 +2,7 @@
 
 use super::context::RunContext;
 use super::definition::{BoundInput, Condition, Hook, Instance, InstanceIx};
-use super::event::SkipReason;
+use super::event::{RepeatEnd, SkipReason};
 use super::planted::Fault;
 use super::state::StepState;
 use super::{Run, context};
@@ -20,6 +20,12 @@ pub(super) enum Verdict {
     FanOut(Vec<Value>),
     /// Its items are over.
     Gather,
+    /// It repeats.
+    Repeat,
+    /// The iteration that is next.
+    Iterate(InstanceIx),
+    /// Its iterations are over.
+    EndRepeat(RepeatEnd),
     /// People are to be asked first.
     Ask,
     Skip(SkipReason),
@@ -70,6 +76,7 @@ impl Run {
             Err(failure) => Verdict::Reject(failure),
             Ok(false) if !self.has(Fault::RunFalseCondition) => Verdict::Skip(SkipReason::Condition),
             _ if instance.approval.is_none() => match &instance.for_each {
+                None if instance.repeat.is_some() => Verdict::Repeat,
                 None => Verdict::Start,
                 Some(each) => self.judge_list(ix, each),
             },
@@ -132,8 +139,11 @@ impl Run {
     }
 
     fn has_results(&self, ix: InstanceIx) -> bool {
-        self.items_of(ix)
-            .is_some_and(|items| items.counts().succeeded > 0)
+        let is_listed = self.instance(ix).is_some_and(|step| step.for_each.is_some());
+        is_listed
+            && self
+                .items_of(ix)
+                .is_some_and(|items| items.counts().succeeded > 0)
     }
 
     fn passage(&self, ix: InstanceIx) -> Passage {

@@ -5,6 +5,7 @@ pub(crate) mod files;
 pub(crate) mod inbox;
 pub(crate) mod leases;
 pub(crate) mod lineage;
+pub(crate) mod plans;
 pub(crate) mod registry;
 pub(crate) mod reuse;
 pub(crate) mod runs;
@@ -84,6 +85,8 @@ suite! {
         depth_and_number_of_nodes_are_limited,
         an_edge_becomes_derived_and_stays_so,
         a_run_shows_what_its_steps_took_and_gave;
+    plans:
+        a_kept_plan_is_found_by_the_beginning_of_its_id;
     files:
         a_file_is_known_until_anything_about_it_changes,
         a_file_written_just_now_is_not_trusted;

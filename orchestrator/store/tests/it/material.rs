@@ -77,6 +77,7 @@ fn instance(at: usize) -> Instance {
         continue_on_error: false,
         matrix_limits: None,
         for_each: None,
+        repeat: None,
         approval: (at == 0).then_some(gate),
         hook: None,
         tags: Vec::new(),

@@ -9,7 +9,7 @@ use crate::pipeline::values::fill_columns;
 use crate::pipeline::wiring::{Kind, Occasion, Source, WiredHook};
 use crate::run::definition::{
     ApprovalRule, BoundInput, BoundProcess, CachePolicy, Condition, ForEach, Hook, Instance, InstanceIx,
-    MatrixLimits, OnExpire, RunnerKind, Upstream,
+    MatrixLimits, OnExpire, Repeat, RunnerKind, Upstream,
 };
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ use std::ops::Range;
 use trainyard_contract::{Millis, Path, Runner};
 
 /// Roots that only the run can fill.
-const LATER: [&str; 3] = ["steps", "item", "item_index"];
+const LATER: [&str; 5] = ["steps", "item", "item_index", "iteration", "previous"];
 
 /// Items of a `for_each` that says nothing else.
 const MAX_ITEMS: u32 = 100_000;
@@ -141,6 +141,12 @@ impl Binding<'_> {
                 Some(each) => Some(self.for_each(&at, each)?),
                 None => None,
             },
+            repeat: spec.repeat.as_ref().map(|repeat| Repeat {
+                until: repeat.until.clone(),
+                max_iterations: repeat.max_iterations,
+                delay: repeat.delay.map_or(Millis(0), |delay| delay.0),
+                on_limit: repeat.on_limit,
+            }),
             approval,
             hook: None,
             tags: spec.tags.clone(),
@@ -203,6 +209,7 @@ impl Binding<'_> {
             continue_on_error: true,
             matrix_limits: None,
             for_each: None,
+            repeat: None,
             approval: None,
             hook: Some(occasion),
             tags: Vec::new(),

@@ -250,7 +250,7 @@ const POSTS: &str = "posts to a URL";
 
 fn change(command: &Command) -> Option<Change> {
     let words: Vec<&str> = command.words.iter().map(super::script::Word::bare).collect();
-    let at = command.words.first()?.at.start..command.words.iter().take(3).last()?.at.end;
+    let at = command.words.first()?.at.start..command.words.iter().take(3).next_back()?.at.end;
     let told = |what, is_repeatable| {
         Some(Change {
             what,
@@ -330,13 +330,10 @@ fn http_method<'w>(words: &[&'w str]) -> Option<&'w str> {
                     method = Some(glued);
                 } else if let Some(given) = word.strip_prefix("--request=") {
                     method = Some(given);
-                } else if word.starts_with("--data")
-                    || word.starts_with("--json=")
-                    || word.starts_with("--form=")
-                {
-                    has_body = true;
-                } else if word.starts_with("-d") && !word.starts_with("--") {
-                    has_body = true;
+                } else {
+                    let long = ["--data", "--json=", "--form="];
+                    let is_short = word.starts_with("-d") && !word.starts_with("--");
+                    has_body |= is_short || long.iter().any(|option| word.starts_with(option));
                 }
             }
         }

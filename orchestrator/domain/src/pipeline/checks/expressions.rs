@@ -32,9 +32,23 @@ struct Place<'a> {
     /// Whether results of steps exist there.
     has_steps: bool,
     has_event: bool,
-    /// Whether `item` exists there if the step has `for_each`.
+    /// Whether `item`, `iteration` and the like exist there if the step has them.
     has_item: bool,
+    /// Whether `outputs` and `metrics` of the iteration do.
+    has_results: bool,
     what: &'a str,
+}
+
+impl Place<'_> {
+    /// Outside of every step.
+    const NOWHERE: Self = Self {
+        step: None,
+        has_steps: false,
+        has_event: false,
+        has_item: false,
+        has_results: false,
+        what: "this place",
+    };
 }
 
 /// Checks all expressions and adds the order edges that they mean.
@@ -56,6 +70,7 @@ pub(super) fn run(scene: &mut Scene<'_>, wired: &mut [Wired]) {
                             has_steps: false,
                             has_event: false,
                             has_item: false,
+                            has_results: false,
                             what: "a default",
                         };
                         each(scene, &types, wired, default, place, &mut |scene, _, mention| {
@@ -72,6 +87,7 @@ pub(super) fn run(scene: &mut Scene<'_>, wired: &mut [Wired]) {
                     has_steps: false,
                     has_event: true,
                     has_item: false,
+                    has_results: false,
                     what: "a trigger",
                 };
                 each(scene, &types, wired, &entry.value, place, &mut |_, _, _| {});
@@ -82,6 +98,7 @@ pub(super) fn run(scene: &mut Scene<'_>, wired: &mut [Wired]) {
                     has_steps: true,
                     has_event: false,
                     has_item: false,
+                    has_results: false,
                     what: "a hook",
                 };
                 each(scene, &types, wired, &entry.value, place, &mut |_, _, _| {});
@@ -92,6 +109,7 @@ pub(super) fn run(scene: &mut Scene<'_>, wired: &mut [Wired]) {
                     has_steps: false,
                     has_event: false,
                     has_item: false,
+                    has_results: false,
                     what: "this place",
                 };
                 each(scene, &types, wired, &entry.value, place, &mut |_, _, _| {});
@@ -119,16 +137,19 @@ fn step(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: usize,
             has_event: false,
             // The hooks of a step run once for all of its items.
             has_item: !in_hook,
+            has_results: false,
             what: "a step",
         };
         match &*entry.key {
             "if" => condition(scene, types, wired, index, &entry.value),
             "for_each" => for_each(scene, types, wired, index, &entry.value, entry.key_span),
+            "repeat" => repeat(scene, types, wired, index, &entry.value, entry.key_span),
             "matrix" => {
                 let place = Place {
                     step: None,
                     has_steps: false,
                     has_item: false,
+                    has_results: false,
                     what: "`matrix`",
                     ..place
                 };
@@ -195,6 +216,7 @@ fn for_each(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: us
         has_steps: true,
         has_event: false,
         has_item: false,
+        has_results: false,
         what: "`for_each`",
     };
     let before = scene.out.len();
@@ -231,7 +253,7 @@ fn for_each(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: us
     if scene.out.len() > before {
         return;
     }
-    let env = types.env(scene, &template, Some(index), wired);
+    let env = types.env(scene, &template, place, wired);
     if let Ok(of) = template.check(&env)
         && !matches!(of, Type::List(_) | Type::Any)
     {
@@ -245,6 +267,46 @@ fn for_each(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: us
             .help("use an output of `type: list`, or a param of type list[…]"),
         );
     }
+}
+
+/// The condition of `repeat`, over results of the iteration.
+fn repeat(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: usize, node: &Node, key: Span) {
+    let draft = scene.draft;
+    let Some((name, spec)) = draft.spec.steps.get_index(index) else {
+        return;
+    };
+    let asks_people = wired[index]
+        .kind
+        .as_ref()
+        .is_some_and(|kind| kind.signature.runner == trainyard_contract::Runner::Orchestrator);
+    if spec.for_each.is_some() {
+        let message = format!("`{name}` has both `for_each` and `repeat`");
+        scene.add(
+            found("S01/exclusive-keys", key, message)
+                .label("one too many")
+                .help("leave one out; cells of a `matrix` can repeat each for itself"),
+        );
+    } else if asks_people {
+        let message = format!(
+            "`{}` asks people once, and not again and again",
+            wired[index].uses
+        );
+        scene.add(
+            found("S01/exclusive-keys", key, message)
+                .label("not with this kind of step")
+                .help("let a step of its own ask, before or after"),
+        );
+    }
+    let Some(until) = node.get("until") else { return };
+    let place = Place {
+        step: Some(index),
+        has_steps: true,
+        has_event: false,
+        has_item: true,
+        has_results: true,
+        what: "`until`",
+    };
+    boolean(scene, types, wired, until, place);
 }
 
 /// An expression for an axis has to give a list, before the run.
@@ -278,7 +340,7 @@ fn axes(scene: &mut Scene<'_>, types: &Types, index: usize, node: &Node) {
             );
             continue;
         }
-        let env = types.env(scene, &template, None, &[]);
+        let env = types.env(scene, &template, Place::NOWHERE, &[]);
         if let Ok(of) = template.check(&env)
             && !matches!(of, Type::List(_) | Type::Any)
         {
@@ -297,7 +359,7 @@ fn axes(scene: &mut Scene<'_>, types: &Types, index: usize, node: &Node) {
 
 /// Whether a text is an expression that only lacks its `${{ }}`.
 fn is_bare_expression(text: &str) -> bool {
-    const ROOTS: [&str; 7] = [
+    const ROOTS: [&str; 11] = [
         "params",
         "vars",
         "environment",
@@ -305,6 +367,10 @@ fn is_bare_expression(text: &str) -> bool {
         "steps",
         "matrix",
         "item",
+        "iteration",
+        "previous",
+        "outputs",
+        "metrics",
     ];
     parse(text).is_ok_and(|expression| {
         let references = expression.references();
@@ -313,12 +379,28 @@ fn is_bare_expression(text: &str) -> bool {
 }
 
 fn condition(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: usize, node: &Node) {
-    let Some(text) = node.text() else { return };
+    let place = Place {
+        step: Some(index),
+        has_steps: true,
+        has_event: false,
+        has_item: false,
+        has_results: false,
+        what: "`if`",
+    };
+    boolean(scene, types, wired, node, place);
+}
+
+/// A text that has to be one boolean expression; steps that it speaks of have to be over first.
+fn boolean(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], node: &Node, place: Place<'_>) {
+    let (Some(text), Some(index)) = (node.text(), place.step) else {
+        return;
+    };
+    let what = place.what;
     if !Template::is_in(text) {
         let finding = found(
             "S03/not-boolean",
             node.span,
-            format!("`if` is the text {text:?}, not a boolean expression"),
+            format!("{what} is the text {text:?}, not a boolean expression"),
         )
         .label("a text");
         let word = text.trim();
@@ -339,13 +421,6 @@ fn condition(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: u
         scene.add(finding);
         return;
     }
-    let place = Place {
-        step: Some(index),
-        has_steps: true,
-        has_event: false,
-        has_item: false,
-        what: "`if`",
-    };
     let before = scene.out.len();
     let mut edges = BTreeSet::new();
     each(scene, types, wired, node, place, &mut |scene, _, mention| {
@@ -362,14 +437,14 @@ fn condition(scene: &mut Scene<'_>, types: &Types, wired: &mut [Wired], index: u
     let Ok(template) = Template::parse(text) else {
         return;
     };
-    let env = types.env(scene, &template, Some(index), wired);
+    let env = types.env(scene, &template, place, wired);
     if let Ok(of) = template.check(&env)
         && !matches!(of, Type::Boolean | Type::Any)
     {
         let finding = found(
             "S03/not-boolean",
             node.span,
-            format!("`if` has to be a boolean, and this is {of}"),
+            format!("{what} has to be a boolean, and this is {of}"),
         )
         .label("not a boolean");
         scene.add(if template.single().is_none() {
@@ -430,7 +505,7 @@ fn one(
     if faults > 0 {
         return;
     }
-    let env = types.env(scene, &template, place.step, wired);
+    let env = types.env(scene, &template, place, wired);
     if let Err(error) = template.check(&env) {
         let finding = finding_of(scene, node, &error);
         scene.add(finding);
@@ -472,6 +547,7 @@ fn columns(scene: &mut Scene<'_>, types: &Types, wired: &[Wired], index: usize, 
         has_steps: false,
         has_event: false,
         has_item: false,
+        has_results: false,
         what: "a column expression",
     };
     for (path, root, name) in values::mentioned_in_columns(&with, &kind.signature.params) {

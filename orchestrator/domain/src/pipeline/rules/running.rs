@@ -22,6 +22,13 @@ const fn warning(
 
 pub(super) static RULES: &[Rule] = &[
     warning(
+        "C01/over-budget",
+        "a run would cost more than its budget",
+        "Cores and memory of each step that would run, for as long as such steps took before, at the prices of `trainyard.yaml`. Where the median is above `per_run`, the run is stopped, or waits for approval, as `on_exceed` says; `plan` shows the sum.",
+        "budget: {per_run: 0.50, currency: USD}   # the forecast is 1.38",
+        "budget: {per_run: 2.00, currency: USD, on_exceed: require_approval}",
+    ),
+    warning(
         "S08/secret-in-log",
         "a script writes a secret to the log",
         "Logs are kept and shown to everybody who may see the run. The mask over them knows a secret only as it is: cut, joined or encoded it passes. `echo` and `printf` of a variable from `secrets:`, the whole environment, and the shell's trace (`set -x`) are found.",

@@ -45,6 +45,25 @@ pub struct Project {
     /// Where secrets come from, by name. Without it any name is taken from the environment.
     #[serde(default)]
     pub secrets: IndexMap<String, SecretSource>,
+    /// What an hour of cores and memory costs. Without it nothing is said of money.
+    #[serde(default)]
+    pub prices: Option<Prices>,
+}
+
+/// What an hour costs, for forecasts and budgets.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// Three letters, e.g. `USD`.
+    #[schemars(regex(pattern = r"^[A-Z]{3}$"))]
+    pub currency: String,
+    /// Of one core.
+    #[schemars(range(min = 0.0))]
+    pub cpu_hour: f64,
+    /// Of one GiB of memory. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub gib_hour: f64,
 }
 
 /// An environment that every pipeline has.

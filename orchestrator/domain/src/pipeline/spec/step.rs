@@ -2,6 +2,7 @@
 
 use super::policy::{Cache, Resources, Retry};
 use super::scalar::Duration;
+use crate::run::OnRepeatLimit;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,6 +48,9 @@ pub struct Step {
     /// One instance for each item of a list, which may become known in the run.
     #[serde(default)]
     pub for_each: Option<ForEach>,
+    /// Again and again until a condition holds.
+    #[serde(default)]
+    pub repeat: Option<Repeat>,
     /// What it makes, by name.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"pattern": super::NAME_PATTERN}))]
@@ -120,6 +124,26 @@ pub struct ForEach {
     #[serde(default)]
     #[schemars(range(min = 1, max = 200000))]
     pub max_items: Option<u32>,
+}
+
+/// Again and again until a condition holds. `iteration` is the number of the iteration, from 0,
+/// `previous` has `outputs` and `metrics` of the one before. The step's outputs are those of the last.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat {
+    /// A boolean expression over `outputs` and `metrics` of the iteration that has just ended.
+    #[schemars(extend("x-expression" = true))]
+    pub until: String,
+    /// So many iterations at most.
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_iterations: u32,
+    /// From the end of an iteration to the beginning of the next; it holds no slot. Default: none.
+    #[serde(default)]
+    pub delay: Option<Duration>,
+    /// What becomes of the step if the condition does not hold after the last iteration: `fail`
+    /// (default), or `go_on` with what that one has made.
+    #[serde(default)]
+    pub on_limit: OnRepeatLimit,
 }
 
 /// Values of an axis.

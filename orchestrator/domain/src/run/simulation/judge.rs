@@ -1,14 +1,16 @@
 //! The simulation's judge: knows the rules in its own words, sees only the definition and the
 //! events, and objects to any event that should not have happened.
 
+mod items;
+
 use crate::run::*;
 use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::{FailureClass, OutputValue, Timestamp};
 
 /// What the judge knows of an instance.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
-    pub(super) state: Where,
+struct Seen {
+    state: Where,
     last_attempt: u32,
     failures: u32,
     workers_lost: u32,
@@ -18,10 +20,12 @@ pub(super) struct Seen {
     approved: bool,
     out: Option<i64>,
     reuse_only: bool,
+    /// Of an iteration: its turn has come.
+    begun: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) enum Where {
+enum Where {
     #[default]
     Open,
     Asked,
@@ -56,7 +60,7 @@ enum Due {
 pub(super) struct Judge<'a> {
     definition: &'a RunDefinition,
     /// Of instances, and after them of items as their lists become known.
-    pub(super) seen: Vec<Seen>,
+    seen: Vec<Seen>,
     /// Instance whose item it is, and the list that it is of, for all that is seen after the instances.
     items: Vec<(InstanceIx, usize)>,
     lists: Vec<Vec<i64>>,
@@ -97,140 +101,19 @@ impl<'a> Judge<'a> {
         &self.definition.instances[of as usize]
     }
 
+    /// Something that is not over, although its turn has come.
+    pub(super) fn open(&self) -> Option<InstanceIx> {
+        let mut all = 0..self.seen.len() as InstanceIx;
+        all.find(|ix| {
+            let may_wait = self.item(*ix).is_some() && self.instance(*ix).repeat.is_some();
+            let seen = &self.seen[*ix as usize];
+            !seen.state.over() && (seen.begun || !may_wait)
+        })
+    }
+
     fn item(&self, ix: InstanceIx) -> Option<(InstanceIx, usize)> {
         let number = (ix as usize).checked_sub(self.definition.instances.len())?;
         self.items.get(number).copied()
-    }
-
-    /// Items of a list.
-    fn items(&self, list: usize) -> Vec<InstanceIx> {
-        let after = self.definition.instances.len() as InstanceIx;
-        let all = self.items.iter().zip(after..);
-        all.filter(|((_, of), _)| *of == list).map(|(_, ix)| ix).collect()
-    }
-
-    /// The list that a step has, by the two forms of the simulation: none where it cannot have one.
-    fn list(&self, each: &ForEach) -> Option<Vec<i64>> {
-        let text = each.items.to_string();
-        let mut list = Vec::new();
-        for word in text.split(|c: char| !c.is_ascii_alphanumeric() && !"._".contains(c)) {
-            if let Ok(number) = word.parse() {
-                list.push(number);
-            } else if let Some(of) = word
-                .strip_prefix("steps.")
-                .and_then(|rest| rest.split('.').next())
-            {
-                let mut all = (0..).zip(&self.definition.instances);
-                let (ix, _) = all.find(|(_, instance)| instance.step.as_str() == of)?;
-                list.push(
-                    self.seen[ix as usize]
-                        .out
-                        .filter(|_| *self.at(ix) == Where::Succeeded)?,
-                );
-            }
-        }
-        let different: BTreeSet<&i64> = list.iter().collect();
-        (different.len() == list.len()).then_some(list)
-    }
-
-    fn items_known(
-        &mut self,
-        ix: InstanceIx,
-        first: InstanceIx,
-        items: Option<&Vec<serde_json::Value>>,
-    ) -> Verdict {
-        ensure(
-            *self.at(ix) == Where::Open && self.due(ix) == Some(Due::Start),
-            || format!("its items were made although it is {:?}", self.due(ix)),
-        )?;
-        ensure(!self.given_up(ix), || {
-            "items of a step that was given up".to_owned()
-        })?;
-        let Some(expected) = self
-            .instance(ix)
-            .for_each
-            .as_ref()
-            .and_then(|each| self.list(each))
-        else {
-            return Err("items without a list".to_owned());
-        };
-        let list = match items {
-            Some(items) => {
-                let numbers: Vec<i64> = items.iter().filter_map(serde_json::Value::as_i64).collect();
-                ensure(numbers == expected, || {
-                    format!("it has items {items:?}, not {expected:?}")
-                })?;
-                ensure(first as usize == self.seen.len(), || {
-                    "items in the place of others".to_owned()
-                })?;
-                // Attempts of an earlier list's items have logs and scratch folders of the same names.
-                let earlier = self
-                    .list_of
-                    .get(&ix)
-                    .map(|list| self.items(*list))
-                    .unwrap_or_default();
-                let last_attempt = earlier
-                    .iter()
-                    .map(|item| self.seen[*item as usize].last_attempt)
-                    .max();
-                for _ in items {
-                    self.items.push((ix, self.lists.len()));
-                    self.seen.push(Seen {
-                        last_attempt: last_attempt.unwrap_or(0),
-                        ..Seen::default()
-                    });
-                }
-                self.lists.push(numbers);
-                self.lists.len() - 1
-            }
-            None => {
-                let list = self.list_of.get(&ix).copied();
-                let Some(list) = list.filter(|list| self.lists[*list] == expected) else {
-                    return Err("a list that has changed was taken for the same".to_owned());
-                };
-                list
-            }
-        };
-        self.list_of.insert(ix, list);
-        let reuse_only = self.seen[ix as usize].reuse_only;
-        for item in self.items(list) {
-            let seen = &mut self.seen[item as usize];
-            if seen.state != Where::Succeeded {
-                *seen = Seen {
-                    last_attempt: seen.last_attempt,
-                    reuse_only,
-                    ..Seen::default()
-                };
-            }
-        }
-        self.seen[ix as usize].state = Where::Items;
-        Ok(())
-    }
-
-    fn items_ended(&mut self, ix: InstanceIx, counts: ItemCounts) -> Verdict {
-        ensure(*self.at(ix) == Where::Items, || {
-            "items ended that had not begun".to_owned()
-        })?;
-        let items = self.items(self.list_of[&ix]);
-        ensure(
-            counts.over() == counts.total && counts.total as usize == items.len(),
-            || format!("{} items were counted as {counts:?}", items.len()),
-        )?;
-        let any = |wanted: &dyn Fn(&Where) -> bool| items.iter().any(|item| wanted(self.at(*item)));
-        ensure(!any(&|at| !at.over()), || {
-            "a step ended before its items".to_owned()
-        })?;
-        let state = if any(&|at| *at == Where::Failed) {
-            Where::Failed
-        } else if any(&|at| *at == Where::Cancelled) {
-            Where::Cancelled
-        } else if any(&|at| matches!(at, Where::Skipped(_))) {
-            Where::Skipped(SkipReason::NotSelected)
-        } else {
-            Where::Succeeded
-        };
-        self.seen[ix as usize].state = state;
-        Ok(())
     }
 
     fn at(&self, ix: InstanceIx) -> &Where {
@@ -327,12 +210,19 @@ impl<'a> Judge<'a> {
                 ensure(*self.at(*step) == Where::Items && self.given_up(*step), || {
                     "items were cancelled for no reason".to_owned()
                 })?;
-                for item in self.items(self.list_of[step]) {
-                    if *self.at(item) == Where::Open {
-                        self.seen[item as usize].state = Where::Cancelled;
+                if self.instance(*step).repeat.is_some() {
+                    self.iteration_cancelled(*step);
+                } else {
+                    for item in self.items(self.list_of[step]) {
+                        if *self.at(item) == Where::Open {
+                            self.seen[item as usize].state = Where::Cancelled;
+                        }
                     }
                 }
             }
+            What::RepeatBegan { step, first } => self.repeat_began(*step, *first)?,
+            What::IterationDue { step, from } => self.iteration_due(*step, *from, event.at)?,
+            What::RepeatEnded { step, end } => self.repeat_ended(*step, end)?,
             What::ItemsEnded { step, counts } => self.items_ended(*step, *counts)?,
             What::CancelAsked { .. } => self.cancels += 1,
             What::StepCancelled { step } => {
@@ -344,7 +234,7 @@ impl<'a> Judge<'a> {
             }
             What::RetryAsked { .. } => self.begin_afresh()?,
             What::RunEnded { outcome } => {
-                let open = self.seen.iter().position(|seen| !seen.state.over());
+                let open = self.open();
                 ensure(open.is_none(), || format!("it ended before step {open:?}"))?;
                 ensure(*outcome == self.outcome(), || {
                     format!("it ended as {outcome:?}, not {:?}", self.outcome())
@@ -370,7 +260,15 @@ impl<'a> Judge<'a> {
         let of_cells = instance.matrix_limits.and_then(|limits| limits.max_parallel);
         if let Some(most) = of_items.or(of_cells) {
             let beside: Vec<InstanceIx> = match self.item(ix) {
-                Some((_, list)) => self.items(list),
+                Some((_, list)) if instance.for_each.is_some() => self.items(list),
+                Some(_) => {
+                    let cells: BTreeSet<InstanceIx> = self.cells(instance).collect();
+                    let all =
+                        (0..self.seen.len() as InstanceIx).filter_map(|ix| Some((ix, self.item(ix)?.0)));
+                    all.filter(|(_, of)| cells.contains(of))
+                        .map(|(ix, _)| ix)
+                        .collect()
+                }
                 None => self.cells(instance).collect(),
             };
             let live = beside
@@ -399,13 +297,15 @@ impl<'a> Judge<'a> {
         match self.item(ix) {
             Some((of, list)) => {
                 let current = self.list_of.get(&of) == Some(&list);
-                return ensure(current && *self.at(of) == Where::Items, || {
+                let turn = self.instance(of).repeat.is_none() || self.seen[ix as usize].begun;
+                return ensure(current && turn && *self.at(of) == Where::Items, || {
                     format!("an item of {name} began, which is {:?}", self.at(of))
                 });
             }
-            None => ensure(self.instance(ix).for_each.is_none(), || {
-                format!("{name} began instead of its items")
-            })?,
+            None => ensure(
+                self.instance(ix).for_each.is_none() && self.instance(ix).repeat.is_none(),
+                || format!("{name} began instead of its items"),
+            )?,
         }
         match self.due(ix) {
             Some(Due::Start) => Ok(()),
@@ -593,7 +493,9 @@ impl<'a> Judge<'a> {
                     .iter()
                     .any(|item| *self.at(*item) == Where::Succeeded)
             };
-            let may_fail = self.instance(*ix).continue_on_error && *self.at(*ix) == Where::Failed;
+            let step = self.instance(*ix);
+            let may_fail =
+                step.for_each.is_some() && step.continue_on_error && *self.at(*ix) == Where::Failed;
             *self.at(*ix) == Where::Succeeded || may_fail && self.list_of.get(ix).is_some_and(some)
         };
         let blocks = |(ix, above): (&InstanceIx, &&Instance)| match self.at(*ix) {

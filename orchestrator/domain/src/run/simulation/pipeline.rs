@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use crate::run::fixture::{Draft, definition, step};
-use crate::run::{ApprovalRule, Backoff, OnExpire, RetryPolicy, RunDefinition};
+use crate::run::{ApprovalRule, Backoff, OnExpire, OnRepeatLimit, RetryPolicy, RunDefinition};
 use trainyard_contract::{FailureClass, Millis};
 
 /// A step as drafted: its instances' names, and whether it has a matrix.
@@ -103,6 +103,11 @@ fn random_step(random: &mut Random, at: usize, matrix: bool, above: &[Drafted]) 
     if matrix {
         let limit = random.percent(60).then(|| 1 + random.below(3) as u32);
         draft = draft.cells(limit, random.percent(40));
+        if random.percent(20) {
+            draft = random_repeat(random, draft);
+        }
+    } else if random.percent(15) {
+        draft = random_repeat(random, draft);
     } else if random.percent(20) {
         draft = random_items(random, draft, &singles);
     } else if random.percent(10) {
@@ -125,6 +130,14 @@ fn random_step(random: &mut Random, at: usize, matrix: bool, above: &[Drafted]) 
         draft = draft.may_fail();
     }
     with_retry(random, draft)
+}
+
+/// Conditions in the forms that the judge of the simulation knows.
+fn random_repeat(random: &mut Random, draft: Draft) -> Draft {
+    let most = 1 + random.below(4) as u32;
+    let on_limit = *random.pick(&[OnRepeatLimit::Fail, OnRepeatLimit::GoOn]);
+    let until = *random.pick(&["outputs.out >= 5", "iteration >= 1"]);
+    draft.repeats(until, most, on_limit)
 }
 
 /// Items of a list in the forms that the judge of the simulation knows: as written, or with the

@@ -1,6 +1,6 @@
 //! The world around a simulated run: time, an executor, people, an engine that commits and dies.
 
-use super::judge::{Judge, Where};
+use super::judge::Judge;
 use super::pipeline::random_definition;
 use super::random::Random;
 use crate::run::fixture::run_id;
@@ -431,12 +431,7 @@ impl<'a> World<'a> {
 
     fn over(&mut self) -> Result<(), String> {
         self.replay()?;
-        if self.judge.seen.iter().any(|seen| {
-            matches!(
-                seen.state,
-                Where::Open | Where::Asked | Where::Items | Where::Live(_)
-            )
-        }) {
+        if self.judge.open().is_some() {
             return Err("it ended with something open".to_owned());
         }
         if self.run.running().next().is_some()

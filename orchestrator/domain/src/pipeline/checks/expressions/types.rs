@@ -14,7 +14,7 @@ use trainyard_contract::ArtifactKind;
 use trainyard_contract::finding::nearest;
 
 /// Names an expression can begin with.
-const ROOTS: [&str; 9] = [
+const ROOTS: [&str; 13] = [
     "params",
     "vars",
     "environment",
@@ -24,6 +24,10 @@ const ROOTS: [&str; 9] = [
     "matrix",
     "item",
     "item_index",
+    "iteration",
+    "previous",
+    "outputs",
+    "metrics",
 ];
 
 /// Types of everything an expression can name.
@@ -150,6 +154,17 @@ impl Types {
                     .label("no matrix here")
                     .help("add `matrix:` to the step"),
             ),
+            "iteration" | "previous" if !self.repeats(scene, place) => Some(
+                found("S02/unknown-name", span, format!("`{root}` exists only in a step with `repeat`"))
+                    .label("no iterations here")
+                    .help("add `repeat:` to the step, or use it in its `with`, `env` or `until`"),
+            ),
+            "outputs" | "metrics" if !place.has_results => Some(
+                found("S02/unknown-name", span, format!("`{root}` exists only in `until` of a step with `repeat`"))
+                    .label("not known here")
+                    .help(format!("write `steps.NAME.{root}`")),
+            ),
+            "outputs" => self.unknown_result(scene, wired, node, mention, place),
             "item" | "item_index" if !self.has_item(scene, place) => {
                 let finding = found("S02/unknown-name", span, format!("`{root}` exists only in a step with `for_each`"));
                 let each = place.step.and_then(|step| scene.draft.spec.steps.get_index(step)?.1.for_each.as_ref());
@@ -270,6 +285,38 @@ impl Types {
         })
     }
 
+    fn unknown_result(
+        &self,
+        scene: &Scene<'_>,
+        wired: &[Wired],
+        node: &Node,
+        mention: &Mention,
+        place: Place<'_>,
+    ) -> Option<Finding> {
+        let (output, index) = (mention.name.as_deref()?, place.step?);
+        let (name, _) = scene.draft.spec.steps.get_index(index)?;
+        let known = &wired.get(index)?.outputs;
+        if known.contains_key(output) {
+            return None;
+        }
+        let span = locate::of_range(scene.sources, node, mention.at.clone());
+        let finding = found(
+            "S02/unknown-output",
+            span,
+            format!("step `{name}` has no output `{output}`"),
+        )
+        .label("no such output");
+        Some(match nearest(output, known.keys().map(String::as_str)) {
+            Some(near) => finding.did_you_mean(near),
+            None => finding.help(format!("declare it under `outputs:` of `{name}`")),
+        })
+    }
+
+    fn repeats(&self, scene: &Scene<'_>, place: Place<'_>) -> bool {
+        let step = place.step.and_then(|step| scene.draft.spec.steps.get_index(step));
+        place.has_item && step.is_some_and(|(_, step)| step.repeat.is_some())
+    }
+
     fn has_item(&self, scene: &Scene<'_>, place: Place<'_>) -> bool {
         let step = place.step.and_then(|step| scene.draft.spec.steps.get_index(step));
         place.has_item && step.is_some_and(|(_, step)| step.for_each.is_some())
@@ -288,9 +335,10 @@ impl Types {
         &self,
         scene: &Scene<'_>,
         template: &Template,
-        step: Option<usize>,
+        place: Place<'_>,
         wired: &[Wired],
     ) -> TypeEnv {
+        let step = place.step;
         let references = template.references();
         let mut env = TypeEnv::default()
             .with("environment", Type::map([("name", Type::String)]))
@@ -330,14 +378,22 @@ impl Types {
         {
             env = env.with("item", Type::Any).with("item_index", Type::Integer);
         }
+        if self.repeats(scene, place) {
+            env = env.with("iteration", Type::Integer).with("previous", Type::Any);
+        }
+        let outputs_of = |index: usize| {
+            let outputs = wired.get(index)?.outputs.iter();
+            let types = outputs.map(|(name, output)| (name.clone(), of_output(output.kind)));
+            Some(Type::Map(types.collect()))
+        };
+        if let (true, Some(step)) = (place.has_results, step) {
+            env = env
+                .with("outputs", outputs_of(step).unwrap_or(Type::Any))
+                .with("metrics", Type::MapOf(Box::new(Type::Float)));
+        }
         let steps = references.steps().into_keys().filter_map(|name| {
             let (index, _, spec) = scene.draft.spec.steps.get_full(name)?;
-            let outputs = wired.get(index).map(|step| {
-                step.outputs
-                    .iter()
-                    .map(|(name, output)| (name.clone(), of_output(output.kind)))
-                    .collect()
-            });
+            let outputs = outputs_of(index);
             let cell = Type::map([
                 ("status", Type::String),
                 match spec.for_each {
@@ -345,7 +401,7 @@ impl Types {
                     None => ("matrix", Type::MapOf(Box::new(Type::Any))),
                 },
                 ("metrics", Type::MapOf(Box::new(Type::Float))),
-                ("outputs", outputs.map_or(Type::Any, Type::Map)),
+                ("outputs", outputs.unwrap_or(Type::Any)),
             ]);
             Some((
                 name.to_owned(),
@@ -377,7 +433,7 @@ impl Types {
                     MatrixValues::Expression(text) => Template::parse(text)
                         .ok()
                         .and_then(|template| {
-                            let env = self.env(scene, &template, None, &[]);
+                            let env = self.env(scene, &template, Place::NOWHERE, &[]);
                             template.check(&env).ok()
                         })
                         .map_or(Type::Any, |of| match of {
