@@ -7,7 +7,7 @@ use std::sync::Arc;
 use trainyard_contract::ContentHash;
 use trainyard_domain::pipeline::NotAdmitted;
 use trainyard_domain::run::{ApprovalRule, Run, SkipReason, StepState};
-use trainyard_store::{Home, RunFilter, RunStatus, Store};
+use trainyard_store::{RunFilter, RunStatus, Store};
 
 /// Name of the gate that an environment's `required_approvals` puts in front of a run.
 const PROMOTION: &str = "promotion";
@@ -23,7 +23,7 @@ pub(crate) fn admit(bound: &mut Bound) -> Result<Vec<NotAdmitted>, Fault> {
     if admission == Default::default() {
         return Ok(Vec::new());
     }
-    let store = Home::open(&bound.project.home)?.store()?;
+    let store = bound.project.open_home()?.store()?;
     let mut faults = Vec::new();
     if let Some(from) = &admission.promote_from
         && !has_succeeded(&store, bound, from)?

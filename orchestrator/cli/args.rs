@@ -244,6 +244,9 @@ pub(crate) struct ServeArgs {
     /// Runs at once; those that wait for people or timers do not count
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub(crate) max_runs: usize,
+    /// Seconds of silence after which other engines on the same database take this one's runs over
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) lease: u64,
     /// Built-in steps at once; default: one a core
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<usize>,

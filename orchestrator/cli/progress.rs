@@ -87,6 +87,10 @@ impl Progress {
                 }
             }
             Observation::Committed { .. } => {}
+            Observation::Lost { .. } => {
+                let text = "by another engine while this one could not be heard; it goes on there";
+                self.line(terminal, Tone::Warn, "Taken over", text.to_owned());
+            }
             Observation::Trouble { message } => {
                 self.line(terminal, Tone::Warn, "warning", message.to_string())
             }
@@ -306,6 +310,7 @@ impl Progress {
             Observation::Adopted { .. } | Observation::Ended { .. } | Observation::Committed { .. } => {
                 return None;
             }
+            Observation::Lost { run } => serde_json::json!({ "event": "lost", "run": run.as_str() }),
             Observation::Trouble { message } => serde_json::json!({ "event": "trouble", "message": message }),
         })
     }

@@ -3,6 +3,10 @@
 use crate::output::Fault;
 use std::path::{Component, Path, PathBuf};
 use trainyard_engine::PROJECT_FILE;
+use trainyard_store::Home;
+
+/// Names the database where it is not in the home.
+const DATABASE_URL: &str = "TRAINYARD_DATABASE_URL";
 
 /// A project: the folder that holds `trainyard.yaml`, and where its state lives.
 #[derive(Clone, Debug)]
@@ -38,6 +42,28 @@ impl Project {
             None => root.join(".trainyard"),
         };
         Ok(Self { root, file, home })
+    }
+
+    /// The home, with its database where the environment says. The only way to it: a command that opened
+    /// the folder itself would not see what is on a server.
+    pub(crate) fn open_home(&self) -> Result<Home, Fault> {
+        let home = Home::open(&self.home)?;
+        match std::env::var(DATABASE_URL) {
+            Ok(url) if !url.is_empty() => Ok(home
+                .with_database(&url)
+                .map_err(|error| Fault::from(error).help(format!("{DATABASE_URL} names the database")))?),
+            Ok(_) | Err(std::env::VarError::NotPresent) => Ok(home),
+            Err(error) => Err(Fault::while_doing(
+                format!("could not read {DATABASE_URL}"),
+                &error,
+            )),
+        }
+    }
+
+    /// Whether anything has been kept here, or may have been where the environment says.
+    pub(crate) fn has_state(&self) -> bool {
+        std::env::var_os(DATABASE_URL).is_some_and(|url| !url.is_empty())
+            || self.home.join("state.db").is_file()
     }
 
     /// The project of the current folder; from outside any project, that which the home lies in.

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
-use trainyard_contract::{Catalogue, Timestamp};
+use trainyard_contract::{Catalogue, Millis, Timestamp};
 use trainyard_engine::Interrupts;
 use trainyard_executors::Secrets;
 use trainyard_store::{Home, Owner, StoreError};
@@ -42,6 +42,8 @@ pub struct Config {
     pub secrets: Arc<dyn Secrets>,
     /// Runs at once; those that wait for people or timers do not count.
     pub max_runs: usize,
+    /// How long other engines wait for one that is silent before they take its runs over.
+    pub lease: Millis,
     pub version: &'static str,
     /// The clock: microseconds since 1970.
     pub clock: fn() -> Timestamp,
@@ -78,6 +80,7 @@ pub struct Server {
     make_executor: MakeExecutor,
     owner: Owner,
     max_runs: usize,
+    lease: Millis,
 }
 
 /// Where a server listens and what it found.
@@ -165,6 +168,7 @@ impl Server {
             make_executor: config.make_executor,
             owner: Owner::this_process(engine),
             max_runs: config.max_runs,
+            lease: config.lease,
         })
     }
 
@@ -217,7 +221,11 @@ impl Server {
                 .map_err(ServeError::Thread)?
         };
         let engine = {
-            let (make_executor, owner, max_runs) = (self.make_executor, self.owner, self.max_runs);
+            let (make_executor, owner) = (self.make_executor, self.owner);
+            let measure = service::Measure {
+                max_runs: self.max_runs,
+                lease: self.lease,
+            };
             let (app, interrupts) = (self.app.clone(), self.interrupts.clone());
             let stopped = wake(&self.waking);
             std::thread::Builder::new()
@@ -229,7 +237,7 @@ impl Server {
                         &owner,
                         &interrupts,
                         &stopped,
-                        max_runs,
+                        measure,
                         &ends,
                     );
                 })

@@ -6,8 +6,8 @@ use crate::hub::Notice;
 use crate::meter;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
-use trainyard_contract::RunId;
 use trainyard_contract::task::chain;
+use trainyard_contract::{Millis, RunId};
 use trainyard_domain::run::What;
 use trainyard_engine::{Engine, EngineError, Interrupts, Observation, Setup};
 use trainyard_executors::{Executor, ExecutorError, ExecutorNews};
@@ -22,6 +22,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Makes a place where attempts run.
 pub type MakeExecutor = Box<dyn Fn(Sender<ExecutorNews>) -> Result<Box<dyn Executor>, ExecutorError> + Send>;
 
+/// How much an engine takes on, and for how long it may be silent.
+#[derive(Clone, Copy)]
+pub(crate) struct Measure {
+    pub(crate) max_runs: usize,
+    pub(crate) lease: Millis,
+}
+
 /// Runs engines until interrupted. One that fails, because its disk or database does, is followed by
 /// another, which goes on with everything from what is durable.
 pub(crate) fn engine_thread(
@@ -30,13 +37,13 @@ pub(crate) fn engine_thread(
     owner: &Owner,
     interrupts: &Interrupts,
     stopped: &Receiver<()>,
-    max_runs: usize,
+    measure: Measure,
     ends: &Sender<RunId>,
 ) {
     let mut pause = PAUSE;
     loop {
         let began = std::time::Instant::now();
-        let worked = work(app, make_executor, owner.clone(), interrupts, max_runs, ends);
+        let worked = work(app, make_executor, owner.clone(), interrupts, measure, ends);
         meter::engine_stopped();
         let Err(error) = worked else {
             app.engine.disconnect(None);
@@ -60,7 +67,7 @@ fn work(
     make_executor: &MakeExecutor,
     owner: Owner,
     interrupts: &Interrupts,
-    max_runs: usize,
+    measure: Measure,
     ends: &Sender<RunId>,
 ) -> Result<(), EngineError> {
     let (sender, news) = channel();
@@ -73,7 +80,8 @@ fn work(
         owner,
         reuse: true,
         clock: app.clock,
-    })?;
+    })?
+    .with_lease(measure.lease);
     app.engine.connect(sender);
     engine.serve(
         &mut |observation| {
@@ -84,7 +92,7 @@ fn work(
             }
         },
         interrupts,
-        max_runs,
+        measure.max_runs,
     )
 }
 
@@ -111,6 +119,7 @@ fn observe(app: &Shared, observation: &Observation<'_>) {
             }
             _ => {}
         },
+        Observation::Lost { run } => tracing::warn!(%run, "run_taken_over_by_another_engine"),
         Observation::Trouble { message } => tracing::warn!(message, "engine_trouble"),
         _ => {}
     }

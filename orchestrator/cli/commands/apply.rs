@@ -8,7 +8,6 @@ use crate::project::Project;
 use std::path::Path;
 use trainyard_domain::pipeline::NotAdmitted;
 use trainyard_domain::plan::{SAVED_PLAN_VERSION, SavedPlan};
-use trainyard_store::Home;
 
 pub(crate) fn apply(args: &ApplyArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let project = Project::here(home)?;
@@ -73,7 +72,8 @@ pub(crate) fn apply(args: &ApplyArgs, home: Option<&Path>, terminal: &mut Termin
 fn find(project: &Project, text: &str) -> Result<SavedPlan, Fault> {
     let is_id = !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let found = match is_id {
-        true => Home::open(&project.home)?
+        true => project
+            .open_home()?
             .store()?
             .saved_plans(&text.to_ascii_lowercase())?,
         false => Vec::new(),

@@ -6,7 +6,6 @@ use crate::project::Project;
 use serde_json::json;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use trainyard_store::Home;
 
 /// How an examination came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,7 @@ pub(crate) fn doctor(home: Option<&Path>, terminal: &mut Terminal) -> Result<Exi
         Ok(files) => examined("pipelines", Verdict::Good, files.join(", ")),
         Err(fault) => examined("pipelines", Verdict::Lacking, fault.message),
     });
-    list.push(home_of(&project));
+    list.extend(state_of(&project));
     list.push(program("git", &["--version"], "code versions are not recorded"));
     list.push(program("python3", &["--version"], "run.python@v1 cannot run"));
     list.push(container_engine());
@@ -88,29 +87,40 @@ fn examined(what: &'static str, verdict: Verdict, found: String) -> Examined {
     Examined { what, verdict, found }
 }
 
-fn home_of(project: &Project) -> Examined {
-    if !project.home.exists() {
-        return examined(
+/// The database, and why what it acknowledges may be lost.
+fn state_of(project: &Project) -> Vec<Examined> {
+    if !project.has_state() {
+        return vec![examined(
             "state",
             Verdict::Good,
             format!("{} (made by the first run)", project.home.display()),
-        );
+        )];
     }
-    let opened = Home::open(&project.home).and_then(|home| home.store().map(|_| ()));
-    match opened {
-        Ok(()) => {
-            let size = std::fs::metadata(project.home.join("state.db")).map_or(0, |meta| meta.len());
-            examined(
-                "state",
-                Verdict::Good,
-                format!("{} ({})", project.home.display(), human_bytes(size)),
-            )
+    let condition = project
+        .open_home()
+        .and_then(|home| Ok(home.store()?.condition()?));
+    match condition {
+        Ok(condition) => {
+            let found = format!(
+                "{}: {}, schema {} ({})",
+                condition.place,
+                condition.product,
+                condition.schema,
+                human_bytes(condition.size)
+            );
+            let risks = condition
+                .risks
+                .into_iter()
+                .map(|risk| examined("durability", Verdict::Lacking, risk));
+            std::iter::once(examined("state", Verdict::Good, found))
+                .chain(risks)
+                .collect()
         }
-        Err(error) => examined(
-            "state",
-            Verdict::Bad,
-            trainyard_contract::task::chain(&error).join(": "),
-        ),
+        Err(fault) => {
+            let mut said = vec![fault.message];
+            said.extend(fault.causes);
+            vec![examined("state", Verdict::Bad, said.join(": "))]
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use trainyard_contract::PipelineName;
 use trainyard_contract::finding::nearest;
 use trainyard_domain::pipeline::{self, CheckRequest, Pipeline};
 use trainyard_engine::DiskFiles;
-use trainyard_store::{Home, Pause, Store};
+use trainyard_store::{Pause, Store};
 
 pub(crate) fn pipelines(
     command: &PipelinesCommand,
@@ -20,7 +20,7 @@ pub(crate) fn pipelines(
     terminal: &mut Terminal,
 ) -> Result<Exit, Fault> {
     let project = Project::here(home)?;
-    let mut store = Home::open(&project.home)?.store()?;
+    let mut store = project.open_home()?.store()?;
     let folder = Folder::read(&project)?;
     match command {
         PipelinesCommand::List => list(&folder, &store, terminal),

@@ -13,7 +13,6 @@ use trainyard_domain::pipeline::spec::policy::OnExceed;
 use trainyard_domain::plan::{self, ChecksSummary, Cost, PlanRequest, SavedPlan, render};
 use trainyard_domain::run::{self, ApprovalRule, InstanceIx, OnExpire, Run, RunDefinition};
 use trainyard_engine::Facts;
-use trainyard_store::Home;
 
 pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let mut bound = match bind(&args.bind, home, terminal)? {
@@ -75,7 +74,7 @@ fn save(args: &PlanArgs, bound: &Bound, plan: &plan::Plan) -> Result<(), Fault> 
         reuse: !args.no_reuse,
     };
     let saved = SavedPlan::new(plan, request, definition, now(), super::user());
-    Home::open(&bound.project.home)?.store()?.save_plan(&saved)?;
+    bound.project.open_home()?.store()?.save_plan(&saved)?;
     Ok(())
 }
 
@@ -128,7 +127,7 @@ pub(crate) fn foresee(
     select: Option<BTreeSet<InstanceIx>>,
     reuse: bool,
 ) -> Result<plan::Plan, Fault> {
-    let home = Home::open(&bound.project.home)?;
+    let home = bound.project.open_home()?;
     let store = home.store()?;
     let definition = Arc::new(bound.definition.clone());
     let previous = store

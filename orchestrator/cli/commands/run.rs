@@ -17,7 +17,7 @@ use trainyard_domain::pipeline::NotAdmitted;
 use trainyard_domain::run::{RunDefinition, RunOutcome, RunStatus};
 use trainyard_engine::{Driven, Engine, Interrupts, Setup};
 use trainyard_executors::{LocalConfig, LocalExecutor, LocalSecrets};
-use trainyard_store::{Home, Owner};
+use trainyard_store::Owner;
 
 pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let mut bound = match bind(&args.bind, home, terminal)? {
@@ -131,7 +131,7 @@ pub(crate) fn drive(
 ) -> Result<Exit, Fault> {
     let began = now();
     let interrupts = interrupts()?;
-    let home = Home::open(&project.home)?;
+    let home = project.open_home()?;
     let (sender, news) = channel();
     let executor = LocalExecutor::new(local_config(project, options)?, sender)?;
     let mut engine = Engine::new(Setup {

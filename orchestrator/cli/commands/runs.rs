@@ -59,14 +59,14 @@ pub(crate) struct Shelf {
 
 impl Shelf {
     pub(crate) fn open(project: &Project) -> Result<Self, Fault> {
-        if !project.home.join("state.db").is_file() {
+        if !project.has_state() {
             return Err(Fault::new(format!(
                 "nothing has run yet: there is no state in {}",
                 project.home.display()
             ))
             .help("`trainyard run` starts a run; `--home` names another folder"));
         }
-        let home = Home::open(&project.home)?;
+        let home = project.open_home()?;
         let store = home.store()?;
         Ok(Self { home, store })
     }

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use trainyard_api::{Config, ServeError, Server, Stop};
+use trainyard_contract::Millis;
 use trainyard_executors::{Executor, LocalExecutor};
-use trainyard_store::Home;
 
 /// How long a server that was told twice to end may still take.
 const INSISTED: Duration = Duration::from_millis(500);
@@ -30,7 +30,7 @@ pub(crate) fn serve(args: &ServeArgs, home: Option<&Path>, terminal: &mut Termin
         },
     )?;
     let server = Server::prepare(Config {
-        home: Home::open(&project.home)?,
+        home: project.open_home()?,
         root: project.root.clone(),
         catalogue: catalogue(),
         listen: args.listen,
@@ -42,6 +42,7 @@ pub(crate) fn serve(args: &ServeArgs, home: Option<&Path>, terminal: &mut Termin
             Ok(Box::new(executor) as Box<dyn Executor>)
         }),
         max_runs: args.max_runs,
+        lease: Millis(args.lease * 1000),
         version: env!("CARGO_PKG_VERSION"),
         clock: now,
     })

@@ -7,7 +7,7 @@ use crate::project::Project;
 use serde_json::{Value, json};
 use std::path::Path;
 use trainyard_api::{NewToken, new_token};
-use trainyard_store::{Home, Store, TokenRole};
+use trainyard_store::{Store, TokenRole};
 
 pub(crate) fn tokens(
     command: &TokensCommand,
@@ -15,7 +15,7 @@ pub(crate) fn tokens(
     terminal: &mut Terminal,
 ) -> Result<Exit, Fault> {
     let project = Project::here(home)?;
-    let mut store = Home::open(&project.home)?.store()?;
+    let mut store = project.open_home()?.store()?;
     match command {
         TokensCommand::Create { name, role, expires } => {
             let new = NewToken {

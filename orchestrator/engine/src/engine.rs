@@ -2,6 +2,7 @@
 //! out. It reads the clock once a turn and never changes a run's state itself.
 
 mod news;
+mod outage;
 mod post;
 mod service;
 mod turn;
@@ -10,6 +11,7 @@ use crate::facts::surroundings_of;
 use crate::observe::Observation;
 use crate::prepare::Surroundings;
 use news::Pace;
+use outage::Outage;
 use service::Service;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,7 +25,7 @@ use trainyard_executors::{Executor, ExecutorError, ExecutorNews};
 use trainyard_store::{Home, NewRun, Owner, Store, StoreError};
 use turn::Turned;
 
-/// How long a lease lasts without being renewed.
+/// How long a lease lasts without being renewed, unless [`Engine::with_lease`] says otherwise.
 const LEASE: Millis = Millis(30_000);
 /// How often requests of other processes are looked for.
 const INBOX_EVERY: Duration = Duration::from_millis(150);
@@ -85,7 +87,9 @@ pub struct Engine {
     clock: fn() -> Timestamp,
     runs: BTreeMap<RunId, Active>,
     inbox_read: Instant,
-    lease_renewed: Instant,
+    lease: Millis,
+    renew_at: Instant,
+    outage: Outage,
     data_version: Option<u64>,
     /// Somebody has said that there is something new.
     nudged: bool,
@@ -111,8 +115,11 @@ impl Engine {
     /// # Errors
     /// If the store cannot be opened.
     pub fn new(setup: Setup) -> Result<Self, EngineError> {
+        let mut store = setup.home.store()?;
+        // An engine has better to do than to wait for its store wherever it asks it something.
+        store.set_patience(Duration::ZERO);
         Ok(Self {
-            store: setup.home.store()?,
+            store,
             objects: setup.home.objects(),
             home: setup.home,
             executor: Some(setup.executor),
@@ -124,11 +131,21 @@ impl Engine {
             clock: setup.clock,
             runs: BTreeMap::new(),
             inbox_read: Instant::now(),
-            lease_renewed: Instant::now(),
+            lease: LEASE,
+            renew_at: Instant::now() + third(LEASE),
+            outage: Outage::default(),
             data_version: None,
             nudged: false,
             service: None,
         })
+    }
+
+    /// The same engine with leases of that length: so long its runs wait for another engine when it dies
+    /// without a word. 30 seconds unless set.
+    pub fn with_lease(mut self, lease: Millis) -> Self {
+        self.lease = lease;
+        self.renew_at = Instant::now() + third(lease);
+        self
     }
 
     /// Creates a run and starts it; durable when this returns.
@@ -155,7 +172,7 @@ impl Engine {
             reason: None,
         };
         self.store.create_run(&new)?;
-        let epoch = self.store.acquire_lease(&id, &self.owner, now, LEASE)?;
+        let epoch = self.store.acquire_lease(&id, &self.owner, now, self.lease)?;
         self.runs
             .insert(id.clone(), Active::new(run, epoch, 0, self.reuse));
         let mut turned = Turned::default();
@@ -216,11 +233,11 @@ impl Engine {
         observer: &mut dyn FnMut(Observation<'_>),
     ) -> Result<(), EngineError> {
         let now = (self.clock)();
-        let epoch = self.store.acquire_lease(id, &self.owner, now, LEASE)?;
+        let epoch = self.store.acquire_lease(id, &self.owner, now, self.lease)?;
         let taken = self.load(id, epoch);
         if taken.is_err() {
             // A lease that cannot be given back ends by itself.
-            let _ = self.store.release_lease(id, epoch);
+            let _ = self.store.yield_lease(id, epoch);
         }
         let (by, select) = taken?;
         let Some(active) = self.runs.get(id) else {
@@ -275,6 +292,7 @@ impl Engine {
         interrupts: &Interrupts,
         report_waiting: bool,
     ) -> Result<Driven, EngineError> {
+        self.outage.heed(interrupts);
         loop {
             if self
                 .runs
@@ -293,16 +311,24 @@ impl Engine {
                 self.release_leases();
                 return Ok(Driven::Waiting);
             }
-            let batch = self.wait()?;
-            let now = (self.clock)();
-            let mut turned = Turned::default();
-            for news in batch {
-                self.take(news, now, &mut turned, observer);
-            }
-            self.tick(now, &mut turned);
-            self.finish_turn(now, turned, observer)?;
-            self.renew_leases(now)?;
+            self.turn(observer)?;
         }
+    }
+
+    /// One turn: waits for news, at most 150 milliseconds, and does what follows from them.
+    ///
+    /// # Errors
+    /// If the store or all executors fail. Nothing shown is lost.
+    fn turn(&mut self, observer: &mut dyn FnMut(Observation<'_>)) -> Result<(), EngineError> {
+        let batch = self.wait()?;
+        let now = (self.clock)();
+        let mut turned = Turned::default();
+        for news in batch {
+            self.take(news, now, &mut turned, observer);
+        }
+        self.tick(now, &mut turned);
+        self.finish_turn(now, turned, observer)?;
+        self.renew_leases(now, observer)
     }
 
     /// Whether nothing but people's decisions is left to wait for; says so once a run.
@@ -324,6 +350,13 @@ impl Engine {
 
     /// Ends running attempts and leaves the runs for a later resume.
     fn interrupt(&mut self, observer: &mut dyn FnMut(Observation<'_>)) -> Result<(), EngineError> {
+        self.end_attempts(observer)?;
+        self.release_leases();
+        Ok(())
+    }
+
+    /// Ends running attempts and keeps what has succeeded until then.
+    fn end_attempts(&mut self, observer: &mut dyn FnMut(Observation<'_>)) -> Result<(), EngineError> {
         if let Some(executor) = self.executor.take() {
             executor.shutdown(GRACE);
         }
@@ -336,12 +369,16 @@ impl Engine {
             }
         }
         if !turned.is_empty() {
-            self.commit(now, &mut turned)?;
+            self.commit(now, &mut turned, observer)?;
             self.act(turned, observer)?;
         }
-        self.release_leases();
         Ok(())
     }
+}
+
+/// Of a lease: so often it is renewed, so that two renewals may fail.
+fn third(lease: Millis) -> Duration {
+    Duration::from_millis(lease.0 / 3)
 }
 
 /// Whether a run that waits does so for approvals and for no retry.

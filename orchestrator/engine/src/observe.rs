@@ -39,6 +39,9 @@ pub enum Observation<'a> {
     Waiting { run: &'a RunId },
     /// The run is over.
     Ended { run: &'a RunId, outcome: RunOutcome },
+    /// Another engine has taken the run over, while this one could not be heard. What it still said of
+    /// the run was refused.
+    Lost { run: &'a RunId },
     /// Something outside any run went wrong and was survived.
     Trouble { message: &'a str },
 }

@@ -373,6 +373,8 @@ impl Workshop<'_> {
 pub(crate) fn number(spec: &mut TaskSpec, home: &Home, run: &Run, attempt: u32) {
     spec.attempt = attempt;
     spec.scratch = home.scratch_path(run.id(), &spec.instance, attempt);
+    // An engine that has lost the run may still be at an attempt of that number, whose start was never stored.
+    spec.scratch.as_mut_os_string().push(format!("@{}", spec.epoch));
     spec.log = home.log_path(run.id(), &spec.instance, attempt);
 }
 

@@ -8,6 +8,9 @@
     reason = "a test or bench fails by panicking and tells by printing"
 )]
 
+#[path = "engine/several.rs"]
+mod several;
+
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

@@ -57,7 +57,7 @@ pub enum ExecutorError {
 
 /// A place where attempts run. It talks back through the channel it was made with.
 pub trait Executor: Send {
-    /// Takes an attempt. Never waits for the work; a key that is known is ignored.
+    /// Takes an attempt. Never waits for the work; a key that is known under the same epoch is ignored.
     ///
     /// # Errors
     /// `Ended` if nothing can be submitted any more.

@@ -1,10 +1,10 @@
 //! Gates that wait for people, over all runs.
 
+use crate::database::{Result as Read, Row, params};
 use crate::document;
 use crate::error::{StoreError, unreadable};
 use crate::queries;
 use crate::store::Store;
-use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 use trainyard_contract::{PipelineName, RunId, Timestamp};
 use trainyard_domain::run::{ApprovalRule, Event, InstanceIx, What};
@@ -46,7 +46,7 @@ struct WaitingRow {
 }
 
 impl WaitingRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>) -> Read<Self> {
         Ok(Self {
             run: row.get(0)?,
             number: row.get(1)?,
@@ -93,12 +93,11 @@ impl Store {
     }
 
     pub(crate) fn ask_approval(&self, run: i64, step: InstanceIx, at: Timestamp) -> Result<(), StoreError> {
-        self.execute(
+        self.send(
             "keep a waiting approval",
             queries::APPROVAL_ASK,
             params![run, step, at.0],
         )
-        .map(|_| ())
     }
 
     /// Keeps one agreement of several that are needed.
@@ -125,17 +124,14 @@ impl Store {
             at: event.at,
         });
         let body = document::write(doing, &given)?;
-        self.execute(doing, queries::APPROVAL_GIVE, params![run, step, body])
-            .map(|_| ())
+        self.send(doing, queries::APPROVAL_GIVE, params![run, step, body])
     }
 
     pub(crate) fn close_approval(&self, run: i64, step: InstanceIx) -> Result<(), StoreError> {
-        self.execute("close an approval", queries::APPROVAL_CLOSE, params![run, step])
-            .map(|_| ())
+        self.send("close an approval", queries::APPROVAL_CLOSE, params![run, step])
     }
 
     pub(crate) fn close_approvals(&self, run: i64) -> Result<(), StoreError> {
-        self.execute("close approvals", queries::APPROVAL_CLOSE_RUN, params![run])
-            .map(|_| ())
+        self.send("close approvals", queries::APPROVAL_CLOSE_RUN, params![run])
     }
 }

@@ -1,10 +1,10 @@
 //! Which steps made an artifact.
 
+use crate::database::params;
 use crate::document;
 use crate::error::{StoreError, unreadable};
 use crate::queries;
 use crate::store::Store;
-use rusqlite::params;
 use trainyard_contract::{ContentHash, RunId, Timestamp};
 use trainyard_domain::run::{Event, InstanceIx, What};
 

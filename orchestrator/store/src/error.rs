@@ -1,7 +1,10 @@
 //! What can go wrong with the store, sorted by what the caller can do about it.
 
+use crate::database::DatabaseError;
 use crate::lease::Owner;
+use crate::settled::Unsettled;
 use rusqlite::ErrorCode;
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use trainyard_contract::RunId;
@@ -47,9 +50,10 @@ pub enum StoreError {
     /// The disk or quota is full. Nothing was written; the same call can succeed once there is space.
     #[error("could not {doing}: the disk is full")]
     Full { doing: &'static str },
-    #[error("could not {doing}: the state folder is read-only")]
+    #[error("could not {doing}: the state is read-only")]
     ReadOnly { doing: &'static str },
-    /// Another process held the database for longer than five seconds.
+    /// Another process held the database, or rows of it, for longer than five seconds; or two waited for
+    /// each other. Nothing was written; the same call can succeed later.
     #[error("could not {doing}: another process keeps the database busy")]
     Busy { doing: &'static str },
     /// The disk reported an error. Whether the last turn was kept is known only after opening the
@@ -59,8 +63,23 @@ pub enum StoreError {
     Disk {
         doing: &'static str,
         #[source]
-        source: rusqlite::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
+    /// The server does not answer, or the connection was lost before anything was committed. Nothing
+    /// was written; the same call can succeed later.
+    #[error("could not {doing}: the database cannot be reached")]
+    Unreachable {
+        doing: &'static str,
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The connection was lost while a commit was under way: [`crate::Store::settle`] finds out
+    /// whether it was kept.
+    #[error("the connection was lost during a commit, which may have been kept")]
+    Uncertain(Box<Unsettled>),
+    /// It is not repeated here, because it has a password.
+    #[error("the URL of the database is not valid: {0}")]
+    InvalidUrl(String),
     #[error("could not {doing}: the store was closed after a disk error and must be opened again")]
     Closed { doing: &'static str },
     /// An earlier call of the same turn failed, so nothing of it may be kept.
@@ -86,7 +105,7 @@ pub enum StoreError {
     Database {
         doing: &'static str,
         #[source]
-        source: rusqlite::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 
@@ -108,6 +127,15 @@ impl StoreError {
         matches!(self, Self::Disk { .. })
     }
 
+    /// Whether nothing is wrong with the call: made again later, it can succeed. On `Uncertain`, what
+    /// was to be kept may have been.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Busy { .. } | Self::Uncertain(_)
+        )
+    }
+
     /// An error of the file system, sorted.
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         match source.kind() {
@@ -125,21 +153,71 @@ impl StoreError {
 // <https://www.sqlite.org/rescode.html>: the file that connections share could not be enlarged.
 const SQLITE_IOERR_SHMSIZE: i32 = 4874;
 
-/// Sorts an error of SQLite.
-pub(crate) fn database(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-    move |source| match source
+/// Sorts an error of a database.
+pub(crate) fn database<E: Into<DatabaseError>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |error| match error.into() {
+        DatabaseError::Sqlite(error) => sqlite(doing, error),
+        DatabaseError::Postgres(error) => postgres(doing, error),
+        DatabaseError::Unfit(what) => StoreError::Corrupt { doing, what },
+    }
+}
+
+fn sqlite(doing: &'static str, error: rusqlite::Error) -> StoreError {
+    let codes = error
         .sqlite_error()
-        .map(|error| (error.code, error.extended_code))
-    {
+        .map(|error| (error.code, error.extended_code));
+    match codes {
         Some((ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _)) => StoreError::Busy { doing },
         Some((ErrorCode::DiskFull, _) | (_, SQLITE_IOERR_SHMSIZE)) => StoreError::Full { doing },
         Some((ErrorCode::ReadOnly, _)) => StoreError::ReadOnly { doing },
         Some((ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _)) => StoreError::Corrupt {
             doing,
-            what: source.to_string(),
+            what: error.to_string(),
         },
-        Some((ErrorCode::SystemIoFailure, _)) => StoreError::Disk { doing, source },
-        _ => StoreError::Database { doing, source },
+        Some((ErrorCode::SystemIoFailure, _)) => StoreError::Disk {
+            doing,
+            source: Box::new(error),
+        },
+        _ => StoreError::Database {
+            doing,
+            source: Box::new(error),
+        },
+    }
+}
+
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn postgres(doing: &'static str, error: tokio_postgres::Error) -> StoreError {
+    let Some(code) = error.code().map(|code| code.code().to_owned()) else {
+        let is_lost =
+            error.is_closed() || Error::source(&error).is_some_and(|source| source.is::<io::Error>());
+        let source = Box::new(error);
+        return if is_lost {
+            StoreError::Unreachable { doing, source }
+        } else {
+            StoreError::Database { doing, source }
+        };
+    };
+    match code.as_str() {
+        // Shut down, starting up, too many connections, a turn that stood still for too long.
+        "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" => StoreError::Unreachable {
+            doing,
+            source: Box::new(error),
+        },
+        code if code.starts_with("08") => StoreError::Unreachable {
+            doing,
+            source: Box::new(error),
+        },
+        "40001" | "40P01" | "55P03" => StoreError::Busy { doing },
+        "53100" => StoreError::Full { doing },
+        "25006" => StoreError::ReadOnly { doing },
+        "XX001" | "XX002" => StoreError::Corrupt {
+            doing,
+            what: error.to_string(),
+        },
+        _ => StoreError::Database {
+            doing,
+            source: Box::new(error),
+        },
     }
 }
 

@@ -1,9 +1,9 @@
 //! Content hashes of files that have not changed since they were read.
 
+use crate::database::params;
 use crate::error::{StoreError, unreadable};
 use crate::queries;
 use crate::store::Store;
-use rusqlite::params;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -77,7 +77,10 @@ impl Store {
             return Ok(());
         }
         self.transact(doing, |store| {
-            for (file, hash) in files.iter().filter(|(file, _)| file.mtime_ns <= newest) {
+            let mut trusted: Vec<_> = files.iter().filter(|(file, _)| file.mtime_ns <= newest).collect();
+            // In an order that everybody keeps, so that none waits for one that waits for it.
+            trusted.sort_by(|(one, _), (other, _)| one.path.cmp(&other.path));
+            for (file, hash) in trusted {
                 let values = params![
                     file.path,
                     bits(file.size),
@@ -85,7 +88,7 @@ impl Store {
                     bits(file.inode),
                     hash.as_bytes()
                 ];
-                store.execute(doing, queries::FILE_HASH_PUT, values)?;
+                store.send(doing, queries::FILE_HASH_PUT, values)?;
             }
             Ok(())
         })

@@ -1,10 +1,10 @@
 //! What triggers saw, what came of it and why, and how far each has come.
 
+use crate::database::{Result as Read, Row, params};
 use crate::document;
 use crate::error::{StoreError, unreadable};
 use crate::queries;
 use crate::store::Store;
-use rusqlite::{Row, params};
 use serde_json::Value;
 use trainyard_contract::{PipelineName, RunId, Timestamp};
 
@@ -65,7 +65,7 @@ struct FiringRow {
 }
 
 impl FiringRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>) -> Read<Self> {
         Ok(Self {
             id: row.get(0)?,
             pipeline: row.get(1)?,

@@ -1,11 +1,11 @@
 //! What past runs say about the next one.
 
+use crate::database::params;
 use crate::document;
 use crate::error::{StoreError, unreadable};
 use crate::queries;
 use crate::run::StoredRun;
 use crate::store::Store;
-use rusqlite::params;
 use std::collections::BTreeMap;
 use trainyard_contract::{Millis, PipelineName, StepName};
 

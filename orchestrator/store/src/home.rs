@@ -1,4 +1,5 @@
-//! The state folder: the database, and beside it what is too large or too short-lived for one.
+//! The state folder: the database, unless that is elsewhere, and beside it what is too large or too
+//! short-lived for one.
 
 use crate::error::StoreError;
 use crate::store::Store;
@@ -10,6 +11,18 @@ use trainyard_contract::{ContentHash, Objects, RunId};
 #[derive(Clone, Debug)]
 pub struct Home {
     folder: PathBuf,
+    /// A PostgreSQL database that is used instead of `state.db`.
+    database_url: Option<DatabaseUrl>,
+}
+
+/// Has a password, and so is not shown.
+#[derive(Clone)]
+struct DatabaseUrl(String);
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl Home {
@@ -30,7 +43,25 @@ impl Home {
             fs::write(&ignore, "*\n")
                 .map_err(|source| StoreError::io("make the state folder", &ignore, source))?;
         }
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            database_url: None,
+        })
+    }
+
+    /// The same folder with its database elsewhere: `postgres://user:password@host:port/database`, or
+    /// `postgresql://…`.
+    ///
+    /// # Errors
+    /// `InvalidUrl` if it is of another kind.
+    pub fn with_database(mut self, url: &str) -> Result<Self, StoreError> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(StoreError::InvalidUrl(
+                "it has to begin with `postgres://`".to_owned(),
+            ));
+        }
+        self.database_url = Some(DatabaseUrl(url.to_owned()));
+        Ok(self)
     }
 
     /// The folder.
@@ -38,7 +69,7 @@ impl Home {
         &self.folder
     }
 
-    /// The database file.
+    /// The database file, unless [`Home::with_database`] names another place.
     pub fn database(&self) -> PathBuf {
         self.folder.join("state.db")
     }
@@ -67,17 +98,23 @@ impl Home {
     /// A connection for reading and writing; the database is made or migrated if needed.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// As [`Store::open`] or [`Store::connect`].
     pub fn store(&self) -> Result<Store, StoreError> {
-        Store::open(&self.database())
+        match &self.database_url {
+            Some(url) => Store::connect(&url.0),
+            None => Store::open(&self.database()),
+        }
     }
 
     /// A connection for reading; works where nothing can be written.
     ///
     /// # Errors
-    /// As [`Store::open_read_only`].
+    /// As [`Store::open_read_only`] or [`Store::connect_read_only`].
     pub fn store_read_only(&self) -> Result<Store, StoreError> {
-        Store::open_read_only(&self.database())
+        match &self.database_url {
+            Some(url) => Store::connect_read_only(&url.0),
+            None => Store::open_read_only(&self.database()),
+        }
     }
 }
 

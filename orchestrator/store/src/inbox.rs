@@ -4,12 +4,12 @@
 //! the owner sees that [`Store::data_version`] has changed, and takes it in the turn in which it
 //! acts on it, so that a request is neither lost nor obeyed twice.
 
+use crate::database::params;
 use crate::document;
 use crate::error::{StoreError, unreadable};
 use crate::queries;
 use crate::store::Store;
 use crate::turn::Turn;
-use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use trainyard_contract::{RunId, Timestamp};
 

@@ -1,14 +1,15 @@
 //! Who owns a run.
 //!
-//! Two locks, because each fails where the other holds. The lease is a row with an epoch and an
-//! end: it works across machines, and an append of an older epoch is refused whatever the clocks
-//! say. The lock file is held by the operating system for as long as the owner lives: on one machine
+//! On SQLite two locks, because each fails where the other holds. The lease is a row with an epoch and
+//! an end: it works across machines, and an append of an older epoch is refused whatever the clocks
+//! say. On PostgreSQL the lease is all there is. The lock file is held by the operating system for as long as the owner lives: on one machine
 //! no second engine can start executing, not even when the clock jumps past the lease's end.
 
+use crate::database::{Database, Result as Read, Row, params};
 use crate::error::StoreError;
 use crate::queries;
-use crate::store::{Store, lock_folder};
-use rusqlite::{Row, params};
+use crate::sqlite::lock_folder;
+use crate::store::Store;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -51,7 +52,7 @@ impl Owner {
     }
 
     /// Whether the owner is a process of this machine that is gone.
-    fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         let here = Self::this_process("");
         self.host == here.host
             && self.boot == here.boot
@@ -124,24 +125,29 @@ impl Drop for HeldLock {
     }
 }
 
-struct LeaseRow {
+pub(crate) struct LeaseRow {
     epoch: i64,
     owner: Owner,
     expires_at_us: i64,
 }
 
 impl LeaseRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>) -> Read<Self> {
+        Self::read_from(row, 0)
+    }
+
+    /// Reads a lease whose columns begin at a place.
+    pub(crate) fn read_from(row: &Row<'_>, at: usize) -> Read<Self> {
         Ok(Self {
-            epoch: row.get(0)?,
+            epoch: row.get(at)?,
             owner: Owner {
-                host: row.get(1)?,
-                boot: row.get(2)?,
-                pid: row.get(3)?,
-                process_start: row.get::<_, i64>(4)?.cast_unsigned(),
-                engine: row.get(5)?,
+                host: row.get(at + 1)?,
+                boot: row.get(at + 2)?,
+                pid: row.get(at + 3)?,
+                process_start: row.get::<_, i64>(at + 4)?.cast_unsigned(),
+                engine: row.get(at + 5)?,
             },
-            expires_at_us: row.get(6)?,
+            expires_at_us: row.get(at + 6)?,
         })
     }
 }
@@ -160,6 +166,7 @@ impl Store {
     /// Makes `owner` the owner of a run and gives the epoch that its appends carry. Taken at once
     /// if nobody owns it, if the lease has expired, or if its owner is a process of this machine
     /// that is gone. The lock is held until [`Store::release_lease`], or until this store is dropped.
+    /// `now` counts on SQLite; on PostgreSQL leases end by the server's clock.
     ///
     /// # Errors
     /// `NoRun`, `LeaseHeld`, `Io` if the lock cannot be taken, `Full`, `ReadOnly`, `Busy`, `Disk`.
@@ -176,27 +183,32 @@ impl Store {
             run: run.clone(),
             by: by.map(|lease| Box::new(lease.owner)),
         };
-        let lock = if self.locks.contains_key(run) {
-            None
-        } else {
-            let path = lock_folder(&self.path).join(format!("{run}.lock"));
-            match HeldLock::take(path)? {
-                Some(lock) => Some(lock),
-                None => return Err(held(self.lease(number)?)),
-            }
-        };
-        let epoch = self.transact(doing, |store| {
-            if let Some(lease) = store.lease(number)? {
-                let is_free = lease.owner == *owner || lease.expires_at <= now || lease.owner.is_gone();
-                if !is_free {
-                    return Err(held(Some(lease)));
+        let lock = match &self.database {
+            Database::Sqlite(_) if !self.locks.contains_key(run) => {
+                let path = lock_folder(&self.path).join(format!("{run}.lock"));
+                match HeldLock::take(path)? {
+                    Some(lock) => Some(lock),
+                    None => return Err(held(self.lease(number)?)),
                 }
             }
+            _ => None,
+        };
+        let epoch = self.transact(doing, |store| {
+            let now = store.lease_time(now)?;
+            let check = || match store.lease(number)? {
+                Some(lease) if lease.owner != *owner && lease.expires_at > now && !lease.owner.is_gone() => {
+                    Err(held(Some(lease)))
+                }
+                _ => Ok(()),
+            };
+            check()?;
+            // Whoever else wants the run waits from here on; and may have been faster.
             let epoch = store
                 .first(doing, queries::LEASE_RAISE_EPOCH, [number], |row| {
                     row.get::<_, i64>(0)
                 })?
                 .ok_or_else(|| StoreError::NoRun(run.to_string()))?;
+            check()?;
             let values = params![
                 number,
                 epoch,
@@ -207,7 +219,7 @@ impl Store {
                 owner.engine,
                 now.plus(ttl).0,
             ];
-            store.execute(doing, queries::LEASE_PUT, values)?;
+            store.send(doing, queries::LEASE_PUT, values)?;
             Ok(epoch.unsigned_abs())
         })?;
         if let Some(lock) = lock {
@@ -229,6 +241,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let doing = "renew a lease";
         self.transact(doing, |store| {
+            let now = store.lease_time(now)?;
             for (run, epoch) in held {
                 let number = store.number(run)?;
                 let values = params![number, epoch.cast_signed(), now.plus(ttl).0];
@@ -268,6 +281,23 @@ impl Store {
         // Only now may the next owner come: it would find the row otherwise.
         drop(lock);
         released
+    }
+
+    /// Leaves a run to whichever engine takes it next: its lease ends now. A run that is given back
+    /// instead, with [`Store::release_lease`], is taken only if it is in the queue.
+    ///
+    /// # Errors
+    /// As [`Store::release_lease`].
+    pub fn yield_lease(&mut self, run: &RunId, epoch: u64) -> Result<(), StoreError> {
+        let doing = "leave a run to another engine";
+        let lock = self.locks.remove(run);
+        let number = self.number(run)?;
+        let yielded = self.transact(doing, |store| {
+            let values = params![number, epoch.cast_signed()];
+            store.execute(doing, queries::LEASE_YIELD, values).map(|_| ())
+        });
+        drop(lock);
+        yielded
     }
 
     /// Who owns a run, if anybody does; the lease may have expired.

@@ -1,4 +1,4 @@
-//! The event store on SQLite: the only crate that knows SQL.
+//! The event store, on SQLite or PostgreSQL: the only crate that knows SQL.
 //!
 //! A run is a list of events beside its definition. The engine appends to it in a [`Turn`]: one
 //! transaction, flushed to the disk when [`Turn::commit`] returns, over as many runs as had news.
@@ -10,6 +10,8 @@
 
 mod approval;
 mod artifact;
+mod condition;
+mod database;
 mod document;
 mod error;
 mod file_hash;
@@ -23,17 +25,21 @@ mod lineage;
 mod migration;
 mod pipeline;
 mod plan;
+mod postgres;
 mod queries;
 mod queue;
 mod registry;
 mod reuse;
 mod run;
+mod settled;
+mod sqlite;
 mod store;
 mod token;
 mod turn;
 
 pub use approval::{GivenApproval, WaitingApproval};
 pub use artifact::ArtifactOrigin;
+pub use condition::Condition;
 pub use error::StoreError;
 pub use file_hash::FileStamp;
 pub use firing::{Firing, FiringFilter, NewFiring};
@@ -46,6 +52,7 @@ pub use queue::{DEFAULT_PRIORITY, Enqueued, IdempotencyKey, QueueOptions};
 pub use registry::{ModelSummary, ModelVersion, RegisteredVersion, check_alias};
 pub use reuse::Reusable;
 pub use run::{NewRun, RunFilter, RunStatus, RunSummary, StepCounts, StoredRun};
+pub use settled::{Settled, Unsettled};
 pub use store::Store;
 pub use token::{Token, TokenRole};
-pub use turn::Turn;
+pub use turn::{Append, Turn};

@@ -1,11 +1,11 @@
 //! What came from what, written in the transaction of the event that caused it.
 
+use crate::database::{Database, params};
 use crate::error::StoreError;
 use crate::queries;
 use crate::store::Store;
 use crate::turn::Turn;
-use rusqlite::params;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use trainyard_contract::{ContentHash, RunId};
 
@@ -161,6 +161,9 @@ impl Turn<'_> {
             turn.has_effect(run);
             let store = &*turn.store;
             let number = store.number(run)?;
+            if let Database::Postgres(_) = &store.database {
+                return store.send_lineage(number, edges);
+            }
             let mut ids = BTreeMap::new();
             for edge in edges {
                 let source = store.put_node(&mut ids, &edge.source)?;
@@ -217,6 +220,41 @@ impl Store {
         self.walk(steps, &[Direction::Up, Direction::Down], 1, limit)
     }
 
+    /// Nodes and edges by name, in an order that all engines keep, so that none waits for one that
+    /// waits for it.
+    fn send_lineage(&self, run: i64, edges: &[LineageEdge]) -> Result<(), StoreError> {
+        let doing = "write lineage";
+        let nodes: BTreeSet<_> = edges
+            .iter()
+            .flat_map(|edge| [edge.source.parts(), edge.target.parts()])
+            .collect();
+        for (kind, subject, part) in nodes {
+            self.send(
+                doing,
+                queries::postgres::LINEAGE_PUT_NODES,
+                params![kind, subject, part],
+            )?;
+        }
+        for edge in edges {
+            let (source, target) = (edge.source.parts(), edge.target.parts());
+            self.send(
+                doing,
+                queries::postgres::LINEAGE_PUT_EDGES,
+                params![
+                    source.0,
+                    source.1,
+                    source.2,
+                    target.0,
+                    target.1,
+                    target.2,
+                    edge.derived,
+                    run
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
     fn put_node<'a>(
         &self,
         ids: &mut BTreeMap<&'a LineageNode, i64>,
@@ -229,12 +267,13 @@ impl Store {
             Some(id) => id,
             None => {
                 let (kind, subject, part) = node.parts();
-                self.execute(
-                    "write lineage",
-                    queries::LINEAGE_PUT_NODE,
-                    params![kind, subject, part],
-                )?;
-                self.connection("write lineage")?.last_insert_rowid()
+                let doing = "write lineage";
+                let values = params![kind, subject, part];
+                self.first(doing, queries::LINEAGE_PUT_NODE, values, |row| row.get(0))?
+                    .ok_or_else(|| StoreError::Corrupt {
+                        doing,
+                        what: format!("{node} is there and cannot be found"),
+                    })?
             }
         };
         ids.insert(node, id);

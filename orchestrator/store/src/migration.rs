@@ -18,6 +18,12 @@ const MIGRATIONS: &[(&str, &str)] = &[
 /// The schema this version writes.
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
+/// Names of all migrations, oldest first.
+#[cfg(test)]
+pub(crate) fn names() -> Vec<&'static str> {
+    MIGRATIONS.iter().map(|(name, _)| *name).collect()
+}
+
 /// The schema version of a database, 0 if it is empty.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
 //! Pipelines as a server knows them: the version that was last good, and whether they are paused.
 
+use crate::database::{Result as Read, Row, params};
 use crate::document;
 use crate::error::{StoreError, unreadable};
 use crate::queries;
 use crate::store::Store;
-use rusqlite::{Row, params};
 use std::collections::BTreeMap;
 use trainyard_contract::{ContentHash, PipelineName, Timestamp};
 
@@ -38,7 +38,7 @@ struct PauseRow {
 }
 
 impl PauseRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>) -> Read<Self> {
         Ok(Self {
             pipeline: row.get(0)?,
             at_us: row.get(1)?,
@@ -56,7 +56,7 @@ struct VersionRow {
 }
 
 impl VersionRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>) -> Read<Self> {
         Ok(Self {
             file: row.get(0)?,
             hash: row.get(1)?,

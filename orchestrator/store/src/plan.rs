@@ -1,10 +1,11 @@
 //! Plans kept to be applied.
 
+use crate::database::params;
 use crate::document;
 use crate::error::StoreError;
 use crate::queries;
 use crate::store::Store;
-use rusqlite::params;
+
 use trainyard_domain::plan::SavedPlan;
 
 impl Store {

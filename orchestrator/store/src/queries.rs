@@ -35,6 +35,7 @@ queries! {
     LEASE_RAISE_EPOCH = "lease/raise_epoch.sql",
     LEASE_RELEASE = "lease/release.sql",
     LEASE_RENEW = "lease/renew.sql",
+    LEASE_YIELD = "lease/yield.sql",
     LINEAGE_NODE = "lineage/node.sql",
     LINEAGE_NODE_ID = "lineage/node_id.sql",
     LINEAGE_NODES_OF_SUBJECT = "lineage/nodes_of_subject.sql",
@@ -65,6 +66,7 @@ queries! {
     PIPELINE_PUT = "pipeline/put.sql",
     QUEUE_COUNT = "queue/count.sql",
     QUEUE_FREE = "queue/free.sql",
+    QUEUE_HELD = "queue/held.sql",
     QUEUE_LEAVE = "queue/leave.sql",
     QUEUE_OPTIONS = "queue/options.sql",
     QUEUE_PUT = "queue/put.sql",
@@ -81,6 +83,7 @@ queries! {
     RUN_FIND_BY_PREFIX = "run/find_by_prefix.sql",
     RUN_FIND_BY_SHORT_ID = "run/find_by_short_id.sql",
     RUN_FIND_BY_SUFFIX = "run/find_by_suffix.sql",
+    RUN_HOLD = "run/hold.sql",
     RUN_ID = "run/id.sql",
     RUN_INSERT = "run/insert.sql",
     RUN_INSERT_DEFINITION = "run/insert_definition.sql",
@@ -99,10 +102,45 @@ queries! {
     TRIGGER_PUT = "trigger/put.sql",
 }
 
+/// Statements of PostgreSQL alone.
+pub(crate) mod postgres {
+    queries! {
+        ARTIFACTS_PUT = "postgres/artifacts_put.sql",
+        CLOCK = "postgres/clock.sql",
+        DAMAGED_RUNS = "postgres/damaged_runs.sql",
+        DATA_VERSION = "postgres/data_version.sql",
+        EVENTS_INSERT = "postgres/events_insert.sql",
+        LINEAGE_PUT_EDGES = "postgres/lineage_put_edges.sql",
+        LINEAGE_PUT_NODES = "postgres/lineage_put_nodes.sql",
+        RESULTS_PUT = "postgres/results_put.sql",
+        RUN_FIND_BY_SHORT_ID = "postgres/run_find_by_short_id.sql",
+        RUN_FIND_BY_SUFFIX = "postgres/run_find_by_suffix.sql",
+        SETTINGS = "postgres/settings.sql",
+        SIZE = "postgres/size.sql",
+    }
+
+    /// Said otherwise than on SQLite.
+    pub(crate) const INSTEAD: &[(&str, &str)] = &[
+        (super::RUN_FIND_BY_SHORT_ID, RUN_FIND_BY_SHORT_ID),
+        (super::RUN_FIND_BY_SUFFIX, RUN_FIND_BY_SUFFIX),
+    ];
+
+    /// What is queued for one row and sent for many: each parameter then is an array. Lineage is sent
+    /// by name, so that no id of a node has to be asked for.
+    pub(crate) const MANY: &[(&str, &str)] = &[
+        (super::EVENT_INSERT, EVENTS_INSERT),
+        (super::RESULT_PUT, RESULTS_PUT),
+        (super::ARTIFACT_PUT, ARTIFACTS_PUT),
+        (LINEAGE_PUT_NODES, LINEAGE_PUT_NODES),
+        (LINEAGE_PUT_EDGES, LINEAGE_PUT_EDGES),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ALL;
+    use super::{ALL, postgres};
     use crate::Store;
+    use crate::database::Database;
     use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
@@ -111,7 +149,10 @@ mod tests {
     fn every_statement_prepares_against_a_fresh_database() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("state.db")).unwrap();
-        let connection = store.connection("prepare").unwrap();
+        let Database::Sqlite(sqlite) = &store.database else {
+            panic!("another database")
+        };
+        let connection = sqlite.connection("prepare").unwrap();
         for (path, sql) in ALL {
             connection
                 .prepare(sql)
@@ -130,6 +171,7 @@ mod tests {
                 files.insert(path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned());
             }
         }
-        assert_eq!(files, ALL.iter().map(|(path, _)| (*path).to_owned()).collect());
+        let used = ALL.iter().chain(postgres::ALL);
+        assert_eq!(files, used.map(|(path, _)| (*path).to_owned()).collect());
     }
 }

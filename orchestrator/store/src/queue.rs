@@ -5,14 +5,16 @@
 //! drives in a process of their own (`trainyard run`) is not here, so that no engine takes it away
 //! from them while they live, or after they interrupted it.
 
+use crate::database::params;
 use crate::document;
 use crate::error::{StoreError, unreadable};
 use crate::inbox::Request;
+use crate::lease::{Lease, LeaseRow, Owner};
 use crate::queries;
 use crate::run::NewRun;
 use crate::store::Store;
-use rusqlite::params;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use trainyard_contract::{ContentHash, Millis, RunId, Timestamp};
 use trainyard_domain::run::InstanceIx;
@@ -79,11 +81,12 @@ impl Store {
         let doing = "queue a run";
         let body = document::write(doing, new.definition)?;
         let options = document::write(doing, options)?;
+        let tried = Cell::new(false);
         let done = self.transact(doing, |store| {
             if let Some(earlier) = key.map(|key| store.keyed_run(&key)).transpose()?.flatten() {
                 return Ok(earlier);
             }
-            let number = store.insert_run(new, &body)?;
+            let number = store.insert_run(new, &body, tried.replace(true))?;
             store.execute(
                 doing,
                 queries::QUEUE_PUT,
@@ -99,7 +102,10 @@ impl Store {
                     number,
                     new.created_at.0
                 ];
-                store.execute(doing, queries::IDEMPOTENCY_PUT, values)?;
+                if store.execute(doing, queries::IDEMPOTENCY_PUT, values)? == 0 {
+                    // The same request, made at the same time, was faster. Asked again, it is found.
+                    return Err(StoreError::Busy { doing });
+                }
             }
             Ok(Enqueued::New)
         })?;
@@ -136,17 +142,37 @@ impl Store {
         })
     }
 
-    /// Runs that the engine may try to take: queued ones, those with requests that nobody owns, those
-    /// whose owner may be dead. Most urgent first; the lease says in the end who has a run.
+    /// Runs that the engine `here` may try to take: queued ones, those with requests that nobody owns,
+    /// those whose lease has ended, and those whose owner is a process of this machine that is gone; with
+    /// `own`, also those that stand under this very engine's name. Most urgent first, about `limit` of
+    /// them; the lease says in the end who has a run. `now` counts on SQLite, as for leases.
     ///
     /// # Errors
-    /// `Corrupt`, `Disk`.
-    pub fn takeable_runs(&self, engine: &str, limit: u32) -> Result<Vec<RunId>, StoreError> {
+    /// `Corrupt`, `Disk`, `Unreachable`.
+    pub fn takeable_runs(
+        &self,
+        here: &Owner,
+        own: bool,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<RunId>, StoreError> {
         let doing = "look into the queue";
-        let ids = self.all(doing, queries::QUEUE_FREE, params![engine, limit], |row| {
+        let now = self.lease_time(now)?;
+        let held = self.all(
+            doing,
+            queries::QUEUE_HELD,
+            params![now.0, here.host, here.boot],
+            |row| Ok((row.get::<_, String>(0)?, LeaseRow::read_from(row, 1)?)),
+        )?;
+        let left = held.into_iter().filter_map(|(id, lease)| {
+            let owner = Lease::from(lease).owner;
+            let is_left = if owner == *here { own } else { owner.is_gone() };
+            is_left.then_some(id)
+        });
+        let free = self.all(doing, queries::QUEUE_FREE, params![now.0, limit], |row| {
             row.get::<_, String>(0)
         })?;
-        ids.into_iter()
+        left.chain(free)
             .map(|id| id.parse().map_err(unreadable(doing)))
             .collect()
     }

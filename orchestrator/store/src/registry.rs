@@ -1,11 +1,11 @@
 //! Models and their versions.
 
+use crate::database::{Result as Read, Row, params};
 use crate::document;
 use crate::error::{StoreError, unreadable};
 use crate::queries;
 use crate::store::Store;
 use crate::turn::Turn;
-use rusqlite::{Row, params};
 use trainyard_contract::task::ModelDraft;
 use trainyard_contract::{RunId, Timestamp};
 
@@ -70,7 +70,7 @@ struct VersionRow {
 }
 
 impl VersionRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>) -> Read<Self> {
         Ok(Self {
             version: row.get(0)?,
             run: row.get(1)?,
@@ -127,6 +127,12 @@ impl Store {
         let doing = "register a model";
         draft.alias.as_deref().map_or(Ok(()), check_alias)?;
         let number = self.number(run)?;
+        // Nobody else gives versions of this model until the turn is over.
+        let model = self
+            .first(doing, queries::MODEL_PUT, params![draft.name, at.0], |row| {
+                row.get::<_, i64>(0)
+            })?
+            .ok_or_else(|| StoreError::NoModel(draft.name.clone()))?;
         let values = params![number, instance, draft.output];
         let before = self.first(doing, queries::MODEL_REGISTRATION, values, |row| {
             Ok(RegisteredVersion {
@@ -138,8 +144,6 @@ impl Store {
         if let Some(before) = before {
             return Ok(before);
         }
-        self.execute(doing, queries::MODEL_PUT, params![draft.name, at.0])?;
-        let model = self.model(&draft.name)?;
         let content = draft.model.hash;
         let known = self.first(
             doing,

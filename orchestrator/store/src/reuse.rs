@@ -1,12 +1,12 @@
 //! Results by reuse key.
 
+use crate::database::params;
 use crate::document;
 use crate::error::StoreError;
 use crate::queries;
 use crate::run::run_and_seq;
 use crate::store::Store;
 use indexmap::IndexMap;
-use rusqlite::params;
 use trainyard_contract::{ContentHash, OutputValue, RunId, Timestamp};
 use trainyard_domain::run::{Event, InstanceIx, What};
 

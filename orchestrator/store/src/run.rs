@@ -1,13 +1,14 @@
 //! Runs: made once, found by id, listed newest first.
 
+use crate::database::{Result as Read, Row, params};
 use crate::document;
 use crate::error::{StoreError, database, unreadable};
 use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::queries;
 use crate::store::Store;
-use rusqlite::{ErrorCode, Row, params};
 use serde::Deserialize;
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 use trainyard_contract::{PipelineName, RunId, Timestamp};
@@ -173,7 +174,7 @@ struct SummaryRow {
 }
 
 impl SummaryRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>) -> Read<Self> {
         Ok(Self {
             id: row.get(0)?,
             pipeline: row.get(1)?,
@@ -238,36 +239,40 @@ impl Store {
     pub fn create_run(&mut self, new: &NewRun<'_>) -> Result<(), StoreError> {
         let doing = "keep a new run";
         let body = document::write(doing, new.definition)?;
-        let number = self.transact(doing, |store| store.insert_run(new, &body))?;
+        let tried = Cell::new(false);
+        let number = self.transact(doing, |store| store.insert_run(new, &body, tried.replace(true)))?;
         self.ledgers
             .get_mut()
             .insert(new.id.clone(), Ledger::new(number, new.definition));
         Ok(())
     }
 
-    /// The rows of a new run; its number.
-    pub(crate) fn insert_run(&self, new: &NewRun<'_>, body: &str) -> Result<i64, StoreError> {
+    /// The rows of a new run; its number. If this was tried before, they may be there already: kept,
+    /// and the answer lost.
+    pub(crate) fn insert_run(
+        &self,
+        new: &NewRun<'_>,
+        body: &str,
+        was_tried: bool,
+    ) -> Result<i64, StoreError> {
         let doing = "keep a new run";
         let definition = new.definition;
-        let inserted = self
-            .connection(doing)?
-            .prepare_cached(queries::RUN_INSERT)
-            .and_then(|mut insert| {
-                insert.insert(params![
-                    new.id.as_str(),
-                    definition.pipeline.as_str(),
-                    definition.environment,
-                    new.created_at.0,
-                    new.by,
-                    new.reason,
-                    definition.instances.len() as i64,
-                ])
-            });
-        let number = inserted.map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::ConstraintViolation) => StoreError::RunExists(new.id.clone()),
-            _ => database(doing)(error),
-        })?;
-        self.execute(doing, queries::RUN_INSERT_DEFINITION, params![number, body])?;
+        let values = params![
+            new.id.as_str(),
+            definition.pipeline.as_str(),
+            definition.environment,
+            new.created_at.0,
+            new.by,
+            new.reason,
+            definition.instances.len() as i64
+        ];
+        let inserted = self.first(doing, queries::RUN_INSERT, values, |row| row.get::<_, i64>(0))?;
+        let number = match inserted {
+            Some(number) => number,
+            None if was_tried => return self.number(new.id),
+            None => return Err(StoreError::RunExists(new.id.clone())),
+        };
+        self.send(doing, queries::RUN_INSERT_DEFINITION, params![number, body])?;
         Ok(number)
     }
 
@@ -277,13 +282,18 @@ impl Store {
     /// `NoRun`, `NewerDefinition`, `Corrupt`, `Disk`.
     pub fn load_run(&self, id: &RunId) -> Result<StoredRun, StoreError> {
         let number = self.number(id)?;
-        // One transaction, so that status, lease and events belong together.
-        let _snapshot = self.snapshot("load a run")?;
-        let summary = self.summary(number)?;
-        let definition = self.definition(id, number)?;
-        let events = self.events_of(number, 0, u64::MAX)?;
-        let lease = self.lease(number)?;
-        if !summary.status.is_final() {
+        // Status, lease and events are to belong together.
+        let (summary, definition, events, lease) = self.in_snapshot("load a run", || {
+            Ok((
+                self.summary(number)?,
+                self.definition(id, number)?,
+                self.events_of(number, 0, u64::MAX)?,
+                self.lease(number)?,
+            ))
+        })?;
+        if summary.status.is_final() {
+            self.ledgers.borrow_mut().remove(id);
+        } else {
             let mut ledger = Ledger::new(number, &definition);
             for event in &events {
                 ledger.note(event);
@@ -475,13 +485,8 @@ impl Store {
         let doing = "read events";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let values = params![event_id(number, after), event_id(number, u64::MAX), limit];
-        let mut statement = self
-            .connection(doing)?
-            .prepare_cached(queries::EVENT_RANGE)
-            .map_err(database(doing))?;
-        let mut rows = statement.query(values).map_err(database(doing))?;
         let mut events = Vec::new();
-        while let Some(row) = rows.next().map_err(database(doing))? {
+        self.each(doing, queries::EVENT_RANGE, values, &mut |row| {
             let (_, seq) = run_and_seq(row.get(0).map_err(database(doing))?);
             let expected = after + events.len() as u64 + 1;
             if seq != expected {
@@ -490,29 +495,9 @@ impl Store {
                     what: format!("event {expected} is missing"),
                 });
             }
-            let body = row
-                .get_ref(1)
-                .and_then(|body| Ok(body.as_str()?))
-                .map_err(database(doing))?;
-            events.push(document::read(doing, body)?);
-        }
+            events.push(document::read(doing, row.text(1).map_err(database(doing))?)?);
+            Ok(true)
+        })?;
         Ok(events)
-    }
-
-    /// Reads made while it lives see one state of the database.
-    fn snapshot(&self, doing: &'static str) -> Result<Option<Snapshot<'_>>, StoreError> {
-        if !self.connection(doing)?.is_autocommit() {
-            return Ok(None);
-        }
-        self.execute(doing, "BEGIN", [])?;
-        Ok(Some(Snapshot(self)))
-    }
-}
-
-struct Snapshot<'a>(&'a Store);
-
-impl Drop for Snapshot<'_> {
-    fn drop(&mut self) {
-        self.0.roll_back();
     }
 }

@@ -1,114 +1,100 @@
-//! One connection to `state.db`: how it is opened, flushed, checkpointed and, after a disk error,
-//! closed for good.
+//! The store as everybody sees it: one connection to a database, and what it remembers of runs.
 
+use crate::database::{Database, Params, Result as Read, Row};
 use crate::error::{StoreError, database};
 use crate::lease::HeldLock;
 use crate::ledger::Ledger;
-use crate::migration;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Params, Row};
+use crate::postgres::{Halt, Postgres};
+use crate::queries;
+use crate::sqlite::Sqlite;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trainyard_contract::RunId;
-
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Pages in the write-ahead log after which a commit also copies them into the database. High,
-/// because [`Store::checkpoint`] does so when the engine is idle.
-const CHECKPOINT_PAGES: u32 = 4_000;
-
-/// The log is made this long when the database is, because a commit that overwrites a file in place
-/// flushes without touching the file system's own journal.
-const LOG_BYTES: usize = 4 << 20;
+use trainyard_contract::{RunId, Timestamp};
 
 /// The event store: everything the product remembers but the content of artifacts.
 ///
 /// One connection; the engine's thread owns it and commits once a turn. Other processes open their
-/// own. Nothing here retries: an error says whether the same call may succeed later.
+/// own. On SQLite nothing is tried twice: an error says whether the same call may succeed later. On
+/// PostgreSQL a call outside a turn looks for a lost server as long as [`Store::set_patience`] says.
 #[derive(Debug)]
 pub struct Store {
-    /// None after a disk error.
-    connection: Option<Connection>,
+    pub(crate) database: Database,
+    /// The database file; on PostgreSQL the server and database.
     pub(crate) path: PathBuf,
     pub(crate) ledgers: RefCell<BTreeMap<RunId, Ledger>>,
     pub(crate) locks: BTreeMap<RunId, HeldLock>,
-    read_only: bool,
 }
 
 impl Store {
-    /// Opens the database at `path`, made or migrated if needed.
+    /// Opens the SQLite database at `path`, made or migrated if needed.
     ///
     /// # Errors
     /// `Newer`, `NotADatabase`, `Corrupt`, `ReadOnly`, `Full`, `Busy`, `Disk`, `Io`.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = connect(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-        )?;
-        // SQLite falls back to reading without a word.
-        if connection
-            .is_readonly("main")
-            .map_err(database("open the database"))?
-        {
-            return Err(StoreError::ReadOnly {
-                doing: "open the database",
-            });
-        }
-        if migration::version(&connection, path)? < migration::NEWEST {
-            create_or_migrate(&connection, path)?;
-        }
-        configure(&connection)?;
-        let mut store = Self::over(connection, path, false);
-        // What an earlier process could not flush may stand in the log without being on the disk.
-        // Copied into the database and flushed there, it is.
-        store.checkpoint()?;
-        Ok(store)
+        Ok(Self::over(Database::Sqlite(Sqlite::open(path)?), path.to_owned()))
     }
 
-    /// Opens an existing database for reading.
+    /// Opens an existing SQLite database for reading.
     ///
     /// # Errors
     /// As [`Store::open`]; a database of an older schema is `NotADatabase` until somebody has
     /// opened it for writing.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let found = migration::version(&connection, path)?;
-        if found < migration::NEWEST {
-            return Err(StoreError::NotADatabase {
-                path: path.to_owned(),
-                why: format!(
-                    "its schema {found} is to be brought to {} by a command that writes",
-                    migration::NEWEST
-                ),
-            });
-        }
-        Ok(Self::over(connection, path, true))
+        Ok(Self::over(
+            Database::Sqlite(Sqlite::open_read_only(path)?),
+            path.to_owned(),
+        ))
     }
 
-    fn over(connection: Connection, path: &Path, read_only: bool) -> Self {
-        connection.set_prepared_statement_cache_capacity(128);
+    /// Opens the PostgreSQL database at `postgres://user:password@host:port/database`, its schema made
+    /// or migrated if needed.
+    ///
+    /// # Errors
+    /// `InvalidUrl`, `Unreachable`, `Newer`, `NotADatabase`, `Database` if the server refuses.
+    pub fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::connected(url, false)
+    }
+
+    /// Opens an existing PostgreSQL database for reading.
+    ///
+    /// # Errors
+    /// As [`Store::connect`]; a database of an older schema is `NotADatabase` until somebody has
+    /// opened it for writing.
+    pub fn connect_read_only(url: &str) -> Result<Self, StoreError> {
+        Self::connected(url, true)
+    }
+
+    fn connected(url: &str, read_only: bool) -> Result<Self, StoreError> {
+        let postgres = Postgres::open(url, read_only)?;
+        let path = PathBuf::from(postgres.name());
+        Ok(Self::over(Database::Postgres(Box::new(postgres)), path))
+    }
+
+    fn over(database: Database, path: PathBuf) -> Self {
         Self {
-            connection: Some(connection),
-            path: path.to_owned(),
+            database,
+            path,
             ledgers: RefCell::default(),
             locks: BTreeMap::new(),
-            read_only,
         }
     }
 
-    /// The connection, unless a disk error has closed it.
-    pub(crate) fn connection(&self, doing: &'static str) -> Result<&Connection, StoreError> {
-        self.connection.as_ref().ok_or(StoreError::Closed { doing })
+    /// For how long a server that cannot be reached is looked for, outside turns, before an error is
+    /// given; 10 seconds unless set. An engine sets none, because it has a way to wait of its own.
+    pub fn set_patience(&mut self, patience: Duration) {
+        if let Database::Postgres(postgres) = &mut self.database {
+            postgres.set_patience(patience);
+        }
     }
 
     /// Gives the connection up if the error says so. Passes the error on.
     pub(crate) fn condemn(&mut self, error: StoreError) -> StoreError {
-        if error.is_fatal() {
-            self.connection = None;
+        if let (true, Database::Sqlite(sqlite)) = (error.is_fatal(), &mut self.database) {
+            sqlite.close();
         }
         error
     }
@@ -117,103 +103,233 @@ impl Store {
     pub(crate) fn execute(
         &self,
         doing: &'static str,
-        sql: &str,
+        sql: &'static str,
         values: impl Params,
     ) -> Result<usize, StoreError> {
-        self.connection(doing)?
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(values))
-            .map_err(database(doing))
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.execute(doing, sql, &values),
+            Database::Postgres(postgres) => values.with(|values| postgres.execute(doing, sql, values)),
+        }
+    }
+
+    /// Runs one statement of a turn whose answer nobody waits for, at the latest when the turn is
+    /// committed.
+    pub(crate) fn send(
+        &self,
+        doing: &'static str,
+        sql: &'static str,
+        values: impl Params,
+    ) -> Result<(), StoreError> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.execute(doing, sql, &values).map(|_| ()),
+            Database::Postgres(postgres) => {
+                values.with(|values| postgres.send(sql, values, None));
+                Ok(())
+            }
+        }
+    }
+
+    /// Like [`Store::send`], and refused under the number `guard` if it changes no row: now, or by
+    /// the next [`Store::flush`].
+    pub(crate) fn guard(
+        &self,
+        doing: &'static str,
+        sql: &'static str,
+        values: impl Params,
+        guard: usize,
+    ) -> Result<(), Halt> {
+        match &self.database {
+            Database::Sqlite(sqlite) => match sqlite.execute(doing, sql, &values)? {
+                0 => Err(Halt::Refused(guard)),
+                _ => Ok(()),
+            },
+            Database::Postgres(postgres) => {
+                values.with(|values| postgres.send(sql, values, Some(guard)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for what was sent.
+    pub(crate) fn flush(&self, doing: &'static str) -> Result<(), Halt> {
+        match &self.database {
+            Database::Sqlite(_) => Ok(()),
+            Database::Postgres(postgres) => postgres.flush(doing),
+        }
     }
 
     /// The first row of a query.
     pub(crate) fn first<T>(
         &self,
         doing: &'static str,
-        sql: &str,
+        sql: &'static str,
         values: impl Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+        read: impl FnOnce(&Row<'_>) -> Read<T>,
     ) -> Result<Option<T>, StoreError> {
-        let inner = || {
-            let mut statement = self
-                .connection(doing)?
-                .prepare_cached(sql)
-                .map_err(database(doing))?;
-            let mut rows = statement.query(values).map_err(database(doing))?;
-            rows.next()
-                .and_then(|row| row.map(read).transpose())
-                .map_err(database(doing))
-        };
-        inner()
+        let mut read = Some(read);
+        let mut found = None;
+        self.each(doing, sql, values, &mut |row| {
+            if let Some(read) = read.take() {
+                found = Some(read(row).map_err(database(doing))?);
+            }
+            Ok(false)
+        })?;
+        Ok(found)
     }
 
     /// All rows of a query.
     pub(crate) fn all<T>(
         &self,
         doing: &'static str,
-        sql: &str,
+        sql: &'static str,
         values: impl Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        mut read: impl FnMut(&Row<'_>) -> Read<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut statement = self
-            .connection(doing)?
-            .prepare_cached(sql)
-            .map_err(database(doing))?;
-        let rows = statement.query_map(values, read).map_err(database(doing))?;
-        rows.collect::<rusqlite::Result<_>>().map_err(database(doing))
+        let mut found = Vec::new();
+        self.each(doing, sql, values, &mut |row| {
+            found.push(read(row).map_err(database(doing))?);
+            Ok(true)
+        })?;
+        Ok(found)
     }
 
-    /// Runs `work` in a transaction of its own.
-    pub(crate) fn transact<T>(
-        &mut self,
+    /// Gives the rows of a query to `take` until it wants no more.
+    pub(crate) fn each(
+        &self,
         doing: &'static str,
-        work: impl FnOnce(&Self) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let done = self.execute(doing, "BEGIN IMMEDIATE", []).and_then(|_| {
-            let value = work(self)?;
-            self.execute(doing, "COMMIT", [])?;
-            Ok(value)
-        });
-        done.map_err(|error| {
-            self.roll_back();
-            self.condemn(error)
-        })
+        sql: &'static str,
+        values: impl Params,
+        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.each(doing, sql, &values, take),
+            Database::Postgres(postgres) => values.with(|values| postgres.each(doing, sql, values, take)),
+        }
+    }
+
+    /// Begins a transaction that writes.
+    pub(crate) fn begin_writing(&self, doing: &'static str) -> Result<(), StoreError> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.execute(doing, "BEGIN IMMEDIATE", &[]).map(|_| ()),
+            Database::Postgres(postgres) => {
+                postgres.begin("BEGIN");
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes the open transaction durable. `Uncertain` if a connection was lost on the way.
+    pub(crate) fn commit(&self, doing: &'static str) -> Result<(), StoreError> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.execute(doing, "COMMIT", &[]).map(|_| ()),
+            Database::Postgres(postgres) => postgres.commit(doing).map_err(|halt| match halt {
+                Halt::Failed(error) => error,
+                Halt::Refused(_) => StoreError::TurnFailed,
+            }),
+        }
     }
 
     /// Undoes the open transaction, if there is one.
     pub(crate) fn roll_back(&self) {
-        if let Some(connection) = self
-            .connection
-            .as_ref()
-            .filter(|connection| !connection.is_autocommit())
-        {
-            // An error here means that SQLite has rolled back by itself already.
-            let _ = connection.execute_batch("ROLLBACK");
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.roll_back(),
+            Database::Postgres(postgres) => postgres.roll_back(),
         }
     }
 
-    /// Copies what is committed from the write-ahead log into the database, as far as no reader
+    /// Runs `work` in a transaction of its own. It must bear being repeated, even after it was kept:
+    /// that happens when the connection is lost just then.
+    pub(crate) fn transact<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl Fn(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let once = || {
+            let done = self.begin_writing(doing).and_then(|()| {
+                let value = work(self)?;
+                self.commit(doing)?;
+                Ok(value)
+            });
+            if done.is_err() {
+                self.roll_back();
+            }
+            done
+        };
+        let done = match &self.database {
+            Database::Sqlite(_) => once(),
+            Database::Postgres(postgres) => postgres.patiently(once),
+        };
+        done.map_err(|error| self.condemn(error))
+    }
+
+    /// Runs `work`, whose reads see one state of the database.
+    pub(crate) fn in_snapshot<T>(
+        &self,
+        doing: &'static str,
+        work: impl Fn() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &self.database {
+            Database::Sqlite(sqlite) => {
+                if sqlite.is_in_transaction(doing)? {
+                    return work();
+                }
+                sqlite.execute(doing, "BEGIN", &[])?;
+                let done = work();
+                sqlite.roll_back();
+                done
+            }
+            Database::Postgres(postgres) if postgres.is_in_transaction() => work(),
+            Database::Postgres(postgres) => postgres.patiently(|| {
+                postgres.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+                let done = work();
+                postgres.roll_back();
+                done
+            }),
+        }
+    }
+
+    /// The time by which leases end: `now` on SQLite, whose users are on one machine; on PostgreSQL the
+    /// server's, because the clocks of its users differ.
+    pub(crate) fn lease_time(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        match &self.database {
+            Database::Sqlite(_) => Ok(now),
+            Database::Postgres(_) => {
+                let time = self.first("read the clock", queries::postgres::CLOCK, [], |row| row.get(0))?;
+                Ok(time.map_or(now, Timestamp))
+            }
+        }
+    }
+
+    /// Copies what is committed from SQLite's write-ahead log into the database, as far as no reader
     /// stands in the way. For moments with nothing else to do: commits then start at the head of
-    /// the log again.
+    /// the log again. A PostgreSQL server does this by itself.
     ///
     /// # Errors
     /// `Disk`, `Full`, `Closed`. Nothing that was committed is lost by any of them.
     pub fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let doing = "checkpoint the database";
-        match self.first(doing, "PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-            Ok(_) | Err(StoreError::Busy { .. }) => Ok(()),
-            Err(error) => Err(self.condemn(error)),
+        match &mut self.database {
+            Database::Sqlite(sqlite) => sqlite.checkpoint(),
+            Database::Postgres(_) => Ok(()),
         }
     }
 
     /// A number that changes whenever another process has committed; cheap enough to ask every turn.
+    /// On PostgreSQL it may also change when nobody has.
     ///
     /// # Errors
-    /// `Disk`, `Closed`.
+    /// `Disk`, `Closed`, `Unreachable`.
     pub fn data_version(&self) -> Result<u64, StoreError> {
-        let version = self.first("look for news", "PRAGMA data_version", [], |row| {
-            row.get::<_, i64>(0)
-        })?;
+        let doing = "look for news";
+        if let Database::Postgres(_) = &self.database {
+            // Two snapshots of the same text see the same rows.
+            let snapshot = self.first(doing, queries::postgres::DATA_VERSION, [], |row| {
+                row.get::<_, String>(0)
+            })?;
+            let mut hasher = DefaultHasher::new();
+            snapshot.hash(&mut hasher);
+            return Ok(hasher.finish());
+        }
+        let version = self.first(doing, "PRAGMA data_version", [], |row| row.get::<_, i64>(0))?;
         Ok(version.unwrap_or(0).unsigned_abs())
     }
 
@@ -221,138 +337,26 @@ impl Store {
     /// `doctor`.
     ///
     /// # Errors
-    /// `Disk`, `Closed`.
+    /// `Disk`, `Closed`, `Unreachable`.
     pub fn damage(&self) -> Result<Vec<String>, StoreError> {
-        let doing = "check the database";
-        let mut found = match self.all(doing, "PRAGMA integrity_check", [], |row| row.get::<_, String>(0)) {
-            Err(StoreError::Corrupt { what, .. }) => return Ok(vec![what]),
-            other => other?,
-        };
-        found.retain(|line| line != "ok");
-        let orphans = self.all(doing, "PRAGMA foreign_key_check", [], |row| {
-            row.get::<_, String>(0)
-        })?;
-        found.extend(
-            orphans
-                .into_iter()
-                .map(|table| format!("a row of {table} refers to a row that is gone")),
-        );
-        Ok(found)
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.damage(),
+            Database::Postgres(_) => {
+                let doing = "check the database";
+                let runs = self.all(doing, queries::postgres::DAMAGED_RUNS, [], |row| {
+                    row.get::<_, String>(0)
+                })?;
+                Ok(runs
+                    .into_iter()
+                    .map(|run| format!("run {run} has another number of events than it counts"))
+                    .collect())
+            }
+        }
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
         self.roll_back();
-        if !self.read_only && self.connection.is_some() {
-            // A failure leaves the log as it is, and the next process reads it.
-            let _ = self.checkpoint();
-        }
-    }
-}
-
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    if flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) && !path.exists() {
-        return Err(StoreError::NotADatabase {
-            path: path.to_owned(),
-            why: "there is no such file".to_owned(),
-        });
-    }
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| opening(path, error))?;
-    connection
-        .busy_timeout(BUSY_TIMEOUT)
-        .map_err(database("open the database"))?;
-    // The last one out would delete the log; kept, its blocks are written in place next time.
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .map_err(database("open the database"))?;
-    Ok(connection)
-}
-
-/// SQLite says only that it cannot open a file; the file system says why.
-fn opening(path: &Path, error: rusqlite::Error) -> StoreError {
-    let doing = "open the database";
-    let is_new = !path.exists();
-    match OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(is_new)
-        .truncate(false)
-        .open(path)
-    {
-        Err(source) => StoreError::io(doing, path, source),
-        Ok(_) => database(doing)(error),
-    }
-}
-
-fn configure(connection: &Connection) -> Result<(), StoreError> {
-    let pragmas = format!(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
-         PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
-    );
-    connection
-        .execute_batch(&pragmas)
-        .map_err(database("configure the database"))
-}
-
-/// One process at a time, so that nobody migrates what another is making.
-fn create_or_migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let doing = "make the database";
-    let lock_path = lock_folder(path).join("migration.lock");
-    fs::create_dir_all(lock_folder(path))
-        .map_err(|source| StoreError::io(doing, lock_folder(path), source))?;
-    let lock = File::create(&lock_path).map_err(|source| StoreError::io(doing, &lock_path, source))?;
-    lock.lock()
-        .map_err(|source| StoreError::io("lock", &lock_path, source))?;
-    let from = migration::version(connection, path)?;
-    if from == migration::NEWEST {
-        return Ok(());
-    }
-    connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .map_err(database(doing))?;
-    configure(connection)?;
-    migration::migrate(connection, from)?;
-    if from == 0 {
-        flush_folder(path)?;
-        connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(database("checkpoint the database"))?;
-        lengthen_log(path);
-    }
-    Ok(())
-}
-
-/// Where lock files are.
-pub(crate) fn lock_folder(database: &Path) -> PathBuf {
-    database.parent().unwrap_or(Path::new(".")).join("locks")
-}
-
-/// The database's name is durable only when its folder is.
-fn flush_folder(path: &Path) -> Result<(), StoreError> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| StoreError::io("flush the folder", folder, source))
-}
-
-/// Fills the empty log with zeros, which SQLite takes for an empty log. Only for speed: on a disk
-/// too small for it the log is left empty.
-fn lengthen_log(path: &Path) {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    let log = PathBuf::from(name);
-    if !fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
-        return;
-    }
-    if let Ok(mut file) = OpenOptions::new().write(true).open(&log) {
-        let written = file.write_all(&vec![0; LOG_BYTES]).and_then(|()| file.sync_all());
-        if written.is_err() {
-            let _ = file.set_len(0);
-        }
     }
 }

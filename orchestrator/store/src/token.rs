@@ -1,9 +1,9 @@
 //! Tokens that open a server, kept as hashes.
 
+use crate::database::{Result as Read, Row, params};
 use crate::error::{StoreError, unreadable};
 use crate::queries;
 use crate::store::Store;
-use rusqlite::{Row, params};
 use std::fmt;
 use std::str::FromStr;
 use trainyard_contract::Timestamp;
@@ -75,7 +75,7 @@ struct TokenRow {
 }
 
 impl TokenRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>) -> Read<Self> {
         Ok(Self {
             token: Token {
                 id: row.get(0)?,

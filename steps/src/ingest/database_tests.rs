@@ -156,12 +156,9 @@ fn a_password_in_the_pipeline_is_found_before_the_run() {
     assert_eq!(found, ["S01 with.mode", "S01 with.lateness", "S03 with.url"]);
 }
 
-#[path = "database/postgres_server.rs"]
-mod postgres_server;
-
 #[test]
 fn postgresql_gives_every_type_bound_values_and_what_is_new() {
-    let Some(server) = postgres_server::Server::start() else {
+    let Some(server) = trainyard_test_postgres::Server::start() else {
         return;
     };
     let mut client = ::postgres::Client::connect(&server.url(), ::postgres::NoTls).unwrap();

@@ -48,6 +48,7 @@ impl RunDefinition {
             continue_on_error: false,
             matrix_limits: None,
             for_each: None,
+            repeat: None,
             approval: Some(rule),
             hook: None,
             tags: Vec::new(),

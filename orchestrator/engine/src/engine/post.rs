@@ -2,30 +2,41 @@
 //! and the leases that keep them off its runs.
 
 use super::turn::Turned;
-use super::{Engine, EngineError, GRACE, INBOX_EVERY, LEASE};
-use std::time::{Duration, Instant};
-use trainyard_contract::{RunId, Timestamp};
+use super::{Engine, EngineError, INBOX_EVERY, third};
+use crate::observe::Observation;
+use std::time::Instant;
+use trainyard_contract::{Millis, RunId, Timestamp};
 use trainyard_domain::run::{Input, Run, RunStatus};
 use trainyard_executors::AttemptKey;
 use trainyard_store::{Request, StoreError};
 
 impl Engine {
     /// Looks for requests of other processes when the database has changed.
-    pub(super) fn look_into_inbox(&mut self, turned: &mut Turned) -> Result<(), EngineError> {
+    pub(super) fn look_into_inbox(
+        &mut self,
+        turned: &mut Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<(), EngineError> {
         let nudged = std::mem::take(&mut self.nudged);
         if !nudged && self.inbox_read.elapsed() < INBOX_EVERY {
             return Ok(());
         }
         self.inbox_read = Instant::now();
-        let version = self.store.data_version()?;
+        let version = self.store.data_version();
+        let Some(version) = self.unless_away(version, observer)? else {
+            return Ok(());
+        };
         if !nudged && self.data_version == Some(version) {
             return Ok(());
         }
+        let waiting = self.store.runs_with_requests();
+        let Some(waiting) = self.unless_away(waiting, observer)? else {
+            return Ok(());
+        };
         self.data_version = Some(version);
         if let Some(service) = self.service.as_mut() {
             service.look = true;
         }
-        let waiting = self.store.runs_with_requests()?;
         turned.inbox = waiting
             .into_iter()
             .filter(|id| self.runs.contains_key(id))
@@ -33,49 +44,79 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn renew_leases(&mut self, now: Timestamp) -> Result<(), EngineError> {
-        if self.lease_renewed.elapsed() < Duration::from_millis(LEASE.0 / 3) {
+    /// Renews leases when a third of their time has passed.
+    pub(super) fn renew_leases(
+        &mut self,
+        now: Timestamp,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<(), EngineError> {
+        if Instant::now() < self.renew_at {
             return Ok(());
         }
-        self.lease_renewed = Instant::now();
-        let held: Vec<(RunId, u64)> = self
-            .runs
-            .iter()
-            .filter(|(_, active)| !matches!(active.run.status(), RunStatus::Ended(_)))
-            .map(|(id, active)| (id.clone(), active.epoch))
-            .collect();
-        match self.store.renew_leases(&held, now, LEASE) {
-            // Another engine goes on with it; what this one still hears of it is refused by its epoch.
-            Err(StoreError::LeaseLost { run, .. }) if self.service.is_some() => {
-                self.disown(&run);
-                Ok(())
+        loop {
+            let held: Vec<(RunId, u64)> = self
+                .runs
+                .iter()
+                .filter(|(_, active)| !matches!(active.run.status(), RunStatus::Ended(_)))
+                .map(|(id, active)| (id.clone(), active.epoch))
+                .collect();
+            match self.store.renew_leases(&held, now, self.lease) {
+                Err(StoreError::LeaseLost { run, .. }) => self.lose(&run, &mut Turned::default(), observer),
+                answer => {
+                    let is_renewed = self.unless_away(answer, observer)?.is_some();
+                    let pause = if is_renewed {
+                        third(self.lease)
+                    } else {
+                        INBOX_EVERY
+                    };
+                    self.renew_at = Instant::now() + pause;
+                    return Ok(());
+                }
             }
-            renewed => Ok(renewed?),
         }
     }
 
-    /// Ends whatever runs here for a run that is another engine's now.
-    fn disown(&mut self, id: &RunId) {
+    /// Lets go of a run that another engine has taken, or that is not where this one left it: its
+    /// attempts here are ended, and what was decided for it is forgotten.
+    pub(super) fn lose(
+        &mut self,
+        id: &RunId,
+        turned: &mut Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) {
+        turned.forget(id);
         let Some(active) = self.runs.remove(id) else {
             return;
         };
-        let Some(executor) = self.executor.as_mut() else {
-            return;
-        };
-        for (step, attempt) in active.run.running() {
-            let key = AttemptKey {
-                run: id.clone(),
-                step,
-                attempt,
-            };
-            executor.cancel(&key, GRACE);
+        if let Some(executor) = self.executor.as_mut() {
+            for (step, attempt) in active.run.running() {
+                let key = AttemptKey {
+                    run: id.clone(),
+                    step,
+                    attempt,
+                };
+                // At once: the next owner may begin the same step now.
+                executor.cancel(&key, Millis(0));
+            }
         }
+        observer(Observation::Lost { run: id });
     }
 
     pub(super) fn release_leases(&mut self) {
         for (id, active) in &self.runs {
             // A lease that cannot be given back ends by itself.
             let _ = self.store.release_lease(id, active.epoch);
+        }
+    }
+
+    /// Leaves unfinished runs to other engines, at once.
+    pub(super) fn yield_leases(&mut self) {
+        for (id, active) in &self.runs {
+            // A lease that cannot be given away ends by itself.
+            let _ = match active.run.status() {
+                RunStatus::Ended(_) => self.store.release_lease(id, active.epoch),
+                _ => self.store.yield_lease(id, active.epoch),
+            };
         }
     }
 }

@@ -1,7 +1,7 @@
 //! An engine as a service: it takes runs from the queue for as long as it lives.
 
 use super::turn::Turned;
-use super::{Engine, EngineError, Interrupts};
+use super::{Engine, EngineError, Interrupts, third};
 use crate::observe::Observation;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use trainyard_contract::RunId;
 use trainyard_domain::run::RunStatus;
 use trainyard_store::StoreError;
 
-/// How often a queue that nobody has pointed at is looked through: for runs whose owner died.
+/// How often a queue that nobody has pointed at is looked through at least: for runs whose owner died.
 const QUEUE_EVERY: Duration = Duration::from_secs(10);
 /// Runs taken into one turn.
 const RUNS_A_TURN: u32 = 32;
@@ -52,24 +52,18 @@ impl Engine {
             refused: BTreeSet::new(),
             leavers: Vec::new(),
         });
+        self.outage.heed(interrupts);
         loop {
             if interrupts.load(Ordering::Relaxed) > 0 {
-                self.interrupt(observer)?;
-                self.leave_queue()?;
+                self.end_attempts(observer)?;
+                self.yield_leases();
+                self.leave_queue(observer)?;
                 self.store.checkpoint()?;
                 return Ok(());
             }
             self.take_from_queue(observer)?;
-            let batch = self.wait()?;
-            let now = (self.clock)();
-            let mut turned = Turned::default();
-            for news in batch {
-                self.take(news, now, &mut turned, observer);
-            }
-            self.tick(now, &mut turned);
-            self.finish_turn(now, turned, observer)?;
-            self.renew_leases(now)?;
-            self.let_go()?;
+            self.turn(observer)?;
+            self.let_go(observer)?;
         }
     }
 
@@ -78,28 +72,33 @@ impl Engine {
             let Some(service) = self.service.as_mut() else {
                 return Ok(());
             };
-            let own = if std::mem::take(&mut service.is_first) {
-                ""
-            } else {
-                self.owner.engine.as_str()
-            };
+            let own = service.is_first;
             // Some of them may be held by others, who are not to stand in the way of the rest.
             let known = service.refused.len() + self.runs.len();
             let limit = RUNS_A_TURN.saturating_add(u32::try_from(known).unwrap_or(u32::MAX));
-            let candidates = self.store.takeable_runs(own, limit)?;
+            service.look = false;
+            service.looked = Instant::now();
+            let candidates = self.store.takeable_runs(&self.owner, own, (self.clock)(), limit);
+            let Some(candidates) = self.unless_away(candidates, observer)? else {
+                return Ok(());
+            };
+            // Leases that ended while the store was away say nothing of their owners, who renew them now.
+            if !self.outage.is_over_for(self.lease) {
+                return Ok(());
+            }
             let taken = self.take_some(&candidates, observer)?;
             if let Some(service) = self.service.as_mut() {
+                service.is_first = false;
                 service.look = taken == RUNS_A_TURN as usize;
-                service.looked = Instant::now();
             }
         }
         Ok(())
     }
 
     fn is_to_look(&self) -> bool {
-        self.service
-            .as_ref()
-            .is_some_and(|service| service.look || service.looked.elapsed() >= QUEUE_EVERY)
+        self.service.as_ref().is_some_and(|service| {
+            service.look || service.looked.elapsed() >= QUEUE_EVERY.min(third(self.lease))
+        })
     }
 
     fn take_some(
@@ -126,6 +125,10 @@ impl Engine {
                     active += 1;
                 }
                 Err(EngineError::Store(StoreError::LeaseHeld { .. })) => {}
+                Err(EngineError::Store(error)) if error.is_transient() => {
+                    self.unless_away::<()>(Err(error), observer)?;
+                    break;
+                }
                 Err(
                     error @ (EngineError::Definition(_)
                     | EngineError::Store(
@@ -150,7 +153,7 @@ impl Engine {
             self.nudged = true;
             let now = (self.clock)();
             self.finish_turn(now, turned, observer)?;
-            self.let_go()?;
+            self.let_go(observer)?;
         }
         Ok(taken)
     }
@@ -163,7 +166,7 @@ impl Engine {
     }
 
     /// Gives back runs that are over.
-    fn let_go(&mut self) -> Result<(), EngineError> {
+    fn let_go(&mut self, observer: &mut dyn FnMut(Observation<'_>)) -> Result<(), EngineError> {
         let over: Vec<(RunId, u64)> = self
             .runs
             .iter()
@@ -172,7 +175,9 @@ impl Engine {
             .collect();
         for (id, epoch) in over {
             self.runs.remove(&id);
-            self.store.release_lease(&id, epoch)?;
+            // The lease went with the run's end; this gives back a lock that may be held besides.
+            let released = self.store.release_lease(&id, epoch);
+            self.unless_away(released, observer)?;
             if let Some(service) = self.service.as_mut() {
                 service.leavers.push(id);
                 // There is room now, and a request may have come for just this run.
@@ -181,19 +186,24 @@ impl Engine {
         }
         let leavers = self.service.as_ref().map_or(0, |service| service.leavers.len());
         if leavers >= LEAVERS || (leavers > 0 && self.runs.is_empty()) {
-            self.leave_queue()?;
+            self.leave_queue(observer)?;
         }
         Ok(())
     }
 
-    fn leave_queue(&mut self) -> Result<(), EngineError> {
+    fn leave_queue(&mut self, observer: &mut dyn FnMut(Observation<'_>)) -> Result<(), EngineError> {
         let leavers = self
             .service
             .as_mut()
             .map(|service| std::mem::take(&mut service.leavers))
             .unwrap_or_default();
         if !leavers.is_empty() {
-            self.store.leave_queue(&leavers)?;
+            let left = self.store.leave_queue(&leavers);
+            if self.unless_away(left, observer)?.is_none()
+                && let Some(service) = self.service.as_mut()
+            {
+                service.leavers.extend(leavers);
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! One turn: what news and requests have changed is decided, committed in one transaction, and acted on.
 
 use super::post::requested;
-use super::{Engine, EngineError, GRACE};
+use super::{Active, Engine, EngineError, GRACE};
 use crate::lineage;
 use crate::observe::Observation;
 use crate::prepare::{Prepared, Workshop, number};
@@ -11,6 +11,7 @@ use trainyard_contract::task::{EffectRequest, Failure, TaskReport, TaskSpec};
 use trainyard_contract::{FailureClass, OutputValue, RunId, Timestamp};
 use trainyard_domain::run::{Event, Input, InstanceIx, Run, RunStatus, What};
 use trainyard_executors::{AttemptKey, ExecutorNews};
+use trainyard_store::{Append, Settled, StoreError, Unsettled};
 
 /// What a turn has decided and not yet committed.
 #[derive(Default)]
@@ -151,26 +152,31 @@ impl Engine {
         mut turned: Turned,
         observer: &mut dyn FnMut(Observation<'_>),
     ) -> Result<(), EngineError> {
-        self.look_into_inbox(&mut turned)?;
-        self.launch_ready(now, &mut turned)?;
+        self.look_into_inbox(&mut turned, observer)?;
+        self.launch_ready(now, &mut turned, observer)?;
         if turned.is_empty() {
             return Ok(());
         }
         self.submit(std::mem::take(&mut turned.ahead))?;
-        self.commit(now, &mut turned)?;
+        self.commit(now, &mut turned, observer)?;
         self.act(turned, observer)?;
         // A step with effects was decided inside the transaction; what waits for it starts now.
         let mut next = Turned::default();
-        self.launch_ready(now, &mut next)?;
+        self.launch_ready(now, &mut next, observer)?;
         if next.events.is_empty() {
             return Ok(());
         }
         self.submit(std::mem::take(&mut next.ahead))?;
-        self.commit(now, &mut next)?;
+        self.commit(now, &mut next, observer)?;
         self.act(next, observer)
     }
 
-    pub(super) fn launch_ready(&mut self, now: Timestamp, turned: &mut Turned) -> Result<(), EngineError> {
+    pub(super) fn launch_ready(
+        &mut self,
+        now: Timestamp,
+        turned: &mut Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<(), EngineError> {
         let held: usize = self
             .runs
             .values()
@@ -199,7 +205,14 @@ impl Engine {
                     }
                     // What is below a step that ran runs as well, as the plan has said.
                     workshop.reuse = active.reuse && !active.run.takes_new_results(step);
-                    let prepared = workshop.prepare(&active.run, &mut active.surroundings, step)?;
+                    let prepared = workshop.prepare(&active.run, &mut active.surroundings, step);
+                    let prepared = match prepared {
+                        Ok(prepared) => prepared,
+                        Err(error) => {
+                            // Without a store to ask, what is ready stays so until the next turn.
+                            return self.unless_away::<()>(Err(error), observer).map(|_| ());
+                        }
+                    };
                     let (input, spec) = match prepared {
                         Prepared::Launch { key, spec } => (Input::Launch { step, key }, Some(spec)),
                         Prepared::Reuse { key, found } => {
@@ -253,32 +266,88 @@ impl Engine {
         Ok(())
     }
 
-    /// One transaction: effects, their decisions, all events, lineage.
-    pub(super) fn commit(&mut self, now: Timestamp, turned: &mut Turned) -> Result<(), EngineError> {
-        let effects = std::mem::take(&mut turned.effects);
+    /// Commits the turn, for as long as that takes: a store that is away is waited for, a commit that
+    /// was not answered is looked for, and runs that another engine has taken are let go.
+    pub(super) fn commit(
+        &mut self,
+        now: Timestamp,
+        turned: &mut Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<(), EngineError> {
+        while !turned.is_empty() {
+            let mut written = Written::default();
+            match self.write(now, turned, &mut written) {
+                Ok(()) => {
+                    self.keep(turned, written);
+                    break;
+                }
+                Err(StoreError::LeaseLost { run, .. } | StoreError::Conflict { run, .. }) => {
+                    self.lose(&run, turned, observer);
+                }
+                Err(StoreError::Uncertain(unsettled)) => {
+                    let settled = self.settle(*unsettled, observer)?;
+                    if settled.kept {
+                        self.keep(turned, written);
+                    }
+                    for run in &settled.lost {
+                        self.lose(run, turned, observer);
+                    }
+                    if settled.kept {
+                        break;
+                    }
+                }
+                Err(error) => self.bide(error, observer)?,
+            }
+        }
+        self.is_back(observer);
+        Ok(())
+    }
+
+    fn settle(
+        &mut self,
+        unsettled: Unsettled,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<Settled, EngineError> {
+        let mut error = StoreError::Uncertain(Box::new(unsettled.clone()));
+        loop {
+            self.bide(error, observer)?;
+            match self.store.settle(&unsettled) {
+                Ok(settled) => return Ok(settled),
+                Err(again) => error = again,
+            }
+        }
+    }
+
+    /// One transaction: effects, their decisions, all events, lineage. What it decides itself is left in
+    /// `written`, and counts when it is kept.
+    fn write(&mut self, now: Timestamp, turned: &Turned, written: &mut Written) -> Result<(), StoreError> {
         let mut turn = self.store.begin()?;
-        for id in std::mem::take(&mut turned.inbox) {
-            let Some(active) = self.runs.get_mut(&id) else {
+        for id in &turned.inbox {
+            let Some(active) = self.runs.get(id) else {
                 continue;
             };
-            for posted in turn.take_requests(&id)? {
-                if let Some(input) = requested(&active.run, posted.request) {
-                    let events = active.run.decide(now, input);
-                    turned.events.entry(id.clone()).or_default().extend(events);
+            turn.hold(id, active.epoch)?;
+            for posted in turn.take_requests(id)? {
+                let run = written.run(active, turned);
+                if let Some(input) = requested(run, posted.request) {
+                    written.decide(active, turned, now, input);
                 }
             }
         }
-        for (key, mut report) in effects {
-            let Some(active) = self.runs.get_mut(&key.run) else {
+        for (key, report) in &turned.effects {
+            let Some(active) = self.runs.get(&key.run) else {
                 continue;
             };
-            if !active
-                .run
+            let attempt = (key.step, key.attempt);
+            if !written
+                .run(active, turned)
                 .running()
-                .any(|running| running == (key.step, key.attempt))
+                .any(|running| running == attempt)
             {
                 continue;
             }
+            turn.hold(&key.run, active.epoch)?;
+            let mut report = report.clone();
             for effect in std::mem::take(&mut report.effects) {
                 match effect {
                     EffectRequest::RegisterModel(draft) => {
@@ -298,9 +367,9 @@ impl Engine {
                     }
                 }
             }
-            turned
+            written
                 .lineage
-                .push(lineage::Finished::new(&key, &report.outputs, report.lineage));
+                .push(lineage::Finished::new(key, &report.outputs, report.lineage));
             let input = Input::Succeeded {
                 step: key.step,
                 attempt: key.attempt,
@@ -309,25 +378,52 @@ impl Engine {
                 headline: report.headline,
                 resources: report.resources,
             };
-            let events = active.run.decide(now, input);
-            turned.events.entry(key.run.clone()).or_default().extend(events);
+            written.decide(active, turned, now, input);
         }
-        for (id, events) in turned.events.iter().filter(|(_, events)| !events.is_empty()) {
-            let Some(active) = self.runs.get_mut(id) else {
-                continue;
-            };
-            turn.append(id, active.epoch, active.stored, events)?;
-            active.stored += events.len() as u64;
-        }
-        for finished in turned.lineage.drain(..) {
+        let appends: Vec<Append<'_>> = self
+            .runs
+            .iter()
+            .filter_map(|(id, active)| {
+                let events = written.events(id).or_else(|| turned.events.get(id))?;
+                (!events.is_empty()).then_some(Append {
+                    run: id,
+                    epoch: active.epoch,
+                    expected: active.stored,
+                    events,
+                })
+            })
+            .collect();
+        turn.append_many(&appends)?;
+        for finished in turned.lineage.iter().chain(&written.lineage) {
             if let Some(active) = self.runs.get(&finished.key.run) {
-                turn.write_lineage(&finished.key.run, &finished.edges(&active.run))?;
+                let run = written
+                    .runs
+                    .get(&finished.key.run)
+                    .map_or(&active.run, |decided| &decided.run);
+                turn.write_lineage(&finished.key.run, &finished.edges(run))?;
             }
         }
         let began = Instant::now();
-        turn.commit()?;
-        turned.took = began.elapsed();
-        Ok(())
+        let done = turn.commit();
+        written.took = began.elapsed();
+        done
+    }
+
+    /// What was committed is so.
+    fn keep(&mut self, turned: &mut Turned, written: Written) {
+        turned.took = written.took;
+        for (id, decided) in written.runs {
+            if let Some(active) = self.runs.get_mut(&id) {
+                active.run = decided.run;
+                active.waiting_reported = false;
+            }
+            turned.events.insert(id, decided.events);
+        }
+        for (id, events) in &turned.events {
+            if let Some(active) = self.runs.get_mut(id) {
+                active.stored += events.len() as u64;
+            }
+        }
     }
 
     pub(super) fn submit(&mut self, attempts: Vec<(AttemptKey, TaskSpec)>) -> Result<(), EngineError> {
@@ -383,7 +479,56 @@ impl Engine {
     }
 }
 
+/// What a transaction has decided itself. It may have to be written again, and decides again then.
+#[derive(Default)]
+struct Written {
+    runs: BTreeMap<RunId, Decided>,
+    lineage: Vec<lineage::Finished>,
+    /// How long its commit took.
+    took: Duration,
+}
+
+/// A run as a transaction has left it, and all its events of the turn.
+struct Decided {
+    run: Run,
+    events: Vec<Event>,
+}
+
+impl Written {
+    fn decided(&mut self, active: &Active, turned: &Turned) -> &mut Decided {
+        let id = active.run.id();
+        self.runs.entry(id.clone()).or_insert_with(|| Decided {
+            run: active.run.clone(),
+            events: turned.events.get(id).cloned().unwrap_or_default(),
+        })
+    }
+
+    fn run(&mut self, active: &Active, turned: &Turned) -> &Run {
+        &self.decided(active, turned).run
+    }
+
+    fn decide(&mut self, active: &Active, turned: &Turned, now: Timestamp, input: Input) {
+        let decided = self.decided(active, turned);
+        let events = decided.run.decide(now, input);
+        decided.events.extend(events);
+    }
+
+    fn events(&self, id: &RunId) -> Option<&Vec<Event>> {
+        self.runs.get(id).map(|decided| &decided.events)
+    }
+}
+
 impl Turned {
+    /// Leaves out what concerns a run.
+    pub(super) fn forget(&mut self, id: &RunId) {
+        self.events.remove(id);
+        self.ahead.retain(|(key, _)| key.run != *id);
+        self.launches.retain(|(key, _)| key.run != *id);
+        self.effects.retain(|(key, _)| key.run != *id);
+        self.lineage.retain(|finished| finished.key.run != *id);
+        self.inbox.retain(|run| run != id);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty() && self.effects.is_empty() && self.inbox.is_empty()
     }

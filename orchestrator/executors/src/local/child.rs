@@ -64,7 +64,9 @@ impl OurProcess {
         // A group of its own: an interrupt at the terminal is for the orchestrator alone.
         command.process_group(0);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("TRAINYARD_SECRET_") {
+            // Of neither the secrets nor the store's password a step has to know.
+            let text = name.to_string_lossy();
+            if text.starts_with("TRAINYARD_SECRET_") || text == "TRAINYARD_DATABASE_URL" {
                 command.env_remove(name);
             }
         }

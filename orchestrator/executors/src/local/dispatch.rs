@@ -99,10 +99,11 @@ pub(super) struct Dispatcher {
     /// Processes that were started and whose end was not heard yet.
     children: usize,
     attempts: HashMap<u64, Attempt>,
+    /// The newest attempt of a key.
     by_key: HashMap<AttemptKey, u64>,
-    /// The last keys that ended, to know them again.
-    ended: HashSet<AttemptKey>,
-    ended_order: VecDeque<AttemptKey>,
+    /// The last keys that ended, each under the epoch of its lease, to know them again.
+    ended: HashSet<(AttemptKey, u64)>,
+    ended_order: VecDeque<(AttemptKey, u64)>,
     quick: VecDeque<u64>,
     heavy: VecDeque<u64>,
     commands: VecDeque<u64>,
@@ -217,7 +218,11 @@ impl Dispatcher {
     }
 
     fn submit(&mut self, key: AttemptKey, mut spec: TaskSpec) {
-        if self.by_key.contains_key(&key) || self.ended.contains(&key) {
+        // Under a later epoch the key is another attempt: its engine lost the run before the start of the
+        // first was stored, and has it again.
+        let running = self.by_key.get(&key).and_then(|id| self.attempts.get(id));
+        let is_running = running.is_some_and(|attempt| attempt.spec.epoch >= spec.epoch);
+        if is_running || self.ended.contains(&(key.clone(), spec.epoch)) {
             return;
         }
         let id = self.next_id();

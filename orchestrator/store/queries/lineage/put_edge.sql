@@ -1,3 +1,3 @@
 INSERT INTO lineage_edges (source, target, derived, run) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (source, target) DO UPDATE SET derived = max(derived, excluded.derived)
-WHERE excluded.derived > derived
+ON CONFLICT (source, target) DO UPDATE SET derived = excluded.derived
+WHERE excluded.derived > lineage_edges.derived

@@ -1,1 +1,2 @@
-INSERT INTO models (name, created_at_us) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING
+INSERT INTO models (name, created_at_us) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET name = excluded.name
+RETURNING id

@@ -11,10 +11,34 @@ pub(crate) mod reuse;
 pub(crate) mod runs;
 pub(crate) mod turns;
 
+use std::ops::Deref;
+use trainyard_contract::Timestamp;
 use trainyard_store::Store;
 
 /// Opens one more connection to the store under test.
-pub(crate) type Open<'a> = &'a (dyn Fn() -> Store + Sync);
+pub(crate) type Open<'a> = &'a Backend<'a>;
+
+/// One empty store.
+pub(crate) struct Backend<'a> {
+    pub(crate) open: &'a (dyn Fn() -> Store + Sync),
+    /// Sets the clock by which leases end, where that is not the caller's.
+    pub(crate) set_clock: &'a (dyn Fn(Timestamp) + Sync),
+}
+
+impl Backend<'_> {
+    /// The time as callers and store agree on it.
+    pub(crate) fn at(&self, micros: i64) -> Timestamp {
+        (self.set_clock)(Timestamp(micros));
+        Timestamp(micros)
+    }
+}
+
+impl<'a> Deref for Backend<'a> {
+    type Target = dyn Fn() -> Store + Sync + 'a;
+    fn deref(&self) -> &Self::Target {
+        self.open
+    }
+}
 
 macro_rules! suite {
     ($($part:ident: $($claim:ident),+;)+) => {
@@ -50,14 +74,19 @@ suite! {
         an_append_of_another_epoch_is_refused,
         a_turn_that_failed_keeps_nothing,
         a_turn_that_is_dropped_keeps_nothing,
-        one_turn_carries_several_runs;
+        one_turn_carries_several_runs,
+        a_turn_that_holds_a_run_of_another_is_refused,
+        a_turn_whose_answer_was_lost_is_settled;
     leases:
         a_run_has_one_owner,
-        an_expired_lease_of_a_living_process_is_not_taken_while_it_holds_the_lock,
         a_lease_of_a_dead_process_is_taken_at_once,
         a_lease_of_another_machine_is_taken_when_it_has_expired,
         a_released_run_is_free,
-        a_lease_that_was_taken_over_cannot_be_renewed;
+        a_lease_that_was_taken_over_cannot_be_renewed,
+        a_run_whose_engine_is_gone_is_found,
+        a_run_that_was_left_to_others_is_free_at_once,
+        a_run_that_is_over_leaves_no_lease,
+        of_many_that_want_a_run_one_gets_it;
     reuse:
         a_result_is_found_by_its_key,
         the_newest_result_of_a_key_counts,

@@ -5,6 +5,7 @@
 #[macro_use]
 mod conformance;
 mod material;
+mod postgres;
 mod sqlite;
 
 /// Whether a test that cannot be carried out here may be left out. On CI it may not.

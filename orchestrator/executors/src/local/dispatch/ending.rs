@@ -171,8 +171,10 @@ impl Dispatcher {
 
     pub(super) fn end(&mut self, id: u64, report: TaskReport) {
         if let Some(attempt) = self.attempts.remove(&id) {
-            self.by_key.remove(&attempt.key);
-            self.remember_end(attempt.key.clone());
+            if self.by_key.get(&attempt.key) == Some(&id) {
+                self.by_key.remove(&attempt.key);
+            }
+            self.remember_end((attempt.key.clone(), attempt.spec.epoch));
             self.tell(ExecutorNews::Ended {
                 key: attempt.key,
                 report: Box::new(report),
@@ -180,7 +182,7 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn remember_end(&mut self, key: AttemptKey) {
+    fn remember_end(&mut self, key: (AttemptKey, u64)) {
         self.ended_order.push_back(key.clone());
         self.ended.insert(key);
         if self.ended_order.len() > REMEMBERED

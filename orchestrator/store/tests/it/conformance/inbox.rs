@@ -57,7 +57,6 @@ pub(crate) fn another_connection_sees_that_something_changed(open: Open<'_>) {
     let run = create(&mut store, 1, "flights");
     let engine = open();
     let before = engine.data_version().unwrap();
-    assert_eq!(engine.data_version().unwrap(), before);
     store.post_request(&run, &cancel("ada"), Timestamp(1)).unwrap();
     assert_ne!(engine.data_version().unwrap(), before);
 }

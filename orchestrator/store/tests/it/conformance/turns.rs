@@ -1,5 +1,5 @@
 use super::Open;
-use crate::material::{append, at, create_owned, draft, run_id, started, started_run, succeeded};
+use crate::material::{append, at, create_owned, draft, owner, run_id, started, started_run, succeeded};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -224,4 +224,62 @@ pub(crate) fn one_turn_carries_several_runs(open: Open<'_>) {
     for id in &runs {
         assert_eq!(reader.load_run(id).unwrap().events.len(), 2);
     }
+}
+
+pub(crate) fn a_turn_that_holds_a_run_of_another_is_refused(open: Open<'_>) {
+    let mut store = open();
+    let id = create_owned(&mut store, 1, "flights");
+    let mut turn = store.begin().unwrap();
+    turn.hold(&id, 1).unwrap();
+    turn.append(&id, 1, 0, &[started_run(1)]).unwrap();
+    turn.commit().unwrap();
+    let mut turn = store.begin().unwrap();
+    let refused = turn.hold(&id, 2).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            StoreError::LeaseLost {
+                held: 2,
+                current: 1,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    assert!(matches!(
+        turn.append(&id, 1, 1, &[started(2, 0, None)]),
+        Err(StoreError::TurnFailed)
+    ));
+}
+
+pub(crate) fn a_turn_whose_answer_was_lost_is_settled(open: Open<'_>) {
+    let mut store = open();
+    let runs = [
+        create_owned(&mut store, 1, "flights"),
+        create_owned(&mut store, 2, "flights"),
+    ];
+    let mut turn = store.begin().unwrap();
+    for id in &runs {
+        turn.append(id, 1, 0, &[started_run(1)]).unwrap();
+        turn.append(id, 1, 1, &[started(2, 0, None)]).unwrap();
+    }
+    let unsettled = turn.unsettled().unwrap();
+    drop(turn);
+    let settled = store.settle(&unsettled).unwrap();
+    assert_eq!((settled.kept, settled.lost), (false, vec![]));
+    let mut turn = store.begin().unwrap();
+    for id in &runs {
+        turn.append(id, 1, 0, &[started_run(1), started(2, 0, None)])
+            .unwrap();
+    }
+    turn.commit().unwrap();
+    let settled = store.settle(&unsettled).unwrap();
+    assert_eq!((settled.kept, settled.lost), (true, vec![]));
+    // What happens to one of the runs afterwards does not change what became of the turn.
+    store.release_lease(&runs[0], 1).unwrap();
+    store
+        .acquire_lease(&runs[0], &owner("other"), Timestamp(0), Millis(60_000))
+        .unwrap();
+    let settled = open().settle(&unsettled).unwrap();
+    assert_eq!((settled.kept, settled.lost), (true, vec![runs[0].clone()]));
 }
