@@ -192,7 +192,11 @@ fn every_snippet_of_the_documentation_is_a_pipeline_without_errors() {
         let yard = Yard::with(&format!("{AROUND}{snippet}"));
         yard.write("flights.csv", "hour\n1\n");
         yard.write("weather.csv", "hour\n1\n");
-        let answer = yard.trainyard(&["check", "pipeline.yaml"]);
+        yard.write(
+            "flight_history.yaml",
+            "version: 1\nname: flight_history\nenvironments: {prod: {}}\nsteps:\n  features: {uses: debug.noop@v1}\n",
+        );
+        let answer = yard.trainyard(&["check", "pipeline.yaml", "flight_history.yaml"]);
         assert_eq!(answer.code, Some(0), "{snippet}\n{answer}");
     }
 }

@@ -454,8 +454,6 @@ fn a_plan_as_a_document() {
           "step": "a",
           "verdict": "reused",
           "forecast": null,
-          "usage": null,
-          "cost": null,
           "cells": [
             {
               "instance": "a",
@@ -476,8 +474,6 @@ fn a_plan_as_a_document() {
           "step": "b",
           "verdict": "run",
           "forecast": null,
-          "usage": null,
-          "cost": null,
           "cells": [
             {
               "instance": "b",
@@ -499,8 +495,6 @@ fn a_plan_as_a_document() {
       "on_run_failure": [],
       "effects": [],
       "forecast": null,
-      "usage": null,
-      "cost": null,
       "not_obeyed": [],
       "checks": null,
       "summary": {
