@@ -19,7 +19,11 @@ mod ingest;
 mod invalid;
 mod items;
 mod iterations;
+#[cfg(feature = "steps")]
+mod parameters;
 mod pipelines;
 mod serve;
 mod triggers;
+#[cfg(feature = "steps")]
+mod validation;
 mod yard;

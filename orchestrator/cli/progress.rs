@@ -413,13 +413,13 @@ pub(crate) fn summary(run: &Run, home: &std::path::Path, millis: u64, terminal: 
                     }
                 }
             }
-            StepState::Failed { failure, .. } => failed.push((instance, failure)),
+            StepState::Failed { failure, kept, .. } => failed.push((instance, failure, kept)),
             StepState::Skipped { .. } => skipped += 1,
             _ => {}
         }
     }
     terminal.note("");
-    for (instance, failure) in &failed {
+    for (instance, failure, kept) in &failed {
         let head = terminal.paint_err(Tone::Bad, "error");
         let what = if instance.hook.is_some() { "hook" } else { "step" };
         terminal.note(format!(
@@ -431,6 +431,14 @@ pub(crate) fn summary(run: &Run, home: &std::path::Path, millis: u64, terminal: 
         }
         for line in &failure.log_tail {
             terminal.note(format!("  | {line}"));
+        }
+        if !kept.is_empty() {
+            let names: Vec<String> = kept.keys().map(|name| format!("`{name}`")).collect();
+            let id = run.id().short();
+            terminal.note(format!(
+                "  kept: {}; `trainyard runs show {id}` lists them",
+                names.join(", ")
+            ));
         }
         if let Some(help) = &failure.help {
             terminal.note(format!("  help: {help}"));

@@ -17,7 +17,7 @@ mod judging;
 mod metric;
 mod names;
 mod params;
-mod picture;
+pub(crate) mod picture;
 mod record;
 mod report;
 mod swarm;
@@ -63,7 +63,7 @@ impl Step for EvaluateClassifier {
         let mut signature = signature(
             "Judges a classifier on test rows, beside other models, and answers its gates.",
             schemars::schema_for!(ClassifierParams).to_value(),
-            2,
+            3,
         );
         if let Ports::Named(inputs) = &mut signature.inputs {
             inputs.push(InputPort::optional(
@@ -100,7 +100,7 @@ impl Step for EvaluateRegressor {
         signature(
             "Judges a regression on test rows, beside other models, and answers its gates.",
             schemars::schema_for!(RegressorParams).to_value(),
-            1,
+            2,
         )
     }
 
@@ -223,7 +223,11 @@ fn run<P: DeserializeOwned + Into<Plan>>(io: &mut StepIo, classes: bool) -> Resu
         .map(|gate| gate.answer(&found, timing.as_ref()))
         .collect();
     for verdict in &verdicts {
-        let word = if verdict.passed { "passed" } else { "failed" };
+        let word = match (verdict.applied, verdict.passed) {
+            (false, _) => "not applied",
+            (true, true) => "passed",
+            (true, false) => "failed",
+        };
         io.log(format!("gate {word}: {}: {}", verdict.demand, verdict.found));
     }
     hand_on(io, &plan, &model, &artifact, &found, &verdicts)
@@ -316,11 +320,24 @@ fn hand_on(
         io.output_value("threshold", json!(detail.decision.threshold));
     }
     let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed).collect();
-    let gates = match (verdicts.len(), failed.len()) {
+    let applied = verdicts.iter().filter(|verdict| verdict.applied).count();
+    let mut gates = match (applied, failed.len()) {
         (0, _) => String::new(),
+        (1, 0) => ", 1 gate passed".to_owned(),
         (all, 0) => format!(", {all} gates passed"),
         (all, failed) => format!(", {failed} of {all} gates failed"),
     };
+    if applied < verdicts.len() {
+        let word = if verdicts.len() - applied == 1 {
+            "gate"
+        } else {
+            "gates"
+        };
+        gates.push_str(&format!(
+            ", no champion yet: {} {word} not applied",
+            verdicts.len() - applied
+        ));
+    }
     let first = found.figures.first().map_or(String::new(), |first| {
         format!("{} {:.4}", first.metric.name(), first.value)
     });
@@ -374,8 +391,13 @@ fn numbers(found: &Judged, verdicts: &[Verdict]) -> Map<String, Value> {
         numbers.insert("threshold".to_owned(), json!(detail.decision.threshold));
     }
     numbers.insert("gates".to_owned(), json!(verdicts.len()));
-    let passed = verdicts.iter().filter(|verdict| verdict.passed).count();
+    let applied = || verdicts.iter().filter(|verdict| verdict.applied);
+    let passed = applied().filter(|verdict| verdict.passed).count();
     numbers.insert("gates_passed".to_owned(), json!(passed));
+    numbers.insert(
+        "gates_not_applied".to_owned(),
+        json!(verdicts.len() - applied().count()),
+    );
     numbers
 }
 

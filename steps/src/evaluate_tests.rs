@@ -172,16 +172,75 @@ fn gates_hold_or_not_and_say_what_was_found() {
 }
 
 #[test]
-fn without_a_champion_the_comparison_passes_and_says_why() {
-    let gate = json!({"metric": "roc_auc", "compare_to": "champion", "must_be_at_least": 0.5});
+fn without_a_champion_the_comparison_is_not_applied_and_that_is_said_everywhere() {
+    let champion = json!({"metric": "roc_auc", "compare_to": "champion", "must_be_at_least": 0.5});
+    let plain = json!({"metric": "roc_auc", "must_be_at_least": 0.6});
+    let ended = bed()
+        .run(&EvaluateClassifier, json!({"gates": [champion, plain]}), OUTPUTS)
+        .unwrap();
+    assert!(passed(&ended));
+    let gate = &ended.json("report")["gates"][0];
+    assert_eq!(
+        (&gate["found"], &gate["applied"], &gate["passed"]),
+        (
+            &json!("no champion yet: gate not applied"),
+            &json!(false),
+            &json!(true)
+        )
+    );
+    let headline = ended.report.headline.clone().unwrap();
+    assert!(
+        headline.ends_with(", 1 gate passed, no champion yet: 1 gate not applied"),
+        "{headline}"
+    );
+    assert_eq!(ended.report.metrics["gates_not_applied"], 1.0);
+    assert_eq!(ended.report.metrics["gates_passed"], 1.0);
+    let page = String::from_utf8(ended.bytes("report")).unwrap();
+    assert!(page.contains("Passed: 1 gates hold, 1 not applied"));
+    assert!(page.contains("<span class=\"mark none\">not applied</span>"));
+    assert!(
+        ended
+            .log
+            .iter()
+            .any(|line| line.starts_with("gate not applied: roc_auc minus the champion's"))
+    );
+}
+
+#[test]
+fn a_gate_may_demand_a_champion() {
+    let gate = json!({"metric": "roc_auc", "compare_to": "champion", "must_be_at_least": 0.5, "when_missing": "fail"});
     let ended = bed()
         .run(&EvaluateClassifier, json!({"gates": [gate]}), OUTPUTS)
         .unwrap();
-    assert!(passed(&ended));
+    assert!(!passed(&ended));
     assert_eq!(
         ended.json("report")["gates"][0]["found"],
-        "there is no champion yet"
+        "no champion yet, and the gate demands one (`when_missing: fail`)"
     );
+}
+
+#[test]
+fn a_metric_that_the_rows_do_not_define_says_why() {
+    // Nothing is called positive at this threshold, so precision is a share of nothing.
+    let ended = bed()
+        .run(
+            &EvaluateClassifier,
+            json!({"metrics": ["roc_auc", "precision"], "threshold": 0.9999}),
+            OUTPUTS,
+        )
+        .unwrap();
+    let metric = ended.json("report")["metrics"]["precision"].clone();
+    assert_eq!(metric["value"], Value::Null, "{metric}");
+    let why = metric["why"].as_str().unwrap();
+    let page = String::from_utf8(ended.bytes("report")).unwrap();
+    assert!(
+        page.contains(&format!(
+            "precision has no value on these rows: {}",
+            crate::page::escape(why)
+        )),
+        "{why}"
+    );
+    assert!(!ended.report.metrics.contains_key("precision"));
 }
 
 #[test]

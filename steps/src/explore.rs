@@ -22,7 +22,8 @@ pub(crate) use beside::{Likened, likened, told_alone};
 
 use crate::fault;
 use crate::inference::{self, with};
-use crate::table::{self, grouped};
+use crate::spool;
+use crate::table::grouped;
 use column::ColumnProfile;
 use drift::Drift;
 use missing::Missingness;
@@ -196,13 +197,13 @@ impl Step for ExploreProfile {
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
         let params: Params = io.params()?;
-        let (table, faults) = table::open_as_is(io, "data")?;
+        let (table, faults) = spool::open_as_is(io, "data", 3)?;
         let mut notes = table.notes.clone();
-        if !faults.is_empty() {
-            let first: Vec<String> = faults.iter().take(3).map(ToString::to_string).collect();
+        if faults.all.count > 0 {
+            let first: Vec<String> = faults.all.first.iter().map(ToString::to_string).collect();
             notes.push(format!(
                 "{} values do not keep the contract, e.g. {}",
-                grouped(faults.len() as u64),
+                grouped(faults.all.count),
                 first.join("; ")
             ));
         }

@@ -1,14 +1,15 @@
 //! Tables at a step's edges: artifacts and datasets in, Parquet artifacts out.
 
-use crate::dataset::{self, Fault};
+use crate::dataset;
 use crate::fault::guarded;
 use crate::flow::Flow;
 use polars::io::HiveOptions;
 use polars::prelude::{
     DataFrame, IntoLazy, LazyFrame, ParquetCompression, ParquetWriter, PlRefPath, PolarsError,
-    ScanArgsParquet,
+    ScanArgsParquet, len,
 };
 use std::fs::File;
+use std::path::Path;
 use trainyard_contract::task::TaskInput;
 use trainyard_contract::{ArtifactKind, ArtifactRef, OutputValue, Schema, StepError, StepIo};
 
@@ -22,6 +23,8 @@ pub(crate) struct Table {
     /// Its rows; an artifact is read when the plan is carried out.
     pub(crate) frame: LazyFrame,
     pub(crate) schema: Schema,
+    /// Its number of rows, where that is known without counting.
+    pub(crate) rows: Option<usize>,
     /// Remarks of the reader, for the log.
     pub(crate) notes: Vec<String>,
 }
@@ -30,6 +33,24 @@ impl Table {
     /// The table as the start of a plan, under the input's name.
     pub(crate) fn flow(&self, input: &str) -> Flow {
         Flow::read(input, &self.schema, self.frame.clone())
+    }
+
+    /// Its number of rows.
+    ///
+    /// # Errors
+    /// `Rejected` if they cannot be counted.
+    pub(crate) fn height(&self) -> Result<usize, StepError> {
+        if let Some(rows) = self.rows {
+            return Ok(rows);
+        }
+        let counted = collect("count the rows", self.frame.clone().select([len()]))?;
+        let count = counted
+            .columns()
+            .first()
+            .and_then(|column| column.get(0).ok()?.try_extract::<u64>().ok());
+        count
+            .and_then(|count| usize::try_from(count).ok())
+            .ok_or_else(|| StepError::internal("could not count the rows"))
     }
 }
 
@@ -50,6 +71,7 @@ pub(crate) fn open(io: &StepIo, input: &str) -> Result<Table, StepError> {
             Ok(Table {
                 notes: reading.notes,
                 schema: reading.schema,
+                rows: Some(reading.frame.height()),
                 frame: reading.frame.lazy(),
             })
         }
@@ -61,34 +83,32 @@ pub(crate) fn open(io: &StepIo, input: &str) -> Result<Table, StepError> {
     }
 }
 
-/// Opens a table input as it is, with the faults of a dataset that does not keep its contract: values
-/// that cannot be read are null, all rows are there.
-///
-/// # Errors
-/// As [`open`], but for the contract.
-pub(crate) fn open_as_is(io: &StepIo, input: &str) -> Result<(Table, Vec<Fault>), StepError> {
-    let Some(TaskInput::Dataset(dataset)) = io.input(input) else {
-        return Ok((open(io, input)?, Vec::new()));
-    };
-    let contract = dataset
-        .contract
-        .as_ref()
-        .and_then(|name| io.spec().contracts.get(name));
-    let reading = dataset::read(dataset, contract, dataset::Access::of(io))?;
-    let table = Table {
-        notes: reading.notes,
-        schema: reading.schema,
-        frame: reading.frame.lazy(),
-    };
-    Ok((table, reading.faults))
-}
-
 /// Opens a table artifact, checked against its hash.
 ///
 /// # Errors
 /// `ArtifactDamaged` or `IoError`.
 pub(crate) fn open_artifact(io: &StepIo, artifact: &ArtifactRef) -> Result<Table, StepError> {
     let path = io.open(artifact)?;
+    let reading =
+        |error: PolarsError| StepError::io(format!("could not read table {}", artifact.hash), &error);
+    let mut frame = scan(&path).map_err(reading)?;
+    let schema = match &artifact.schema {
+        Some(schema) => schema.clone(),
+        None => dataset::bare_schema(&*frame.collect_schema().map_err(reading)?, None),
+    };
+    Ok(Table {
+        frame,
+        schema,
+        rows: artifact.rows.and_then(|rows| usize::try_from(rows).ok()),
+        notes: Vec::new(),
+    })
+}
+
+/// A Parquet file of ours as the start of a plan.
+///
+/// # Errors
+/// polars' own, if it is no such file.
+pub(crate) fn scan(path: &Path) -> Result<LazyFrame, PolarsError> {
     let options = ScanArgsParquet {
         glob: false,
         hive_options: HiveOptions {
@@ -97,19 +117,7 @@ pub(crate) fn open_artifact(io: &StepIo, artifact: &ArtifactRef) -> Result<Table
         },
         ..ScanArgsParquet::default()
     };
-    let reading =
-        |error: PolarsError| StepError::io(format!("could not read table {}", artifact.hash), &error);
-    let mut frame =
-        LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), options).map_err(reading)?;
-    let schema = match &artifact.schema {
-        Some(schema) => schema.clone(),
-        None => dataset::bare_schema(&*frame.collect_schema().map_err(reading)?, None),
-    };
-    Ok(Table {
-        frame,
-        schema,
-        notes: Vec::new(),
-    })
+    LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), options)
 }
 
 /// Carries a plan out.

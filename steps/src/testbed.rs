@@ -109,6 +109,28 @@ impl Bed {
         self
     }
 
+    /// What an earlier step made can be read, as from the objects of one home.
+    pub(crate) fn sharing(self, ended: &Ended) -> Self {
+        let (from, to) = (
+            ended.folder.path().join("objects"),
+            self.folder.path().join("objects"),
+        );
+        let from = Objects::new(from);
+        for output in ended.report.outputs.values() {
+            if let OutputValue::Artifact(artifact) = output {
+                Objects::new(to.clone())
+                    .put(&from.get(&artifact.hash).unwrap())
+                    .unwrap();
+            }
+        }
+        self
+    }
+
+    /// Hands for a step whose parts are called by themselves.
+    pub(crate) fn io_of(&self, step: &dyn Step, with: Value, outputs: &[(&str, ArtifactKind)]) -> StepIo {
+        self.io(step, with, declared(outputs), |_| {})
+    }
+
     /// Writes a file into the folder.
     pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.folder.path().join(name);

@@ -12,6 +12,7 @@ pub(crate) mod outcome;
 mod parameter;
 mod params;
 pub(crate) mod preparation;
+mod report;
 pub(crate) mod rows;
 
 pub(crate) use cluster::TrainCluster;
@@ -95,11 +96,16 @@ fn signature(doc: &'static str, purpose: Purpose) -> Signature {
             InputPort::optional(
                 "metrics",
                 ArtifactKind::Metrics,
-                "metrics on `valid` by name, and on the training rows with `train_` before it; under `curve` what boosting saw on `valid` round by round",
+                "metrics on `valid` by name, and on the training rows with `train_` before it; under `curve` what boosting saw on `valid` round by round, and on the training rows",
+            ),
+            InputPort::optional(
+                "report",
+                ArtifactKind::Report,
+                "metrics and the picture of the training, round by round",
             ),
         ]),
         params: params::schema(purpose),
-        revision: 2,
+        revision: 3,
         effect: Effect::None,
         runner: Runner::Worker,
     }
@@ -152,7 +158,7 @@ fn run(io: &mut StepIo, purpose: Purpose) -> Result<(), StepError> {
         valid.as_ref(),
     )?;
     let model = model.with_data_types(&data::data_types(&opened, &roles));
-    report(io, &model, &examples, valid.as_ref(), &curve)?;
+    tell(io, &model, &examples, valid.as_ref(), &curve)?;
     io.lineage(edges(&roles, "model"));
     outcome::keep_model(io, "model", &model)
 }
@@ -285,7 +291,7 @@ const SHOWN: [(&str, &str); 6] = [
     ("train_rmse", "RMSE on training rows"),
 ];
 
-fn report(
+fn tell(
     io: &mut StepIo,
     model: &Model,
     examples: &Examples,
@@ -309,8 +315,12 @@ fn report(
         _ => None,
     };
     let watched = watched.as_ref().and_then(Value::as_str).unwrap_or("loss");
-    if let Some(curve) = curve.record(watched) {
-        numbers.insert("curve".to_owned(), curve);
+    if let Some(record) = curve.record(watched) {
+        numbers.insert("curve".to_owned(), record);
+    }
+    for (rows, points) in curve.sides() {
+        let points = points.into_iter().map(|(step, value)| (step as u64, value));
+        io.curve(&format!("{rows}_{watched}"), points);
     }
     let shown = SHOWN
         .into_iter()
@@ -320,6 +330,19 @@ fn report(
         outcome::described(model),
         shown.unwrap_or_default()
     ));
+    if io.wants("report") {
+        let rows = [Some(examples.count()), valid.map(Examples::count)];
+        let about = report::About {
+            title: format!("{}: {}", io.spec().pipeline, io.spec().step),
+            model,
+            rows,
+            watched,
+            curve,
+            numbers: &numbers,
+        };
+        let json = json!({"format": "trainyard.training/1", "metrics": numbers});
+        io.output_report("report", &report::page(&about), &json)?;
+    }
     io.output_metrics("metrics", &Value::Object(numbers))
 }
 

@@ -454,6 +454,37 @@ fn the_curve_of_boosting_has_a_step_a_round_and_early_stopping_keeps_the_best() 
 }
 
 #[test]
+fn training_tells_its_loss_round_by_round_in_numbers_and_as_a_picture() {
+    let outputs = [OUTPUTS, &[("report", ArtifactKind::Report)]].concat();
+    let with = json!({"label": "kind", "n_rounds": 20, "learning_rate": 0.3});
+    let ended = kinds_bed().run(&TrainClassifier, with, &outputs).unwrap();
+    let curves = &ended.report.curves;
+    assert_eq!(curves.keys().collect::<Vec<_>>(), ["valid_loss", "train_loss"]);
+    let train = &curves["train_loss"];
+    let steps: Vec<u64> = train.iter().map(|point| point.step).collect();
+    assert_eq!(steps, (1..=20).collect::<Vec<u64>>());
+    assert!(train[19].value < train[0].value, "{train:?}");
+    let metrics: Value = serde_json::from_slice(&ended.bytes("metrics")).unwrap();
+    assert_eq!(metrics["curve"]["rows"], "valid");
+    assert_eq!(metrics["curve"]["train"]["steps"].as_array().unwrap().len(), 20);
+    let page = String::from_utf8(ended.bytes("report")).unwrap();
+    assert!(page.contains("<title>loss by rounds</title>"), "{page}");
+    assert!(page.contains("loss on valid (first colour) and train (second colour), lower is better; 20 of 20 rounds are kept in the model"));
+    assert_eq!(ended.json("report")["metrics"]["rounds"], 20);
+}
+
+#[test]
+fn without_rows_to_watch_the_curve_is_that_of_the_training_rows() {
+    let mut bed = kinds_bed();
+    bed.inputs.shift_remove("valid");
+    let with = json!({"label": "kind", "n_rounds": 200});
+    let ended = bed.run(&TrainClassifier, with, OUTPUTS).unwrap();
+    let train = &ended.report.curves["train_loss"];
+    assert_eq!((train.len(), train[0].step, train[1].step), (50, 1, 5));
+    assert!(!ended.report.curves.contains_key("valid_loss"));
+}
+
+#[test]
 fn rows_that_teach_nothing_are_refused_with_the_column() {
     let error = |frame: DataFrame, with: Value, step: &dyn Step| {
         let bed = Bed::new().table("train", frame);

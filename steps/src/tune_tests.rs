@@ -2,7 +2,7 @@ use super::*;
 use crate::testbed::Bed;
 use polars::df;
 use polars::prelude::DataFrame;
-use serde_json::json;
+use serde_json::{Value, json};
 use trainyard_models::{Model, Predictor};
 
 const OUTPUTS: &[(&str, ArtifactKind)] =
@@ -67,6 +67,23 @@ fn the_best_trial_comes_out_and_every_trial_is_recorded() {
     );
     assert_eq!(model.features()[0].data_type.as_deref(), Some("int16"));
     assert_eq!(log.iter().filter(|line| line.starts_with("trial ")).count(), 6);
+}
+
+#[test]
+fn every_trial_is_a_point_of_a_curve() {
+    let with = json!({"label": "late", "max_trials": 3, "search": {"n_rounds": {"int": [2, 10]}}});
+    let ended = bed().run(&TuneSearch, with, OUTPUTS).unwrap();
+    let metrics: Value = serde_json::from_slice(&ended.bytes("metrics")).unwrap();
+    let points: Vec<(u64, f64)> = ended.report.curves["trial_roc_auc"]
+        .iter()
+        .map(|point| (point.step, point.value))
+        .collect();
+    let trials = metrics["trials"].as_array().unwrap();
+    let recorded: Vec<(u64, f64)> = (1..)
+        .zip(trials)
+        .map(|(step, trial)| (step, trial["roc_auc"].as_f64().unwrap()))
+        .collect();
+    assert_eq!((points, recorded.len()), (recorded.clone(), 3));
 }
 
 #[test]

@@ -3,29 +3,35 @@
 mod checks;
 mod demand;
 mod failing;
+mod faults;
 mod metric;
 mod outcome;
+mod remembered;
 mod report;
 mod rows;
 mod rules;
+mod source;
 mod tables;
 
 use crate::fault;
 use crate::inference::{self, with};
+use crate::spool;
 use crate::table::{self, grouped};
-use checks::{Check, Known, Tables};
+use checks::{Check, Tables};
+use faults::Known;
 use indexmap::IndexMap;
 use outcome::{Limits, Outcome, Severity};
-use polars::prelude::DataFrame;
+use remembered::{PREVIOUS, Remembered};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use source::Rows;
 use std::collections::BTreeMap;
 use trainyard_contract::finding::{Finding, nearest};
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
 use trainyard_contract::task::TaskInput;
 use trainyard_contract::{
-    ArtifactKind, InferRequest, Inference, Schema, Shape, Step, StepError, StepIo, Timestamp,
+    ArtifactKind, InferRequest, Inference, Memory, Schema, Shape, Step, StepError, StepIo, Timestamp,
 };
 
 /// Parameters of `validate.contract@v1`.
@@ -60,8 +66,8 @@ pub(crate) struct Params {
     #[serde(default = "many")]
     #[schemars(range(min = 0, max = 1_000_000))]
     keep_failing: usize,
-    /// What an error does: `fail` fails the step, whose outputs are then not kept; `report` makes `passed` false and lets
-    /// the pipeline decide. Default: `fail`.
+    /// What an error does: `fail` fails the step, whose outputs `runs show` still lists, though no other step gets them;
+    /// `report` makes `passed` false and lets the pipeline decide. Default: `fail`.
     #[serde(default)]
     on_failure: OnFailure,
 }
@@ -122,10 +128,15 @@ impl Step for ValidateContract {
                     "the rows that break a rule: input, row, column, value, check, reason, severity",
                 ),
                 InputPort::optional("metrics", ArtifactKind::Metrics, "the number each check found"),
+                InputPort::optional(
+                    remembered::OUTPUT,
+                    ArtifactKind::Table,
+                    "values of columns compared with `previous`, for the next run: dataset, column, where, number, text, rows, of_rows",
+                ),
                 InputPort::optional("passed", ArtifactKind::Boolean, "whether no error was found"),
             ]),
             params: schemars::schema_for!(Params).to_value(),
-            revision: 2,
+            revision: 3,
             effect: Effect::None,
             runner: Runner::Worker,
         }
@@ -141,6 +152,10 @@ impl Step for ValidateContract {
             answer
                 .outputs
                 .insert("failing".to_owned(), Shape::Table(failing::schema()));
+        }
+        if request.outputs.contains_key(remembered::OUTPUT) {
+            let shape = Shape::Table(remembered::schema());
+            answer.outputs.insert(remembered::OUTPUT.to_owned(), shape);
         }
         let names: Vec<&str> = request.inputs.keys().map(String::as_str).collect();
         let schemas: IndexMap<&str, &Schema> = request
@@ -184,6 +199,17 @@ impl Step for ValidateContract {
                 continue;
             }
             answer.findings.extend(check.findings(&path, &known));
+            let is_forgotten = remembered::subject(check).is_some()
+                && !names.contains(&PREVIOUS)
+                && !request.outputs.contains_key(remembered::OUTPUT);
+            if is_forgotten {
+                let place = path.key("rule").key("distribution").key("reference");
+                let message = "nothing remembers how `previous` data were distributed";
+                let finding = Finding::error("S01", place, message);
+                answer
+                    .findings
+                    .push(finding.help("add `distributions: {type: table}` to the step's `outputs`"));
+            }
         }
         for (name, schema) in &schemas {
             let used = answer.uses.entry((*name).to_owned()).or_default();
@@ -198,6 +224,14 @@ impl Step for ValidateContract {
         inference::sifted(request, answer)
     }
 
+    fn memory(&self, with: &Value) -> Option<Memory> {
+        let compares = |check: &Value| {
+            let reference = check.pointer("/rule/distribution/reference")?.as_str()?;
+            (reference == PREVIOUS).then_some(Memory::Latest)
+        };
+        with.get("checks")?.as_array()?.iter().find_map(compares)
+    }
+
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
         let params: Params = io.params()?;
         let as_of = params
@@ -206,7 +240,7 @@ impl Step for ValidateContract {
             .map(instant)
             .transpose()
             .map_err(StepError::rejected)?;
-        let checked = held(io, &params, as_of)?;
+        let checked = held(io, &params, as_of, source::VALUES_AT_ONCE)?;
         let failed: Vec<&Outcome> = checked
             .outcomes
             .iter()
@@ -234,7 +268,7 @@ impl Step for ValidateContract {
             errors.join("; ")
         );
         Err(StepError::gate(message)
-            .help("mend the data, or change the contract or check that is wrong about it; `on_failure: report` keeps the report and the failing rows"))
+            .help("mend the data, or change the contract or check that is wrong about it; `on_failure: report` lets the pipeline decide"))
     }
 }
 
@@ -244,12 +278,27 @@ struct Checked {
     /// Rows by input.
     rows: IndexMap<String, usize>,
     notes: Vec<String>,
+    /// How columns are distributed that the next run compares with.
+    distributions: Remembered,
 }
 
-/// Reads the inputs and carries out all checks.
-fn held(io: &mut StepIo, params: &Params, as_of: Option<Timestamp>) -> Result<Checked, StepError> {
+/// Carries out all checks. Tables of up to `at_once` values are read whole.
+fn held(
+    io: &mut StepIo,
+    params: &Params,
+    as_of: Option<Timestamp>,
+    at_once: usize,
+) -> Result<Checked, StepError> {
     let names: Vec<String> = io.spec().inputs.keys().cloned().collect();
-    let mut frames: IndexMap<String, DataFrame> = IndexMap::new();
+    let mut inputs: IndexMap<String, Rows> = IndexMap::new();
+    let limits = Limits {
+        shown: params.sample,
+        kept: if io.wants("failing") {
+            params.keep_failing
+        } else {
+            0
+        },
+    };
     let mut keys = BTreeMap::new();
     let mut opened = Vec::new();
     let mut notes = Vec::new();
@@ -258,28 +307,23 @@ fn held(io: &mut StepIo, params: &Params, as_of: Option<Timestamp>) -> Result<Ch
             notes.push(format!("`{name}` is not there yet"));
             continue;
         }
-        let (table, faults) = table::open_as_is(io, name)?;
+        let (table, faults) = spool::open_as_is(io, name, limits.shown.max(limits.kept).max(3))?;
         for note in &table.notes {
             io.log(note.clone());
         }
-        let frame = table::collect("read the rows", table.frame)?;
-        io.rows_in(frame.height() as u64);
-        frames.insert(name.clone(), frame);
+        let rows = Rows::of(&table, at_once)?;
+        io.rows_in(rows.height() as u64);
+        inputs.insert(name.clone(), rows);
         keys.insert(name.clone(), table.schema.primary_key.clone());
         opened.push((name, faults));
     }
+    let remembered = Remembered::of(io)?;
     let tables = Tables {
-        frames: &frames,
+        inputs: &inputs,
+        remembered: &remembered,
         keys: &keys,
         as_of,
-        limits: Limits {
-            shown: params.sample,
-            kept: if io.wants("failing") {
-                params.keep_failing
-            } else {
-                0
-            },
-        },
+        limits,
     };
     let strictness = rules::Strictness {
         severity: params.severity,
@@ -287,8 +331,13 @@ fn held(io: &mut StepIo, params: &Params, as_of: Option<Timestamp>) -> Result<Ch
     };
     let mut outcomes = Vec::new();
     for (name, faults) in opened {
-        let frame = tables.frame(name)?;
-        outcomes.extend(rules::readable(name, frame.height(), &faults, &tables));
+        let source = tables.rows(name)?;
+        outcomes.extend(rules::readable(
+            name,
+            source.height(),
+            &faults.unreadable,
+            &tables,
+        ));
         let dataset = match io.input(name) {
             Some(TaskInput::Dataset(dataset)) => dataset.contract.as_deref(),
             _ => None,
@@ -296,7 +345,7 @@ fn held(io: &mut StepIo, params: &Params, as_of: Option<Timestamp>) -> Result<Ch
         let wanted = contract_name(params, name, dataset);
         match wanted.and_then(|contract| io.spec().contracts.get(contract)) {
             Some(contract) => {
-                outcomes.extend(rules::hold(name, frame, contract, strictness, &tables)?);
+                outcomes.extend(rules::hold(name, source, contract, strictness, &tables)?);
                 notes.extend(contract.freshness.as_ref().filter(|_| as_of.is_none()).map(|freshness| {
                     format!(
                         "{name}: `freshness` ({}) is not held, since `as_of` does not say from when ages are measured",
@@ -316,14 +365,31 @@ fn held(io: &mut StepIo, params: &Params, as_of: Option<Timestamp>) -> Result<Ch
         io.progress(nth as u64, params.checks.len() as u64, "checks");
         outcomes.push(check.carry_out(&tables)?);
     }
-    let rows = frames
+    let mut distributions = Remembered::default();
+    for check in params
+        .checks
         .iter()
-        .map(|(name, frame)| (name.clone(), frame.height()))
+        .filter(|check| remembered::subject(check).is_some())
+    {
+        if let (Some(dataset), Some(column)) = (&check.dataset, &check.column)
+            && !inputs.contains_key(PREVIOUS)
+        {
+            let frame = check.kept(tables.rows(dataset)?, &[column.as_str()])?;
+            frame
+                .column(column)
+                .and_then(|column| distributions.note(check, column.as_materialized_series()))
+                .map_err(|error| StepError::rejected(fault::sentence(&error)))?;
+        }
+    }
+    let rows = inputs
+        .iter()
+        .map(|(name, rows)| (name.clone(), rows.height()))
         .collect();
     Ok(Checked {
         outcomes,
         rows,
         notes,
+        distributions,
     })
 }
 
@@ -359,6 +425,14 @@ fn hand_on(io: &mut StepIo, params: &Params, checked: &Checked, passed: bool) ->
             numbers,
         )?;
         io.output("metrics", artifact);
+    }
+    if io.wants(remembered::OUTPUT) {
+        // Bad data must not become what later data is compared with.
+        match io.previous(remembered::OUTPUT).cloned() {
+            Some(earlier) if !passed => io.output(remembered::OUTPUT, earlier),
+            None if !passed => drop(Remembered::default().write(io)?),
+            _ => drop(checked.distributions.write(io)?),
+        }
     }
     if io.wants("failing") {
         let mut frame = failing::rows(outcomes)?;

@@ -661,3 +661,8 @@ fn a_rule_that_cannot_be_is_found_at_its_place_before_the_run() {
         "`fresh` needs to know the time it is measured from"
     );
 }
+
+#[path = "validate/remembered_tests.rs"]
+mod remembering;
+#[path = "validate/source_tests.rs"]
+mod sources;

@@ -8,6 +8,7 @@ use crate::args::RunsCommand;
 use crate::output::{Exit, Fault, Terminal, Tone, human_bytes, human_instant, human_time};
 use crate::progress::why_skipped;
 use crate::project::Project;
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -192,29 +193,33 @@ impl Shelf {
         terminal.table(&["STEP", "STATE", "TOOK", ""], &[2], &rows);
         let mut artifacts = Vec::new();
         for (ix, instance) in definition.instances.iter().enumerate() {
-            if let StepState::Succeeded { outputs, .. } = run.step(InstanceIx::try_from(ix)?) {
-                for (name, output) in outputs {
-                    artifacts.push(match output {
-                        OutputValue::Artifact(artifact) => vec![
-                            format!("{}.{name}", instance.name),
-                            artifact.kind.to_string(),
-                            artifact
-                                .rows
-                                .map_or_else(String::new, |rows| format!("{rows} rows")),
-                            human_bytes(artifact.size),
-                            artifact.hash.short(),
-                        ],
-                        OutputValue::Value(value) => {
-                            vec![
-                                format!("{}.{name}", instance.name),
-                                "value".into(),
-                                String::new(),
-                                String::new(),
-                                short(value),
-                            ]
-                        }
-                    });
-                }
+            let (outputs, note) = match run.step(InstanceIx::try_from(ix)?) {
+                StepState::Succeeded { outputs, .. } => (outputs, ""),
+                // Made before the step failed: to look at, and nothing's input.
+                StepState::Failed { kept, .. } => (kept, " (kept)"),
+                _ => continue,
+            };
+            for (name, output) in outputs {
+                artifacts.push(match output {
+                    OutputValue::Artifact(artifact) => vec![
+                        format!("{}.{name}{note}", instance.name),
+                        artifact.kind.to_string(),
+                        artifact
+                            .rows
+                            .map_or_else(String::new, |rows| format!("{rows} rows")),
+                        human_bytes(artifact.size),
+                        artifact.hash.short(),
+                    ],
+                    OutputValue::Value(value) => {
+                        vec![
+                            format!("{}.{name}{note}", instance.name),
+                            "value".into(),
+                            String::new(),
+                            String::new(),
+                            short(value),
+                        ]
+                    }
+                });
             }
         }
         if !artifacts.is_empty() {
@@ -569,11 +574,17 @@ pub(crate) fn document(run: &Run) -> Value {
                 attempts,
                 from,
             } => json!({
-                "outputs": outputs.iter().map(|(name, output)| (name.clone(), output_document(output))).collect::<serde_json::Map<_, _>>(),
+                "outputs": output_documents(outputs),
                 "metrics": metrics, "headline": headline, "resources": resources, "attempts": attempts,
                 "from": from.as_ref().map(RunId::as_str),
             }),
-            StepState::Failed { failure, attempts } => json!({ "failure": failure, "attempts": attempts }),
+            StepState::Failed {
+                failure,
+                attempts,
+                kept,
+            } => {
+                json!({ "failure": failure, "attempts": attempts, "kept": output_documents(kept) })
+            }
             StepState::Skipped { because } => json!({ "because": why_skipped(definition, ix, because) }),
             _ => json!({}),
         };
@@ -596,7 +607,14 @@ pub(crate) fn document(run: &Run) -> Value {
     })
 }
 
-pub(super) fn output_document(output: &OutputValue) -> Value {
+pub(super) fn output_documents(outputs: &IndexMap<String, OutputValue>) -> serde_json::Map<String, Value> {
+    let documents = outputs
+        .iter()
+        .map(|(name, output)| (name.clone(), output_document(output)));
+    documents.collect()
+}
+
+fn output_document(output: &OutputValue) -> Value {
     match output {
         OutputValue::Artifact(artifact) => json!({
             "kind": artifact.kind.to_string(), "hash": artifact.hash.to_string(), "size": artifact.size,

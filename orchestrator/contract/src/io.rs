@@ -3,7 +3,9 @@
 use crate::artifact::{ArtifactKind, ArtifactRef, ContentHash, OutputValue};
 use crate::objects::Objects;
 use crate::schema::Schema;
-use crate::task::{ColumnEdge, EffectRequest, StepError, TASK_VERSION, TaskInput, TaskReport, TaskSpec};
+use crate::task::{
+    ColumnEdge, CurvePoint, EffectRequest, StepError, TASK_VERSION, TaskInput, TaskReport, TaskSpec,
+};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,7 @@ impl StepIo {
             failure: None,
             outputs: IndexMap::new(),
             metrics: IndexMap::new(),
+            curves: IndexMap::new(),
             lineage: Vec::new(),
             effects: Vec::new(),
             headline: None,
@@ -274,6 +277,16 @@ impl StepIo {
     /// A number worth showing for the run.
     pub fn metric(&mut self, name: &str, value: f64) {
         self.report.metrics.insert(name.to_owned(), value);
+    }
+
+    /// A number measured again and again: steps, counted from 1, and values. Values that are no finite numbers are left
+    /// out.
+    pub fn curve(&mut self, name: &str, points: impl IntoIterator<Item = (u64, f64)>) {
+        let finite = points.into_iter().filter(|(_, value)| value.is_finite());
+        let points: Vec<CurvePoint> = finite.map(|(step, value)| CurvePoint { step, value }).collect();
+        if !points.is_empty() {
+            self.report.curves.insert(name.to_owned(), points);
+        }
     }
 
     /// Adds column lineage.

@@ -31,5 +31,5 @@ pub use schema::{Column, ColumnOrigin, DataType, FitNote, KnownAt, Schema, TimeU
 pub use step::{
     Catalogue, Effect, InferRequest, Inference, InputPort, Memory, Ports, Runner, Shape, Signature, Step,
 };
-pub use task::{Failure, FailureClass, StepError, TaskReport, TaskSpec};
+pub use task::{CurvePoint, Failure, FailureClass, StepError, TaskReport, TaskSpec};
 pub use time::{ByteSize, Millis, Timestamp};

@@ -152,11 +152,17 @@ pub struct TaskReport {
     /// The error, or nothing if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What it made. With a failure: what a built-in step had made before it failed, such as the report of a gate that
+    /// said no; people may look at it, nothing is built upon it.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub outputs: IndexMap<String, OutputValue>,
     /// Numbers worth showing for the run, by name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub metrics: IndexMap<String, f64>,
+    /// Numbers measured again and again, by name: a loss round by round, a score trial by trial; at most some hundred
+    /// points each, in the order of steps.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub curves: IndexMap<String, Vec<CurvePoint>>,
     /// Column lineage of the outputs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<ColumnEdge>,
@@ -168,6 +174,15 @@ pub struct TaskReport {
     pub headline: Option<String>,
     #[serde(default)]
     pub resources: ResourcesUsed,
+}
+
+/// A metric at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Round, iteration or trial, counted from 1.
+    pub step: u64,
+    /// Always finite.
+    pub value: f64,
 }
 
 /// What an attempt used.

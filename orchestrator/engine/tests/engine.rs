@@ -229,6 +229,7 @@ fn report(spec: &trainyard_contract::TaskSpec) -> TaskReport {
         failure: None,
         outputs: IndexMap::new(),
         metrics: IndexMap::new(),
+        curves: IndexMap::new(),
         lineage: Vec::new(),
         effects: Vec::new(),
         headline: None,

@@ -50,7 +50,7 @@ pub(crate) fn inspected(
                 **artifact = table;
             }
             Err(error) => {
-                return crate::report::failed(spec, error.failure);
+                return crate::report::failed_with(report, error.failure);
             }
         }
     }

@@ -16,6 +16,7 @@ pub(crate) fn blank(spec: &TaskSpec) -> TaskReport {
         failure: None,
         outputs: IndexMap::new(),
         metrics: IndexMap::new(),
+        curves: IndexMap::new(),
         lineage: Vec::new(),
         effects: Vec::new(),
         headline: None,
@@ -28,6 +29,17 @@ pub(crate) fn failed(spec: &TaskSpec, failure: Failure) -> TaskReport {
     TaskReport {
         failure: Some(failure),
         ..blank(spec)
+    }
+}
+
+/// The report of an attempt that failed after it had made outputs: they are kept for people to look at, what was
+/// asked for besides is not.
+pub(crate) fn failed_with(report: TaskReport, failure: Failure) -> TaskReport {
+    TaskReport {
+        failure: Some(failure),
+        effects: Vec::new(),
+        lineage: Vec::new(),
+        ..report
     }
 }
 

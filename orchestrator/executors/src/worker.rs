@@ -6,7 +6,7 @@ use crate::log::{AttemptLog, clean};
 use crate::mask::Masker;
 use crate::proc;
 use crate::protocol::{Answer, Answers, EndedAnswer, Lines, Order, PROTOCOL_VERSION, RunOrder};
-use crate::report::{failed, now_unix_micros};
+use crate::report::{failed, failed_with, now_unix_micros};
 use crate::steps::NOOP;
 use rustix::time::{ClockId, clock_gettime};
 use std::any::Any;
@@ -255,6 +255,7 @@ pub(crate) fn carry_out(
     let mut io = StepIo::new(spec, news).with_secrets(secrets);
     let outcome = catch_unwind(AssertUnwindSafe(|| step.run(&mut io)));
     let mut has_panicked = false;
+    let ended_itself = outcome.is_ok();
     let failure = match outcome {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.failure),
@@ -277,7 +278,12 @@ pub(crate) fn carry_out(
                 hide(&masker, text);
             }
             failure.log_tail = log.tail();
-            failed(io.spec(), failure)
+            // A panic or a cut breaks off anywhere; a step that says itself that it fails has made what it made.
+            if ended_itself {
+                failed_with(io.into_report(), failure)
+            } else {
+                failed(io.spec(), failure)
+            }
         }
     };
     if let Some(scratch) = scratch {

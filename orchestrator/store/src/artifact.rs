@@ -19,7 +19,8 @@ pub struct ArtifactOrigin {
 }
 
 impl Store {
-    /// The step instances that made content of that hash, newest first, at most `limit`.
+    /// The step instances that made content of that hash, though they may have failed afterwards, newest first, at most
+    /// `limit`.
     ///
     /// # Errors
     /// `Corrupt`, `Disk`.
@@ -43,10 +44,10 @@ impl Store {
         )?;
         let origins = rows.into_iter().map(|(output, run, body)| {
             let event: Event = document::read(doing, &body)?;
-            let What::AttemptSucceeded { step, .. } = event.what else {
+            let (What::AttemptSucceeded { step, .. } | What::AttemptFailed { step, .. }) = event.what else {
                 return Err(StoreError::Corrupt {
                     doing,
-                    what: format!("{hash} comes from no success"),
+                    what: format!("{hash} comes from no attempt"),
                 });
             };
             Ok(ArtifactOrigin {

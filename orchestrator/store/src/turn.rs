@@ -417,6 +417,13 @@ impl Store {
                     }
                 }
             }
+            What::AttemptFailed { kept, .. } => {
+                for (output, value) in kept {
+                    if let OutputValue::Artifact(artifact) = value {
+                        self.index_artifact(id, output, artifact)?;
+                    }
+                }
+            }
             What::ApprovalAsked { step } => self.ask_approval(number, *step, event.at)?,
             What::ApprovalGiven { step, .. } | What::ApprovalExpired { step, .. } if noted.is_gate_closed => {
                 self.close_approval(number, *step)?;

@@ -84,6 +84,9 @@ impl Learned for Boosted {
     }
 }
 
+/// Rounds, at most, after which the metric is taken of the training rows.
+const TRAIN_POINTS: usize = 50;
+
 /// Scores of the validation rows after some rounds.
 struct ValidScores<'a> {
     objective: Objective,
@@ -206,6 +209,10 @@ pub(crate) fn fit(
                 best = Some((value, round + 1));
             }
         }
+        let is_taken = round % params.n_rounds.div_ceil(TRAIN_POINTS) == 0;
+        let train_metric = is_taken
+            .then(|| params.stopping_metric.of(objective, &scores, train))
+            .transpose()?;
         let so_far = valid_scores.as_deref().map(|scores| ValidScores {
             objective,
             task: train.task,
@@ -216,6 +223,7 @@ pub(crate) fn fit(
             total: params.n_rounds,
             unit: "rounds",
             valid_metric: metric,
+            train_metric,
             valid: so_far.as_ref().map(|so_far| so_far as &dyn SoFar),
         });
         if flow == Flow::Stop {

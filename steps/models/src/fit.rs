@@ -60,6 +60,8 @@ pub struct Progress<'a> {
     pub unit: &'static str,
     /// The metric training watches on the validation rows; lower is better.
     pub valid_metric: Option<f64>,
+    /// The same on the training rows, where it was taken: not in every round, since it costs a pass over them.
+    pub train_metric: Option<f64>,
     /// What the model so far would predict for the validation rows, where training knows it.
     pub valid: Option<&'a dyn SoFar>,
 }
@@ -78,6 +80,7 @@ impl Progress<'_> {
             total,
             unit,
             valid_metric: None,
+            train_metric: None,
             valid: None,
         }
     }

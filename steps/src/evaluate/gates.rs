@@ -31,10 +31,10 @@ pub(crate) struct Gate<M> {
     /// the demand stricter or laxer, `lower_bound` or `upper_bound`. Default: `value`.
     #[serde(default, rename = "use")]
     pub(crate) basis: Basis,
-    /// What a value that does not exist does: `fail` or `pass`. A champion that does not exist yet
-    /// passes either way. Default: `fail`.
+    /// What a value or champion that does not exist does: `fail` or `pass`. Default: `fail` for a value; with `compare_to:
+    /// champion` before there is a champion `pass`: the gate is not applied, which report and headline say.
     #[serde(default)]
-    pub(crate) when_missing: WhenMissing,
+    pub(crate) when_missing: Option<WhenMissing>,
     /// Measure the difference to another model on the same rows instead, this model's value minus
     /// the other's: the `champion`, or the best of the `baselines`.
     #[serde(default)]
@@ -79,10 +79,9 @@ pub(crate) enum Basis {
 }
 
 /// What a missing value does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WhenMissing {
-    #[default]
     Fail,
     Pass,
 }
@@ -294,7 +293,7 @@ impl Gate<Metric> {
 
     /// The verdict where nothing can be measured.
     pub(crate) fn missing(&self, why: &str) -> Verdict {
-        let passed = self.when_missing == WhenMissing::Pass;
+        let passed = self.when_missing == Some(WhenMissing::Pass);
         let found = if passed {
             format!("passed without a value: {why}")
         } else {
@@ -303,10 +302,23 @@ impl Gate<Metric> {
         self.verdict(passed, found)
     }
 
+    /// The verdict before there is a champion to compare with.
+    pub(crate) fn without_champion(&self) -> Verdict {
+        if self.when_missing == Some(WhenMissing::Fail) {
+            let found = "no champion yet, and the gate demands one (`when_missing: fail`)";
+            return self.verdict(false, found.to_owned());
+        }
+        Verdict {
+            applied: false,
+            ..self.verdict(true, "no champion yet: gate not applied".to_owned())
+        }
+    }
+
     pub(crate) fn verdict(&self, passed: bool, found: String) -> Verdict {
         Verdict {
             demand: self.demand(),
             passed,
+            applied: true,
             found,
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Judged {
     pub(crate) positives: Option<usize>,
     pub(crate) unlabelled: usize,
     pub(crate) figures: Vec<Measured>,
+    /// Metrics that were asked for and that these rows do not define, with why.
+    pub(crate) undefined: Vec<(Metric, String)>,
     pub(crate) detail: Detail,
     pub(crate) champion: Option<Other>,
     pub(crate) baselines: Vec<Other>,

@@ -49,10 +49,15 @@ impl Judging<'_> {
     ) -> Result<Judged, StepError> {
         let (answers, setting) = (self.answers, self.setting);
         let metrics = self.plan.metrics(&answers.truth);
-        let figures: Vec<Measured> = metrics
-            .iter()
-            .filter_map(|metric| metric.measured(answers, setting).ok())
-            .collect();
+        let mut figures: Vec<Measured> = Vec::new();
+        let mut undefined: Vec<(Metric, String)> = Vec::new();
+        for metric in metrics.iter().filter(|metric| metric.speed().is_none()) {
+            match metric.measured(answers, setting) {
+                Ok(measured) if measured.value.is_finite() => figures.push(measured),
+                Ok(measured) => undefined.push((*metric, format!("it comes out as {}", measured.value))),
+                Err(error) => undefined.push((*metric, error.to_string())),
+            }
+        }
         let slices = self
             .plan
             .slice_columns()
@@ -69,6 +74,7 @@ impl Judging<'_> {
             positives: answers.positives(),
             unlabelled: self.test.unlabelled,
             figures,
+            undefined,
             detail: self.detail().map_err(|error| refused(&error))?,
             champion: champion.map(other),
             baselines: baselines.into_iter().map(other).collect(),

@@ -37,7 +37,7 @@ pub(crate) fn json(about: &About<'_>, judged: &Judged, verdicts: &[Verdict], pas
         "level": super::metric::LEVEL,
         "passed": passed,
         "gates": verdicts.iter().map(Verdict::json).collect::<Vec<_>>(),
-        "metrics": figures(&judged.figures),
+        "metrics": figures_and(&judged.figures, &judged.undefined),
         "champion": judged.champion.as_ref().map(other),
         "baselines": judged.baselines.iter().map(other).collect::<Vec<_>>(),
         "slices": slices,
@@ -57,6 +57,16 @@ pub(crate) fn json(about: &About<'_>, judged: &Judged, verdicts: &[Verdict], pas
 
 fn interval(interval: Option<Interval>) -> Value {
     interval.map_or(Value::Null, |interval| json!([interval.low, interval.high]))
+}
+
+/// Figures, and those that do not exist with why.
+fn figures_and(measured: &[Measured], undefined: &[(Metric, String)]) -> Map<String, Value> {
+    let mut all = figures(measured);
+    let missing = undefined
+        .iter()
+        .map(|(metric, why)| (metric.name().to_owned(), json!({"value": null, "why": why})));
+    all.extend(missing);
+    all
 }
 
 fn figures(figures: &[Measured]) -> Map<String, Value> {

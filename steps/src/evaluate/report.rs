@@ -62,18 +62,27 @@ pub(crate) fn html(about: &About<'_>, judged: &Judged, verdicts: &[Verdict], pas
 
 fn verdict(page: &mut String, verdicts: &[Verdict], passed: bool) {
     let failed: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.passed).collect();
-    let (class, words) = match (verdicts.len(), failed.len()) {
+    let idle: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.applied).collect();
+    let (class, words) = match (verdicts.len() - idle.len(), failed.len()) {
+        (0, _) if !idle.is_empty() => (
+            "none",
+            "No gate applied: there is no champion yet to compare with".to_owned(),
+        ),
         (0, _) => ("none", "No gates: nothing was demanded".to_owned()),
-        (all, 0) if passed => ("pass", format!("Passed: all {all} gates hold")),
+        (all, 0) if passed && idle.is_empty() => ("pass", format!("Passed: all {all} gates hold")),
+        (all, 0) if passed => (
+            "pass",
+            format!("Passed: {all} gates hold, {} not applied", idle.len()),
+        ),
         (all, failed) => ("fail", format!("Not passed: {failed} of {all} gates do not hold")),
     };
     let _ = write!(
         page,
         "<section class=\"verdict {class}\"><p class=\"words\">{words}</p>"
     );
-    if !failed.is_empty() {
+    if !failed.is_empty() || !idle.is_empty() {
         page.push_str("<ul>");
-        for verdict in failed {
+        for verdict in failed.into_iter().chain(idle) {
             let _ = write!(
                 page,
                 "<li><b>{}</b>: found {}</li>",

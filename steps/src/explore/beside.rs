@@ -5,7 +5,9 @@ use super::relations::Sampled;
 use super::report::measure;
 use super::sample::{Categories, Sample, Values};
 use super::target::{Kind, Target};
-use polars::prelude::{DataFrame, DataType as PolarsType, PolarsResult, Series};
+use crate::fault;
+use polars::prelude::{DataType as PolarsType, PolarsError, PolarsResult, Series};
+use trainyard_contract::StepError;
 
 /// How alike two columns are.
 pub(crate) struct Likened {
@@ -68,18 +70,28 @@ pub(crate) struct Alone {
 }
 
 /// Each other column by how well it alone tells the label, best first, on up to 100,000 rows, one at
-/// random from each of equally long stretches; `None` if the label is constant.
+/// random from each of equally long stretches; `None` if the label is constant. `read` gives a column with all `rows`,
+/// of which one is in memory at a time.
 ///
 /// # Errors
-/// If there is no such column, or polars cannot cast.
-pub(crate) fn told_alone(frame: &DataFrame, label: &str) -> PolarsResult<Option<Vec<Alone>>> {
-    frame.column(label)?;
-    let sample = Sample::draw(frame.height(), super::many(), super::default_seed());
-    let mut columns = Vec::with_capacity(frame.width());
-    for column in frame.columns() {
-        let values = Values::of(&sample.take(column.as_materialized_series())?)?;
+/// What `read` gives, or where polars cannot cast.
+pub(crate) fn told_alone<'n>(
+    rows: usize,
+    names: impl Iterator<Item = &'n str>,
+    label: &str,
+    mut read: impl FnMut(&str) -> Result<Series, StepError>,
+) -> Result<Option<Vec<Alone>>, StepError> {
+    let failed = |error: PolarsError| StepError::rejected(fault::sentence(&error));
+    let sample = Sample::draw(rows, super::many(), super::default_seed());
+    let mut columns = Vec::new();
+    for name in names {
+        let series = read(name)?;
+        let values = sample
+            .take(&series)
+            .and_then(|some| Values::of(&some))
+            .map_err(failed)?;
         columns.extend(values.map(|values| Sampled {
-            name: column.name().to_string(),
+            name: name.to_owned(),
             values,
         }));
     }

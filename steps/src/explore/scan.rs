@@ -9,7 +9,7 @@ use super::target::Target;
 use super::{Duplicates, KeyDuplicates, Params, Profile, remarks};
 use crate::fault::{self, guarded};
 use crate::table::{Table, collect, grouped};
-use polars::prelude::{DataType as PolarsType, PolarsError, Series, TimeUnit, col, len};
+use polars::prelude::{DataType as PolarsType, PolarsError, Series, TimeUnit, col};
 use rayon::prelude::*;
 use trainyard_contract::{StepError, StepIo};
 use trainyard_models::statistics::tally;
@@ -51,7 +51,7 @@ pub(super) fn profiled(
             "there is no column `{unknown}` here"
         )));
     }
-    let rows = height(table)?;
+    let rows = table.height()?;
     let sample = Sample::draw(rows, params.sample_rows, params.seed);
     let extent = Extent {
         bins: params.bins,
@@ -149,17 +149,6 @@ pub(super) fn profiled(
     }
     profile.warnings = remarks::of(&profile);
     Ok(profile)
-}
-
-fn height(table: &Table) -> Result<usize, StepError> {
-    let counted = collect("count the rows", table.frame.clone().select([len()]))?;
-    let count = counted
-        .columns()
-        .first()
-        .and_then(|column| column.get(0).ok()?.try_extract::<u64>().ok());
-    count
-        .and_then(|count| usize::try_from(count).ok())
-        .ok_or_else(|| StepError::internal("could not count the rows"))
 }
 
 fn read(table: &Table, name: &str) -> Result<Series, StepError> {

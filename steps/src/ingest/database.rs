@@ -6,12 +6,12 @@ mod sqlite;
 
 use super::dedupe::Choice;
 use super::intake::{Sieve, Sifting};
-use super::sink::Sink;
 use super::store;
 use super::watermark::Remembered;
 use super::{Keep, Mode, kept};
 use crate::dataset::RowReader;
 use crate::inference;
+use crate::sink::Sink;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Of rows that agree in a key, one is kept.
 
-use super::sink::{Sink, each_group};
+use crate::sink::{Sink, each_group};
 use polars::chunked_array::ops::row_encode::_get_rows_encoded_unordered;
 use polars::prelude::{BooleanChunked, Column, DataFrame, DataType, NewChunkedArray};
 use std::collections::HashMap;

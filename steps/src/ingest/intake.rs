@@ -2,10 +2,10 @@
 
 use super::dedupe::{Choice, Dedupe};
 use super::quarantine::Quarantine;
-use super::sink::{Sink, each_group};
 use super::watermark::{self, Files, Remembered, Standing};
 use crate::dataset::{Block, DataFile, Fault, Intake};
 use crate::fault;
+use crate::sink::{Sink, each_group};
 use crate::table::grouped;
 use polars::prelude::{BooleanChunked, DataFrame, NewChunkedArray};
 use std::path::{Path, PathBuf};

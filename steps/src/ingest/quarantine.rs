@@ -1,7 +1,7 @@
 //! Rows set aside, with their reasons.
 
-use super::sink::{Sink, each_group};
 use crate::dataset::{Fault, quarantine_frame};
+use crate::sink::{Sink, each_group};
 use std::path::{Path, PathBuf};
 use trainyard_contract::StepError;
 

@@ -1,9 +1,9 @@
 //! Between one run's table and the next one's: snapshots, and what is remembered beside them.
 
 use super::intake::{Earlier, Intook, Sifting};
-use super::sink::Sink;
 use super::watermark::{Files, Remembered};
 use crate::dataset::bare_schema;
+use crate::sink::Sink;
 use crate::table::grouped;
 use serde_json::{Value, json};
 use trainyard_contract::{ArtifactKind, Schema, StepError, StepIo};

@@ -52,6 +52,14 @@ pub(super) fn hand_on(
     metrics.insert("importance".to_owned(), Value::Object(importance));
     let records = findings.trials.iter().map(|trial| trial.record(measure, space));
     metrics.insert("trials".to_owned(), records.collect());
+    let measured = |trial: &trials::Trial<'_>| {
+        let last = trial.last()?;
+        Some((last.job.trial as u64 + 1, last.value?))
+    };
+    io.curve(
+        &format!("trial_{}", measure.name()),
+        findings.trials.iter().filter_map(measured),
+    );
     io.headline(format!(
         "best of {} trials ({pruned} pruned): {}, {} {:.4}",
         findings.trials.len(),

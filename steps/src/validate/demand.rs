@@ -146,7 +146,9 @@ fn next_to_nothing() -> f64 {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Likeness {
-    /// Name of the input to compare with. If it is absent, as before the first snapshot, the check holds.
+    /// Name of the input to compare with; if it is absent, as before the first snapshot, the check holds. Without an input
+    /// of that name `previous` means the same column when the step last found no error; it is remembered in the output
+    /// `distributions`.
     pub(super) reference: String,
     /// Greatest population stability index, over tenths of the reference or over its 50 most frequent values; missing
     /// values are one more. 0.1 is some change, 0.25 a large one.

@@ -1,12 +1,14 @@
 //! How one check went.
 
+use super::source::Rows;
 use crate::rule::{self, known};
 use crate::table::grouped;
 use indexmap::IndexMap;
-use polars::prelude::{BooleanChunked, DataFrame};
+use polars::prelude::BooleanChunked;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use trainyard_contract::StepError;
 
 /// What a check that does not hold does.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -174,7 +176,15 @@ pub(super) struct RowRule<'a> {
 
 impl RowRule<'_> {
     /// How it went: `bad` marks the rows that break it, out of `looked_at`.
-    pub(super) fn judge(&self, frame: &DataFrame, bad: BooleanChunked, looked_at: usize) -> Outcome {
+    ///
+    /// # Errors
+    /// If the rows to be shown cannot be read.
+    pub(super) fn judge(
+        &self,
+        source: &Rows,
+        bad: BooleanChunked,
+        looked_at: usize,
+    ) -> Result<Outcome, StepError> {
         let column = match self.columns {
             [one] => Some(*one),
             _ => None,
@@ -219,6 +229,11 @@ impl RowRule<'_> {
                 .iter()
                 .filter(|name| !self.keys.iter().any(|key| key == **name)),
         );
+        if rows.is_empty() || self.limits.shown.max(self.limits.kept) == 0 {
+            return Ok(outcome);
+        }
+        let there = beside.iter().copied().filter(|name| source.has(name));
+        let frame = source.only(there)?;
         let value = |name: &str, row: usize| {
             let series = frame.column(name).ok()?.as_materialized_series();
             Some(rule::shown(series, row))
@@ -257,6 +272,6 @@ impl RowRule<'_> {
                 value: of_columns(*row),
             })
             .collect();
-        outcome
+        Ok(outcome)
     }
 }

@@ -4,13 +4,14 @@ use super::checks::Tables;
 use super::demand::Fresh;
 use super::metric::rounded;
 use super::outcome::{FailingRow, KeptRow, Outcome, RowRule, Severity};
+use super::source::Rows;
 use super::tables;
 use crate::data_type;
-use crate::dataset::Fault;
 use crate::rule;
+use crate::spool::Noted;
 use crate::table::grouped;
 use indexmap::IndexMap;
-use polars::prelude::{BooleanChunked, DataFrame, NewChunkedArray};
+use polars::prelude::{BooleanChunked, NewChunkedArray};
 use trainyard_contract::data_contract::ColumnContract;
 use trainyard_contract::{DataContract, StepError};
 
@@ -22,23 +23,24 @@ pub(super) struct Strictness {
     pub(super) max_bad_share: f64,
 }
 
-/// Values of a dataset that could not be read as their type. Those that break another rule are found
-/// by that rule.
-pub(super) fn readable(dataset: &str, rows: usize, faults: &[Fault], tables: &Tables<'_>) -> Option<Outcome> {
-    let unreadable: Vec<&Fault> = faults
-        .iter()
-        .filter(|fault| fault.column.is_empty() || fault.reason.starts_with("is not of type"))
-        .collect();
-    if unreadable.is_empty() {
+/// Values of a dataset that could not be read as their type.
+pub(super) fn readable(
+    dataset: &str,
+    rows: usize,
+    unreadable: &Noted,
+    tables: &Tables<'_>,
+) -> Option<Outcome> {
+    if unreadable.count == 0 {
         return None;
     }
-    let first: Vec<String> = unreadable.iter().take(3).map(ToString::to_string).collect();
+    let first: Vec<String> = unreadable.first.iter().take(3).map(ToString::to_string).collect();
     let says = format!(
         "{dataset}: {} values cannot be read: {}",
-        grouped(unreadable.len() as u64),
+        grouped(unreadable.count),
         first.join("; ")
     );
     let failing = unreadable
+        .first
         .iter()
         .take(tables.limits.shown)
         .map(|fault| FailingRow {
@@ -49,13 +51,17 @@ pub(super) fn readable(dataset: &str, rows: usize, faults: &[Fault], tables: &Ta
                 ("value".to_owned(), fault.value.clone()),
             ]),
         });
-    let kept = unreadable.iter().take(tables.limits.kept).map(|fault| KeptRow {
-        row: fault.row,
-        column: Some(fault.column.clone()),
-        value: fault.value.clone(),
-    });
+    let kept = unreadable
+        .first
+        .iter()
+        .take(tables.limits.kept)
+        .map(|fault| KeptRow {
+            row: fault.row,
+            column: Some(fault.column.clone()),
+            value: fault.value.clone(),
+        });
     Some(Outcome {
-        found: Some(unreadable.len() as f64),
+        found: Some(unreadable.count as f64),
         failing: failing.collect(),
         kept: kept.collect(),
         reason: "a value that cannot be read as its type".to_owned(),
@@ -71,25 +77,30 @@ pub(super) fn readable(dataset: &str, rows: usize, faults: &[Fault], tables: &Ta
 /// `Rejected` for a pattern that is no regular expression.
 pub(super) fn hold(
     dataset: &str,
-    frame: &DataFrame,
+    source: &Rows,
     contract: &DataContract,
     strictness: Strictness,
     tables: &Tables<'_>,
 ) -> Result<Vec<Outcome>, StepError> {
     let mut outcomes = Vec::new();
+    let rows = source.height();
     for (name, wanted) in &contract.columns {
-        let Ok(column) = frame.column(name) else {
+        if !source.has(name) {
             let says = format!(
                 "{dataset} has no column `{name}`, which contract `{}` lists",
                 contract.name
             );
             outcomes.push(
                 Outcome::new(dataset, Some(name), "present", "is there")
-                    .over(frame.height())
+                    .over(rows)
                     .verdict(false, says),
             );
             continue;
-        };
+        }
+        let frame = source.only([name.as_str()])?;
+        let column = frame
+            .column(name)
+            .map_err(|error| StepError::internal(error.to_string()))?;
         let found = data_type::from_polars(column.dtype());
         let right = found == wanted.data_type;
         let says = if right {
@@ -101,17 +112,17 @@ pub(super) fn hold(
             )
         };
         let of_type = Outcome::new(dataset, Some(name), "type", wanted.data_type.to_string());
-        outcomes.push(of_type.over(frame.height()).verdict(right, says));
+        outcomes.push(of_type.over(rows).verdict(right, says));
         if !right {
             continue;
         }
         let breaches = rule::breaches(column, wanted).map_err(|error| {
             StepError::rejected(format!("contract `{}`, column `{name}`: {error}", contract.name))
         })?;
-        for (rule, looked_at, words) in declared(wanted, frame.height(), column.null_count()) {
+        for (rule, looked_at, words) in declared(wanted, rows, column.null_count()) {
             let broken = breaches.iter().find(|breach| breach.rule == rule);
-            let rows = broken.map_or_else(
-                || BooleanChunked::from_iter_values("rows".into(), (0..frame.height()).map(|_| false)),
+            let bad = broken.map_or_else(
+                || BooleanChunked::from_iter_values("rows".into(), (0..rows).map(|_| false)),
                 |breach| breach.rows.clone(),
             );
             let row_rule = RowRule {
@@ -129,14 +140,14 @@ pub(super) fn hold(
                 max_bad_share: strictness.max_bad_share,
                 limits: tables.limits,
             };
-            outcomes.push(row_rule.judge(frame, rows, looked_at));
+            outcomes.push(row_rule.judge(source, bad, looked_at)?);
         }
         if wanted.unique {
             outcomes.push(unique(
                 dataset,
                 &[name],
                 "unique",
-                frame,
+                source,
                 contract,
                 strictness,
                 tables,
@@ -145,28 +156,23 @@ pub(super) fn hold(
     }
     if !contract.additional_columns {
         let listed = |name: &str| contract.columns.contains_key(name);
-        for column in frame
-            .columns()
-            .iter()
-            .filter(|column| !listed(column.name().as_str()))
-        {
+        for name in source.names().filter(|name| !listed(name)) {
             let says = format!(
-                "{dataset} has a column `{}`, which contract `{}` does not list",
-                column.name(),
+                "{dataset} has a column `{name}`, which contract `{}` does not list",
                 contract.name
             );
-            let outcome = Outcome::new(dataset, Some(column.name()), "additional_columns", "not there");
-            outcomes.push(outcome.over(frame.height()).verdict(false, says));
+            let outcome = Outcome::new(dataset, Some(name), "additional_columns", "not there");
+            outcomes.push(outcome.over(rows).verdict(false, says));
         }
     }
-    let has = |name: &String| frame.column(name).is_ok();
+    let has = |name: &String| source.has(name);
     if !contract.primary_key.is_empty() && contract.primary_key.iter().all(has) {
         let keys: Vec<&str> = contract.primary_key.iter().map(String::as_str).collect();
         outcomes.push(unique(
             dataset,
             &keys,
             "primary_key",
-            frame,
+            source,
             contract,
             strictness,
             tables,
@@ -179,7 +185,8 @@ pub(super) fn hold(
         let fresh = Fresh {
             max_age: freshness.max_age.clone(),
         };
-        outcomes.push(tables::newest(dataset, event_time, frame, &fresh, tables.as_of)?);
+        let frame = source.only([event_time.as_str()])?;
+        outcomes.push(tables::newest(dataset, event_time, &frame, &fresh, tables.as_of)?);
     }
     for outcome in &mut outcomes {
         outcome.severity = strictness.severity;
@@ -221,12 +228,13 @@ fn unique(
     dataset: &str,
     columns: &[&str],
     check: &str,
-    frame: &DataFrame,
+    source: &Rows,
     contract: &DataContract,
     strictness: Strictness,
     tables: &Tables<'_>,
 ) -> Result<Outcome, StepError> {
-    let doubled = frame
+    let doubled = source
+        .only(columns.iter().copied())?
         .select(columns.iter().copied())
         .and_then(|keys| keys.is_duplicated())
         .map_err(|error| StepError::internal(error.to_string()))?;
@@ -246,5 +254,5 @@ fn unique(
         max_bad_share: strictness.max_bad_share,
         limits: tables.limits,
     };
-    Ok(row_rule.judge(frame, doubled, frame.height()))
+    row_rule.judge(source, doubled, source.height())
 }

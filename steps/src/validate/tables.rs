@@ -1,13 +1,14 @@
 //! Rules of a check carried out: of rows, between inputs, of distributions and labels.
 
-use super::checks::{Check, Tables};
+use super::checks::{Check, Tables, roots};
 use super::demand::{Agreement, Classes, Demand, Fresh, Leakage, Likeness};
 use super::metric::rounded;
 use super::outcome::{Outcome, RowRule, subject};
 use super::rows::{self, Broken};
+use super::source::Rows;
 use crate::explore::{Likened, likened, told_alone};
 use crate::fault;
-use crate::sql::{self, Expression};
+use crate::sql::Expression;
 use crate::table::{collect, grouped};
 use polars::prelude::{
     BooleanChunked, ChunkCompareIneq, Column, DataFrame, DataType as PolarsType, IntoLazy, JoinType,
@@ -22,8 +23,21 @@ use trainyard_contract::{Millis, StepError, Timestamp};
 /// `Rejected` if an input or column is not there or the rule does not fit its type.
 pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Result<Outcome, StepError> {
     let dataset = check.dataset.as_deref().unwrap_or_default();
-    let frame = tables.frame(dataset)?;
+    let source = tables.rows(dataset)?;
     let columns = check.about();
+    // Only columns that somebody looks at are read.
+    let mut names = check.roots();
+    names.extend(columns.iter().map(|name| (*name).to_owned()));
+    match demand {
+        Demand::Expression(Expression(text)) => names.extend(roots(text)),
+        Demand::Order(order) => names.extend(order.within.iter().cloned()),
+        Demand::Disjoint(other) if columns.is_empty() => {
+            let theirs = tables.rows(&other.dataset)?;
+            names.extend(source.names().filter(|name| theirs.has(name)).map(str::to_owned));
+        }
+        _ => {}
+    }
+    let frame = &source.only(names.iter().map(String::as_str))?;
     let some = check.condition_rows(frame)?;
     let within = |rows: BooleanChunked| match &some {
         Some(some) => &crate::rule::known(rows) & some,
@@ -36,9 +50,9 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
             } else {
                 reference.columns.iter().map(String::as_str).collect()
             };
-            let other = tables.frame(&reference.dataset)?;
+            let other = tables.rows(&reference.dataset)?.only(theirs.iter().copied())?;
             let present = there(frame, &columns)?;
-            let found = occurring(frame, &columns, other, &theirs)?;
+            let found = occurring(frame, &columns, &other, &theirs)?;
             Some(Broken {
                 rows: &present & &!found,
                 looked_at: present,
@@ -51,10 +65,9 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
             })
         }
         Demand::Disjoint(other) => {
-            let theirs = tables.frame(&other.dataset)?;
+            let theirs = tables.rows(&other.dataset)?;
             let on: Vec<&str> = if columns.is_empty() {
-                let names = frame.get_column_names().into_iter().map(|name| name.as_str());
-                names.filter(|name| theirs.column(name).is_ok()).collect()
+                source.names().filter(|name| theirs.has(name)).collect()
             } else {
                 columns.clone()
             };
@@ -64,7 +77,7 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
                 format!("a ({})", on.join(", "))
             };
             Some(Broken {
-                rows: occurring(frame, &on, theirs, &on)?,
+                rows: occurring(frame, &on, &theirs.only(on.iter().copied())?, &on)?,
                 looked_at: everything(frame),
                 wanted: format!("not in {}", other.dataset),
                 has: format!("{what} that `{}` has too", other.dataset),
@@ -76,7 +89,7 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
             Some(not_later(
                 frame,
                 own,
-                tables.frame(&other.dataset)?,
+                &tables.rows(&other.dataset)?.only([name])?,
                 name,
                 &other.dataset,
             )?)
@@ -87,7 +100,7 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
         let no_keys = Vec::new();
         let looked_at = within(broken.looked_at).sum().map_or(0, |count| count as usize);
         let mentioned = match demand {
-            Demand::Expression(Expression(text)) => mentioned(text, frame),
+            Demand::Expression(Expression(text)) => mentioned(text, source),
             Demand::Disjoint(_) if columns.is_empty() => Vec::new(),
             _ => columns.iter().map(|name| (*name).to_owned()).collect(),
         };
@@ -104,7 +117,7 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
             max_bad_share: check.max_bad_share,
             limits: tables.limits,
         };
-        return Ok(rule.judge(frame, within(broken.rows), looked_at));
+        return rule.judge(source, within(broken.rows), looked_at);
     }
     let filtered = match &some {
         Some(some) => frame.filter(some).map_err(failed)?,
@@ -121,10 +134,13 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
         ),
         Demand::Agrees(agreement) => agrees(dataset, column, &filtered, agreement, tables),
         Demand::Distribution(likeness) => {
-            alike(dataset, column.unwrap_or_default(), &filtered, likeness, tables)
+            alike(check, column.unwrap_or_default(), &filtered, likeness, tables)
         }
         Demand::Classes(classes) => enough(dataset, column.unwrap_or_default(), &filtered, classes),
-        Demand::Leakage(leakage) => told(dataset, column.unwrap_or_default(), &filtered, leakage),
+        Demand::Leakage(leakage) => {
+            let column = column.unwrap_or_default();
+            told(check, column, filtered.height(), source, leakage)
+        }
         _ => Err(StepError::internal(format!(
             "the rule `{}` is not carried out",
             demand.name()
@@ -133,15 +149,10 @@ pub(super) fn judged(check: &Check, demand: &Demand, tables: &Tables<'_>) -> Res
 }
 
 /// The columns an expression speaks of, in the table's order.
-fn mentioned(text: &str, frame: &DataFrame) -> Vec<String> {
-    let roots = sql::expression(text)
-        .map(|expression| expression.meta().root_names())
-        .unwrap_or_default();
-    let names = frame.get_column_names().into_iter().map(|name| name.as_str());
-    names
-        .filter(|name| roots.iter().any(|root| root == name))
-        .map(str::to_owned)
-        .collect()
+fn mentioned(text: &str, source: &Rows) -> Vec<String> {
+    let roots = roots(text);
+    let names = source.names().map(str::to_owned);
+    names.filter(|name| roots.contains(name)).collect()
 }
 
 fn failed(error: PolarsError) -> StepError {
@@ -310,7 +321,7 @@ fn agrees(
     tables: &Tables<'_>,
 ) -> Result<Outcome, StepError> {
     let name = agreement.column.as_deref().or(column);
-    let other = tables.frame(&agreement.dataset)?;
+    let other = &tables.rows(&agreement.dataset)?.only(name)?;
     let metric = agreement.metric;
     let (own, theirs) = (metric.of(frame, column)?, metric.of(other, name)?);
     let (left, right) = (subject(dataset, column), subject(&agreement.dataset, name));
@@ -343,7 +354,7 @@ fn agrees(
 }
 
 fn alike(
-    dataset: &str,
+    check: &Check,
     column: &str,
     frame: &DataFrame,
     likeness: &Likeness,
@@ -357,23 +368,34 @@ fn alike(
     .into_iter()
     .filter_map(|(name, limit)| Some(format!("{name} ≤ {}", limit?)))
     .collect();
+    let dataset = check.dataset.as_deref().unwrap_or_default();
     let what = subject(dataset, Some(column));
     let reference = &likeness.reference;
     let wanted = format!("as in {reference} ({})", limits.join(", "));
     let outcome = Outcome::new(dataset, Some(column), "distribution", wanted).over(frame.height());
-    let Some(other) = tables.frames.get(reference) else {
-        return Ok(outcome.verdict(
-            true,
-            format!("{what}: there is no `{reference}` yet to compare with"),
-        ));
+    let own = frame.column(column).map_err(failed)?;
+    let mut thinned = String::new();
+    let theirs = match (tables.inputs.get(reference), tables.remembered.get(check)) {
+        (Some(other), _) => {
+            let other = other.only([column])?;
+            other
+                .column(column)
+                .map_err(failed)?
+                .as_materialized_series()
+                .clone()
+        }
+        (None, Some(earlier)) => {
+            if earlier.rows > earlier.values.len() as u64 {
+                thinned = format!(", evenly drawn from {}", grouped(earlier.rows));
+            }
+            earlier.values.clone()
+        }
+        (None, None) => {
+            let says = format!("{what}: there is no `{reference}` yet to compare with");
+            return Ok(outcome.verdict(true, says));
+        }
     };
-    let (own, theirs) = (
-        frame.column(column).map_err(failed)?,
-        other.column(column).map_err(failed)?,
-    );
-    let Some(found) =
-        likened(theirs.as_materialized_series(), own.as_materialized_series()).map_err(failed)?
-    else {
+    let Some(found) = likened(&theirs, own.as_materialized_series()).map_err(failed)? else {
         return Ok(outcome.verdict(false, format!("{what} and {reference}.{column} cannot be compared: one of them has no rows, or they are neither numbers nor categories")));
     };
     let Likened {
@@ -403,7 +425,7 @@ fn alike(
     })
     .collect();
     let says = format!(
-        "{what} beside {reference}.{column}: {}; n = {} and {}",
+        "{what} beside {reference}.{column}: {}; n = {} and {}{thinned}",
         measured.join(", "),
         grouped(rows[1] as u64),
         grouped(rows[0] as u64)
@@ -449,11 +471,23 @@ fn enough(dataset: &str, column: &str, frame: &DataFrame, classes: &Classes) -> 
         .verdict(passed, says))
 }
 
-fn told(dataset: &str, column: &str, frame: &DataFrame, leakage: &Leakage) -> Result<Outcome, StepError> {
+fn told(
+    check: &Check,
+    column: &str,
+    rows: usize,
+    source: &Rows,
+    leakage: &Leakage,
+) -> Result<Outcome, StepError> {
+    let dataset = check.dataset.as_deref().unwrap_or_default();
     let what = subject(dataset, Some(column));
     let wanted = format!("no column alone above {}", leakage.at_most);
-    let outcome = Outcome::new(dataset, Some(column), "leakage", wanted).over(frame.height());
-    let Some(told) = told_alone(frame, column).map_err(failed)? else {
+    let outcome = Outcome::new(dataset, Some(column), "leakage", wanted).over(rows);
+    let read = |name: &str| {
+        let frame = check.kept(source, &[name])?;
+        let column = frame.column(name).map_err(failed)?;
+        Ok(column.as_materialized_series().clone())
+    };
+    let Some(told) = told_alone(rows, source.names(), column, read)? else {
         return Ok(outcome.verdict(
             false,
             format!("{what} has no two different values, so nothing can tell them"),

@@ -1,6 +1,6 @@
 //! Items of a `for_each` step and iterations of a `repeat` step: how far they are, and a page of them.
 
-use super::{output_document, state_word};
+use super::{output_documents, state_word};
 use crate::output::{Exit, Fault, Terminal, human_time};
 use crate::progress::grouped;
 use serde_json::{Value, json};
@@ -142,17 +142,19 @@ fn document(run: &Run, ix: InstanceIx, item: &Value) -> Value {
             from,
             ..
         } => {
-            let outputs = outputs
-                .iter()
-                .map(|(name, output)| (name.clone(), output_document(output)));
-            document["outputs"] = Value::Object(outputs.collect());
+            document["outputs"] = Value::Object(output_documents(outputs));
             document["metrics"] = json!(metrics);
             document["headline"] = json!(headline);
             document["attempts"] = json!(attempts);
             document["from"] = json!(from.as_ref().map(RunId::as_str));
         }
-        StepState::Failed { failure, attempts } => {
+        StepState::Failed {
+            failure,
+            attempts,
+            kept,
+        } => {
             document["failure"] = json!(failure);
+            document["kept"] = Value::Object(output_documents(kept));
             document["attempts"] = json!(attempts);
         }
         _ => {}

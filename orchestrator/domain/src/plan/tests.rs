@@ -495,6 +495,8 @@ fn a_plan_as_a_document() {
       "on_run_failure": [],
       "effects": [],
       "forecast": null,
+      "usage": null,
+      "cost": null,
       "not_obeyed": [],
       "checks": null,
       "summary": {

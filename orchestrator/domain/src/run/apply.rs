@@ -8,8 +8,9 @@ use super::stage::{Open, Stage};
 use super::state::{Approval, StepState};
 use super::verdict::Verdict;
 use super::{Cancel, Run, Started, Tally};
+use indexmap::IndexMap;
 use trainyard_contract::task::Failure;
-use trainyard_contract::{FailureClass, Timestamp};
+use trainyard_contract::{FailureClass, OutputValue, Timestamp};
 
 impl Run {
     /// Takes one event into account.
@@ -94,6 +95,7 @@ impl Run {
                 attempt,
                 failure,
                 retry_at,
+                kept,
                 ..
             } if self.runs(ix, *attempt) => {
                 let tally = &mut self.tallies[ix as usize];
@@ -113,7 +115,7 @@ impl Run {
                             until: *until,
                         };
                     }
-                    None => self.fail(ix, failure.clone()),
+                    None => self.fail(ix, failure.clone(), kept.clone()),
                 }
             }
             What::AttemptLost { attempt, .. } if self.runs(ix, *attempt) => {
@@ -148,7 +150,7 @@ impl Run {
                 );
             }
             What::StepRejected { failure, .. } if startable || *self.step(ix) == StepState::Waiting => {
-                self.fail(ix, failure.clone());
+                self.fail(ix, failure.clone(), IndexMap::new());
             }
             What::ApprovalAsked { .. } if *self.step(ix) == StepState::Waiting => {
                 self.pending.remove(&ix);
@@ -198,6 +200,7 @@ impl Run {
                     self.fail(
                         ix,
                         Failure::new(FailureClass::GateFailed, format!("rejected by {by}{said}")),
+                        IndexMap::new(),
                     );
                 }
             }
@@ -208,6 +211,7 @@ impl Run {
                     self.fail(
                         ix,
                         Failure::new(FailureClass::GateFailed, "nobody approved it in time"),
+                        IndexMap::new(),
                     );
                 }
             }
@@ -355,9 +359,16 @@ impl Run {
         }
     }
 
-    pub(super) fn fail(&mut self, ix: InstanceIx, failure: Failure) {
+    pub(super) fn fail(&mut self, ix: InstanceIx, failure: Failure, kept: IndexMap<String, OutputValue>) {
         let attempts = self.tallies[ix as usize].attempts;
-        self.settle(ix, StepState::Failed { attempts, failure });
+        self.settle(
+            ix,
+            StepState::Failed {
+                attempts,
+                failure,
+                kept,
+            },
+        );
         // The step fails because of its iteration, and with it what stands beside it.
         if self.number_of_iteration(ix).is_some() {
             return;

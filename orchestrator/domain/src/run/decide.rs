@@ -54,6 +54,8 @@ pub enum Input {
         attempt: u32,
         failure: Failure,
         resources: ResourcesUsed,
+        /// What it had made before it failed, by output.
+        kept: IndexMap<String, OutputValue>,
     },
     /// The attempt died with its engine. One whose worker died under it is `Failed` with the class
     /// `worker_lost`.
@@ -234,9 +236,10 @@ impl Deciding<'_> {
                 attempt,
                 failure,
                 resources,
+                kept,
             } => {
                 if self.run.runs(step, attempt) {
-                    self.failed(step, attempt, failure, resources);
+                    self.failed(step, attempt, failure, resources, kept);
                 }
             }
             Input::Lost { step, attempt } => {
@@ -316,7 +319,14 @@ impl Deciding<'_> {
         }
     }
 
-    fn failed(&mut self, step: InstanceIx, attempt: u32, failure: Failure, resources: ResourcesUsed) {
+    fn failed(
+        &mut self,
+        step: InstanceIx,
+        attempt: u32,
+        failure: Failure,
+        resources: ResourcesUsed,
+        kept: IndexMap<String, OutputValue>,
+    ) {
         if self.run.doomed.contains(&step) {
             return self.happened(What::StepCancelled { step });
         }
@@ -338,6 +348,7 @@ impl Deciding<'_> {
             failure,
             retry_at,
             resources,
+            kept,
         });
     }
 
@@ -367,6 +378,7 @@ impl Deciding<'_> {
             failure,
             retry_at: None,
             resources,
+            kept: IndexMap::new(),
         });
     }
 

@@ -55,6 +55,9 @@ pub enum What {
         retry_at: Option<Timestamp>,
         #[serde(default)]
         resources: ResourcesUsed,
+        /// What it had made before it failed, by output: for people to look at, never an input or a result to reuse.
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        kept: IndexMap<String, OutputValue>,
     },
     /// The attempt died with its engine or worker through no fault of its own: it does not count
     /// against `max_attempts`, and the next one starts at once.

@@ -331,12 +331,23 @@ impl Play {
 
     /// Launches it if it does not run, and lets it fail.
     pub(crate) fn fails(&mut self, name: &str, class: FailureClass) -> Vec<What> {
+        self.fails_with(name, class, IndexMap::new())
+    }
+
+    /// The same, after it had made something.
+    pub(crate) fn fails_with(
+        &mut self,
+        name: &str,
+        class: FailureClass,
+        kept: IndexMap<String, OutputValue>,
+    ) -> Vec<What> {
         let attempt = self.attempt(name);
         self.decide(Input::Failed {
             step: self.ix(name),
             attempt,
             failure: Failure::new(class, "it failed"),
             resources: ResourcesUsed::default(),
+            kept,
         })
     }
 

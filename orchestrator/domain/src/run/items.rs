@@ -14,6 +14,7 @@ use super::state::StepState;
 use super::verdict::Verdict;
 use super::{Run, Tally};
 use crate::expression;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -435,7 +436,11 @@ impl Run {
                     ..failure.clone()
                 },
             );
-            return StepState::Failed { attempts: 0, failure };
+            return StepState::Failed {
+                attempts: 0,
+                failure,
+                kept: IndexMap::new(),
+            };
         }
         if counts.cancelled > 0 {
             return StepState::Cancelled;

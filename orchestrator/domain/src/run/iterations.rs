@@ -174,7 +174,7 @@ impl Run {
         let Some(last) = self.iteration(of) else { return };
         let count = self.number(last) as u32 + 1;
         match end {
-            RepeatEnd::Failed { failure } => self.fail(of, failure.clone()),
+            RepeatEnd::Failed { failure } => self.fail(of, failure.clone(), Default::default()),
             RepeatEnd::Cancelled => self.settle(of, StepState::Cancelled),
             RepeatEnd::NotSelected => self.settle(
                 of,

@@ -47,6 +47,8 @@ pub enum StepState {
     Failed {
         attempts: u32,
         failure: Failure,
+        /// What the last attempt had made before it failed: for people to look at, nothing is built upon it.
+        kept: IndexMap<String, OutputValue>,
     },
     Skipped {
         because: SkipReason,

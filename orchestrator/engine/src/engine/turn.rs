@@ -99,6 +99,7 @@ impl Engine {
                 attempt,
                 failure,
                 resources: report.resources,
+                kept: report.outputs,
             },
             None => {
                 let datasets = self

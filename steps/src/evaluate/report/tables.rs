@@ -67,10 +67,10 @@ fn gates(page: &mut String, verdicts: &[Verdict]) {
     page.push_str("<h2>Gates</h2>");
     head(page, &[("", false), ("demand", false), ("found", false)]);
     for verdict in verdicts {
-        let (class, word) = if verdict.passed {
-            ("pass", "passed")
-        } else {
-            ("fail", "failed")
+        let (class, word) = match (verdict.applied, verdict.passed) {
+            (false, _) => ("none", "not applied"),
+            (true, true) => ("pass", "passed"),
+            (true, false) => ("fail", "failed"),
         };
         let _ = write!(
             page,
@@ -113,6 +113,14 @@ fn metrics(page: &mut String, judged: &Judged) {
         "<p class=\"note\">n = {} test rows. ↑ higher, ↓ lower is better.</p>",
         grouped(judged.rows as u64)
     );
+    for (metric, why) in &judged.undefined {
+        let _ = write!(
+            page,
+            "<p class=\"note\">{} has no value on these rows: {}</p>",
+            metric.name(),
+            escape(why)
+        );
+    }
 }
 
 fn others(page: &mut String, judged: &Judged) {

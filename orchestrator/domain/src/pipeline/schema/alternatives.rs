@@ -49,8 +49,15 @@ impl<'s> Validator<'s> {
             }
             [one] => self.node(node, one, place, walk),
             many => {
+                // The keys tell which one is meant, however much is wrong within it.
+                let known = |option: &Value| known_keys(node, self.resolve(option));
+                let most = many.iter().map(|option| known(option)).max().unwrap_or(0);
+                let all: Vec<&Value> = many.iter().map(|option| self.resolve(option)).collect();
+                if most == 0 && foreign_keys(node, &all, place, walk) {
+                    return;
+                }
                 let mut best: Option<Vec<_>> = None;
-                for option in many {
+                for option in many.iter().filter(|option| known(option) == most) {
                     let mut attempt = Walk::new(walk.results);
                     self.node(node, option, place, &mut attempt);
                     if best.as_ref().is_none_or(|best| attempt.faults.len() < best.len()) {
@@ -165,6 +172,64 @@ pub(super) fn not_allowed(node: &Node, allowed: &[Value], place: Place<'_>, walk
     if let Some(near) = near {
         walk.fix(node.span, near.to_owned());
     }
+}
+
+/// How many keys of a map an alternative knows.
+fn known_keys(node: &Node, option: &Value) -> usize {
+    let (Content::Map(entries), Some(known)) =
+        (&node.content, option.get("properties").and_then(Value::as_object))
+    else {
+        return 0;
+    };
+    entries
+        .iter()
+        .filter(|entry| known.contains_key(&*entry.key))
+        .count()
+}
+
+/// Reports the keys of a map of which no alternative knows any, with the nearest of all that there are; says
+/// nothing if one of them takes any key.
+fn foreign_keys(node: &Node, options: &[&Value], place: Place<'_>, walk: &mut Walk<'_>) -> bool {
+    let Content::Map(entries) = &node.content else {
+        return false;
+    };
+    let is_closed = |option: &&Value| {
+        option.get("properties").is_some() && option.get("additionalProperties") == Some(&Value::Bool(false))
+    };
+    if entries.is_empty() || !options.iter().all(is_closed) {
+        return false;
+    }
+    let mut known: Vec<&str> = options
+        .iter()
+        .filter_map(|option| option.get("properties")?.as_object())
+        .flat_map(|members| members.keys().map(String::as_str))
+        .collect();
+    known.sort_unstable();
+    known.dedup();
+    for entry in entries {
+        let near = nearest(&entry.key, known.iter().copied());
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                let names: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
+                format!("known here: {}", names.join(", "))
+            }
+        };
+        let within = place
+            .key
+            .map_or_else(String::new, |(key, _)| format!(" in `{key}`"));
+        walk.report(
+            "S01/unknown-key",
+            entry.key_span,
+            format!("the key `{}` is not known{within}", entry.key),
+            "not known",
+            Some(help),
+        );
+        if let Some(near) = near {
+            walk.fix(entry.key_span, near.to_owned());
+        }
+    }
+    true
 }
 
 fn is_only_required(option: &Value) -> bool {

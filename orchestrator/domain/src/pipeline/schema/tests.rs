@@ -47,6 +47,34 @@ fn a_tag_chooses_the_alternative_whose_faults_are_reported() {
 }
 
 #[test]
+fn the_keys_of_a_map_choose_the_alternative_however_much_is_wrong_within() {
+    let inner = |members: Value, required: Value| json!({"type": "object", "additionalProperties": false, "properties": members, "required": required});
+    let range = inner(json!({"min": {"type": "number"}}), json!([]));
+    let order = inner(
+        json!({"direction": {"enum": ["up", "down"]}, "ties": {"type": "boolean"}}),
+        json!(["direction"]),
+    );
+    let rule = json!({"anyOf": [
+        {"const": "not_null"},
+        inner(json!({"range": range}), json!(["range"])),
+        inner(json!({"order": order}), json!(["order"])),
+    ]});
+    let schema = inner(json!({"rule": rule}), json!([]));
+    let of = |text: &str| faults(&schema, &format!("rule: {text}\n"));
+    assert_eq!(of("not_null"), [""; 0]);
+    assert_eq!(of("{order: {direction: up}}"), [""; 0]);
+    assert_eq!(
+        of("{order: {direction: upp, ties: 7}}"),
+        ["S01/not-allowed-value upp", "S01/wrong-type 7"]
+    );
+    assert_eq!(
+        of("{order: {tie: true}}"),
+        ["S01/unknown-key tie", "S01/missing-key order"]
+    );
+    assert_eq!(of("{ordr: {direction: up}}"), ["S01/unknown-key ordr"]);
+}
+
+#[test]
 fn alternatives_of_different_types_are_told_apart_by_the_value() {
     let schema = schemas::pipeline_form();
     let cache = |text: &str| {

@@ -207,6 +207,7 @@ impl<'a> World<'a> {
                         attempt,
                         failure,
                         resources,
+                        kept: Default::default(),
                     },
                 );
             }
@@ -248,11 +249,14 @@ impl<'a> World<'a> {
         }
         let class = *self.random.pick(&FailureClass::ALL);
         let failure = Failure::new(class, "it failed");
+        // What a failed attempt had made must never be taken for a result.
+        let kept = OutputValue::Value("kept".into());
         Input::Failed {
             step,
             attempt,
             failure,
             resources: ResourcesUsed::default(),
+            kept: [("out".to_owned(), kept)].into(),
         }
     }
 

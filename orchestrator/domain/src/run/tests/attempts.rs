@@ -1,6 +1,8 @@
 //! Retries, losses, reuse, and news that comes late.
 
 use super::*;
+use indexmap::IndexMap;
+use trainyard_contract::OutputValue;
 
 #[test]
 fn a_failure_of_a_listed_class_is_tried_again_after_a_growing_delay() {
@@ -36,6 +38,24 @@ fn a_failure_of_another_class_is_final() {
 }
 
 #[test]
+fn what_a_failed_attempt_had_made_is_kept_and_nobodys_input() {
+    let mut play = Play::started([step("a").attempts(2), step("b").takes(&["a"])]);
+    let made = |text: &str| IndexMap::from([("report".to_owned(), OutputValue::Value(text.into()))]);
+    play.fails_with("a", IO, made("first"));
+    play.passes(Millis(1000));
+    play.fails_with("a", IO, made("second"));
+    let StepState::Failed { kept, .. } = play.step("a") else {
+        panic!("{}", play.view())
+    };
+    assert_eq!(*kept, made("second"));
+    assert!(
+        matches!(play.step("b"), StepState::Skipped { .. }),
+        "{}",
+        play.view()
+    );
+}
+
+#[test]
 fn news_of_another_attempt_or_of_a_step_that_does_not_run_changes_nothing() {
     let mut play = Play::started([step("a").attempts(2), step("b")]);
     play.fails("a", IO);
@@ -49,6 +69,7 @@ fn news_of_another_attempt_or_of_a_step_that_does_not_run_changes_nothing() {
             attempt: 1,
             failure: failure.clone(),
             resources: resources(),
+            kept: Default::default(),
         },
         Input::Lost { step: 0, attempt: 1 },
         Input::Lost { step: 0, attempt: 3 },
@@ -58,6 +79,7 @@ fn news_of_another_attempt_or_of_a_step_that_does_not_run_changes_nothing() {
             attempt: 1,
             failure: failure.clone(),
             resources: resources(),
+            kept: Default::default(),
         },
         Input::Launch { step: 0, key: None },
         Input::Launch { step: 77, key: None },
@@ -87,7 +109,10 @@ fn a_step_whose_engine_always_dies_fails_at_last() {
         play.lost("a");
     }
     play.lost("a");
-    let StepState::Failed { attempts: 6, failure } = play.step("a") else {
+    let StepState::Failed {
+        attempts: 6, failure, ..
+    } = play.step("a")
+    else {
         panic!("{}", play.view())
     };
     assert_eq!(failure.class, FailureClass::WorkerLost);

@@ -1,6 +1,7 @@
 use super::Open;
 use crate::material::{append, at, create_owned, started, started_run, succeeded};
-use trainyard_contract::{ContentHash, Failure, FailureClass, Timestamp};
+use indexmap::IndexMap;
+use trainyard_contract::{ContentHash, Failure, FailureClass, OutputValue, Timestamp};
 use trainyard_domain::run::What;
 
 fn key() -> ContentHash {
@@ -77,6 +78,7 @@ pub(crate) fn an_attempt_that_failed_leaves_no_result(open: Open<'_>) {
         failure: Failure::new(FailureClass::IoError, "no"),
         retry_at: Some(Timestamp(5)),
         resources: Default::default(),
+        kept: kept("why"),
     };
     append(&mut store, &id, 0, &[started(1, 1, Some("key")), at(2, failed)]);
     append(
@@ -89,6 +91,18 @@ pub(crate) fn an_attempt_that_failed_leaves_no_result(open: Open<'_>) {
         ],
     );
     assert_eq!(open().reusable(&key(), None).unwrap(), None);
+    // What it had made is known all the same.
+    let origins = open().artifact_origins(&ContentHash::of(b"why"), 10).unwrap();
+    let seen: Vec<_> = origins.iter().map(|o| (o.step, o.output.as_str())).collect();
+    assert_eq!(seen, [(1, "table")]);
+}
+
+/// Outputs as an attempt makes them.
+fn kept(content: &str) -> IndexMap<String, OutputValue> {
+    let What::AttemptSucceeded { outputs, .. } = succeeded(1, 1, 1, content).what else {
+        panic!("another event")
+    };
+    outputs
 }
 
 pub(crate) fn an_artifact_is_traced_to_the_steps_that_made_it(open: Open<'_>) {

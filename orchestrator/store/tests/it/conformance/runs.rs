@@ -233,6 +233,7 @@ pub(crate) fn a_retry_takes_failed_and_blocked_steps_back(open: Open<'_>) {
         failure,
         retry_at: None,
         resources: Default::default(),
+        kept: Default::default(),
     };
     let first = [
         started_run(1),

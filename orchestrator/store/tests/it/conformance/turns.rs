@@ -106,9 +106,14 @@ fn event() -> impl Strategy<Value = Event> {
                 |(step, attempt, failure, retry_at, resources)| What::AttemptFailed {
                     step,
                     attempt,
+                    kept: [(
+                        "why".to_owned(),
+                        OutputValue::Value(failure.message.as_str().into())
+                    )]
+                    .into(),
                     failure,
                     retry_at,
-                    resources
+                    resources,
                 }
             ),
         (step.clone(), attempt).prop_map(|(step, attempt)| What::AttemptLost { step, attempt }),

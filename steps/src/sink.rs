@@ -10,7 +10,7 @@ use trainyard_contract::StepError;
 const ROW_GROUP: usize = crate::table::ROW_GROUP;
 
 /// Rows that become a Parquet file.
-pub(super) struct Sink {
+pub(crate) struct Sink {
     path: PathBuf,
     writer: Option<BatchedWriter<File>>,
     pending: Option<DataFrame>,
@@ -19,7 +19,7 @@ pub(super) struct Sink {
 
 impl Sink {
     /// Writes to a file that is made with the first rows.
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path,
             writer: None,
@@ -29,7 +29,7 @@ impl Sink {
     }
 
     /// Rows taken so far.
-    pub(super) fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
@@ -37,7 +37,7 @@ impl Sink {
     ///
     /// # Errors
     /// `IoError`.
-    pub(super) fn push(&mut self, frame: DataFrame) -> Result<(), StepError> {
+    pub(crate) fn push(&mut self, frame: DataFrame) -> Result<(), StepError> {
         self.rows += frame.height() as u64;
         let mut pending = match self.pending.take() {
             None => frame,
@@ -85,7 +85,7 @@ impl Sink {
     ///
     /// # Errors
     /// `IoError`.
-    pub(super) fn finish(mut self) -> Result<Option<(PathBuf, u64)>, StepError> {
+    pub(crate) fn finish(mut self) -> Result<Option<(PathBuf, u64)>, StepError> {
         if let Some(rest) = self.pending.take()
             && (rest.height() > 0 || self.writer.is_none())
         {
@@ -105,7 +105,7 @@ impl Sink {
 ///
 /// # Errors
 /// `IoError`, and what `take` gives.
-pub(super) fn each_group(
+pub(crate) fn each_group(
     path: &Path,
     rows: u64,
     mut take: impl FnMut(DataFrame) -> Result<(), StepError>,
