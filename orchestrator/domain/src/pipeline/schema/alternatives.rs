@@ -49,6 +49,11 @@ impl<'s> Validator<'s> {
             }
             [one] => self.node(node, one, place, walk),
             many => {
+                // Of words and maps, a text can only be meant for one of the words.
+                if let Some(words) = constants(many.iter().map(|option| self.resolve(option))) {
+                    self.one_of(node, &words, place, walk);
+                    return;
+                }
                 // The keys tell which one is meant, however much is wrong within it.
                 let known = |option: &Value| known_keys(node, self.resolve(option));
                 let most = many.iter().map(|option| known(option)).max().unwrap_or(0);
