@@ -48,7 +48,7 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
             };
             terminal.out(render::human(&plan, style).trim_end());
             if args.save {
-                terminal.out(&format!(
+                terminal.out(format!(
                     "Saved    run exactly this: trainyard apply {}",
                     plan.id.short()
                 ));
