@@ -353,6 +353,9 @@ fn production_takes_saved_plans_that_somebody_has_agreed_to() {
         .trainyard(&["run", "pipeline.yaml", "--env", "prod"])
         .expect(1);
     assert!(by_hand.err.contains("`prod` is read-only"), "{by_hand}");
+    let looked_at = yard.json(&["plan", "pipeline.yaml", "--env", "prod"]);
+    let note = looked_at["checks"]["notes"][0].as_str().unwrap();
+    assert!(note.contains("`prod` is read-only"), "{note}");
     let plan = yard.json(&["plan", "pipeline.yaml", "--env", "prod", "--save"]);
     let verdicts: Vec<(&str, &str)> = plan["steps"]
         .as_array()
@@ -361,6 +364,8 @@ fn production_takes_saved_plans_that_somebody_has_agreed_to() {
         .map(|step| (step["step"].as_str().unwrap(), step["verdict"].as_str().unwrap()))
         .collect();
     assert_eq!(verdicts, [("say", "maybe"), ("promotion", "maybe")], "{plan:#}");
+    // It is the way that the note would tell.
+    assert!(!plan.to_string().contains("read-only"), "{plan:#}");
     let id = plan["id"].as_str().unwrap();
     yard.trainyard(&["apply", id, "--no-wait"]).expect(0);
     let run = yard.json(&["runs", "show"]);

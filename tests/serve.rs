@@ -442,6 +442,92 @@ fn what_keeps_a_pipeline_from_running_is_said_by_its_place() {
     );
 }
 
+/// A way from dev over uat to prod; nothing in prod is asked for by hand.
+const PROMOTED: &str = "\
+version: 1
+name: test
+environments:
+  dev: {}
+  uat: {promote_from: dev, required_approvals: {roles: [risk], min: 1}}
+  prod: {promote_from: uat, read_only: true}
+triggers:
+  often: {type: schedule, every: 1s}
+steps:
+  only: {uses: debug.noop@v1}
+";
+
+#[test]
+fn what_an_environment_asks_is_asked_of_runs_over_http_as_well() {
+    let yard = Yard::with(&PROMOTED.replace("triggers:\n  often: {type: schedule, every: 1s}\n", ""));
+    let served = Served::start(&yard);
+    let ask = |environment: &str| {
+        let body = json!({ "pipeline": "test", "environment": environment });
+        served.post("/api/v1/runs", &body)
+    };
+    let early = ask("uat");
+    assert_eq!(early.refused(422), "run-not-admitted");
+    assert_eq!(
+        early.json()["detail"],
+        "`uat` takes only what has succeeded in `dev`, and this version has not"
+    );
+    let dev = ask("dev").expect(201);
+    served.ended(dev["id"].as_str().unwrap());
+    let mut events = served.events(None);
+    let uat = ask("uat").expect(201)["id"].as_str().unwrap().to_owned();
+    events.until(|told| told.event == "approval_asked");
+    let gate = format!("/api/v1/runs/{uat}/steps/promotion/approval");
+    let answer = json!({ "decision": "approve", "role": "risk" });
+    served.post(&gate, &answer).expect(202);
+    assert_eq!(served.ended(&uat)["status"], "succeeded");
+    // Agreed once, it is not asked again.
+    let again = ask("uat").expect(201)["id"].as_str().unwrap().to_owned();
+    assert_eq!(served.ended(&again)["counts"]["total"], 1);
+    let prod = ask("prod");
+    assert_eq!(prod.refused(422), "run-not-admitted");
+    assert_eq!(
+        prod.json()["detail"],
+        "`prod` is read-only: what runs there comes from a saved plan"
+    );
+}
+
+#[test]
+fn a_trigger_may_start_what_is_read_only_but_not_what_was_never_promoted() {
+    let yard = Yard::with(PROMOTED);
+    yard.write(
+        "trainyard.yaml",
+        "version: 1\nname: test\ndefault_environment: prod\n",
+    );
+    let served = Served::start(&yard);
+    let mut events = served.events(None);
+    let fired = events.until(|told| told.event == "trigger_fired");
+    let message = fired.data["message"].as_str().unwrap();
+    assert!(
+        message.contains("refused: `prod` takes only what has succeeded in `uat`"),
+        "{message}"
+    );
+    yard.edit("pipeline.yaml", "promote_from: uat, ", "");
+    let fired = events.until(|told| told.event == "trigger_fired" && told.data["run"].is_string());
+    let run = served.ended(fired.data["run"].as_str().unwrap());
+    assert_eq!(run["environment"], "prod");
+}
+
+#[test]
+fn a_run_over_http_that_is_beyond_its_budget_is_refused() {
+    let yard = Yard::with(SMALL);
+    let prices = "version: 1\nname: test\nprices: {currency: USD, cpu_hour: 1000000000}\n";
+    yard.write("trainyard.yaml", prices);
+    let served = Served::start(&yard);
+    let run = served.run("test");
+    assert_eq!(served.ended(&run)["status"], "succeeded");
+    let budget = "name: test\nbudget: {per_run: 0.01, currency: USD, on_exceed: stop}\n";
+    yard.edit("pipeline.yaml", "name: test\n", budget);
+    let body = json!({ "pipeline": "test", "params": { "word": "other" } });
+    assert_eq!(served.post("/api/v1/runs", &body).refused(422), "over-budget");
+    let plan = served.post("/api/v1/pipelines/test/plan", &body).expect(200);
+    let note = plan["checks"]["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("warning[C01/over-budget]: ~ "), "{note}");
+}
+
 #[test]
 fn pages_of_other_sites_can_neither_read_nor_change_anything() {
     let yard = Yard::with(SMALL);

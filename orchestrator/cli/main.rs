@@ -1,6 +1,5 @@
 //! The `trainyard` binary: arguments in, one command carried out, an exit code out.
 
-mod admission;
 mod args;
 mod commands;
 mod output;

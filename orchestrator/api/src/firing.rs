@@ -9,7 +9,7 @@ use crate::project::RunOrder;
 use crate::runs::Creation;
 use serde_json::Value;
 use trainyard_contract::{ContentHash, RunId, Timestamp};
-use trainyard_domain::pipeline::{Pipeline, spec};
+use trainyard_domain::pipeline::{Origin, Pipeline, spec};
 use trainyard_domain::trigger::{Decision, Firing, News, Trigger, TriggerState, decide};
 use trainyard_store::{IdempotencyKey, NewFiring, QueueOptions};
 
@@ -174,6 +174,7 @@ fn start(
             trigger: firing.trigger.as_object().cloned().unwrap_or_default(),
             ..RunOrder::default()
         },
+        origin: Origin::Trigger,
         options: QueueOptions::default(),
         by: &by,
         reason: Some(&firing.reason),

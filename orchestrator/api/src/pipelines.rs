@@ -14,10 +14,9 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use trainyard_domain::plan::{self, ChecksSummary, render};
-use trainyard_domain::run::Run;
-use trainyard_engine::Facts;
+use trainyard_domain::pipeline::Origin;
+use trainyard_domain::plan::{ChecksSummary, render};
+use trainyard_engine::Outlook;
 use trainyard_store::Pause;
 use utoipa::ToSchema;
 
@@ -219,25 +218,24 @@ pub(crate) async fn plan(
 fn foresee(app: &Shared, entry: &Entry, request: NewRunRequest) -> Result<Value, Problem> {
     let now = (app.clock)();
     let reuse = request.reuse;
-    let bound = app.project.bind(&entry.current, &request.order(), now)?;
-    let store = app.home.store()?;
-    let definition = Arc::new(bound.definition);
-    let previous = store
-        .previous_run(&definition.pipeline, definition.environment.as_deref())?
-        .map(|stored| Run::replay(stored.id.clone(), Arc::new(stored.definition), &stored.events))
-        .transpose()
-        .map_err(|error| Problem::internal("read the run before", &error))?;
-    let mut facts = Facts::new(
-        store,
-        app.home.objects(),
-        crate::app::root(app),
-        (*definition).clone(),
-        previous.as_ref().map(|run| (**run.definition()).clone()),
-        now,
+    let mut bound = app.project.bind(&entry.current, &request.order(), now)?;
+    let admitted = app.connections.with(|store| {
+        let admitted = trainyard_engine::admit(store, &entry.current, &mut bound.definition, Origin::Person);
+        Ok(admitted?)
+    })?;
+    let outlook = Outlook {
+        home: &app.home,
+        project: crate::app::root(app),
+        pipeline: &entry.current,
         reuse,
-    )?;
-    let mut plan = plan::plan(definition, previous.as_ref(), bound.select.as_ref(), &mut facts)
-        .map_err(|error| Problem::internal("plan a run", &error))?;
+        now,
+    };
+    let mut gates = admitted.gates;
+    let (mut plan, _) = outlook.plan_within_budget(&mut bound.definition, &mut gates, bound.select)?;
+    let over = plan.cost.as_ref().filter(|cost| cost.exceeds());
+    let over = over.map(|cost| format!("warning[C01/over-budget]: {}", cost.line()));
+    let notes = admitted.faults.iter().map(ToString::to_string).chain(over);
+    let notes = notes.collect();
     let count = |severity: &str| {
         let of_it = entry
             .diagnostics
@@ -248,7 +246,7 @@ fn foresee(app: &Shared, entry: &Entry, request: NewRunRequest) -> Result<Value,
     plan.checks = Some(ChecksSummary {
         errors: count("error"),
         warnings: count("warning"),
-        notes: Vec::new(),
+        notes,
     });
     Ok(render::json(&plan))
 }

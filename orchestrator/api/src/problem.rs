@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use trainyard_contract::task::chain;
+use trainyard_engine::EngineError;
 use trainyard_store::StoreError;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
@@ -176,6 +177,15 @@ impl From<StoreError> for Problem {
             }
             StoreError::NewerDefinition { .. } => Self::conflict("run-of-newer-version", error.to_string()),
             _ => Self::internal("use the store", &error),
+        }
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => error.into(),
+            other => Self::internal("look at earlier runs", &other),
         }
     }
 }

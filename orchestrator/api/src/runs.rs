@@ -14,9 +14,13 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use trainyard_contract::{ContentHash, RunId};
-use trainyard_domain::run::{Run, RunOutcome, RunStatus as Standing};
+use trainyard_contract::{ContentHash, RunId, Timestamp};
+use trainyard_domain::pipeline::{Admission, Origin, Pipeline};
+use trainyard_domain::plan::Cost;
+use trainyard_domain::run::{InstanceIx, Run, RunDefinition, RunOutcome, RunStatus as Standing};
+use trainyard_engine::{Outlook, with_gates};
 use trainyard_store::{
     DEFAULT_PRIORITY, Enqueued, IdempotencyKey, NewRun, QueueOptions, Request, RunFilter, RunStatus, Store,
 };
@@ -156,6 +160,7 @@ pub(crate) async fn create(
             let creation = Creation {
                 pipeline: &pipeline,
                 order: request.order(),
+                origin: Origin::Person,
                 options: QueueOptions {
                     select: None,
                     reuse: request.reuse,
@@ -195,6 +200,7 @@ pub(crate) async fn create(
 pub(crate) struct Creation<'a> {
     pub(crate) pipeline: &'a str,
     pub(crate) order: RunOrder,
+    pub(crate) origin: Origin<'a>,
     pub(crate) options: QueueOptions,
     pub(crate) by: &'a str,
     pub(crate) reason: Option<&'a str>,
@@ -210,7 +216,7 @@ impl Creation<'_> {
         let now = (app.clock)();
         let bound = app.project.bind(&entry.current, &self.order, now)?;
         let mut definition = bound.definition;
-        self.options.select = bound.select;
+        self.options.select = self.admitted(app, &entry.current, &mut definition, bound.select, now)?;
         let root = crate::app::root(app);
         app.connections.with(|store| {
             Ok(trainyard_engine::surroundings_of(
@@ -246,6 +252,46 @@ impl Creation<'_> {
                 "idempotency-key-taken",
                 format!("that Idempotency-Key stands for another request, which made run {earlier}"),
             )),
+        }
+    }
+
+    /// Asks environment and budget, puts the gates in front that they demand, and gives the selection with
+    /// these.
+    fn admitted(
+        &self,
+        app: &Shared,
+        pipeline: &Pipeline,
+        definition: &mut RunDefinition,
+        select: Option<BTreeSet<InstanceIx>>,
+        now: Timestamp,
+    ) -> Result<Option<BTreeSet<InstanceIx>>, Problem> {
+        let mut gates = Vec::new();
+        if pipeline.admission(definition.environment.as_deref()) != Admission::default() {
+            let admitted = app.connections.with(|store| {
+                let admitted = trainyard_engine::admit(store, pipeline, definition, self.origin);
+                Ok(admitted?)
+            })?;
+            if let Some(first) = admitted.faults.first() {
+                let sentences: Vec<String> = admitted.faults.iter().map(ToString::to_string).collect();
+                let problem = Problem::refused("run-not-admitted", sentences.join("; "));
+                return Err(problem.help(first.help(&definition.file)));
+            }
+            gates = admitted.gates;
+        }
+        if pipeline.spec().budget.is_none() {
+            return Ok(with_gates(select, &gates));
+        }
+        let outlook = Outlook {
+            home: &app.home,
+            project: crate::app::root(app),
+            pipeline,
+            reuse: self.options.reuse,
+            now,
+        };
+        let (plan, select) = outlook.plan_within_budget(definition, &mut gates, select)?;
+        match plan.cost.as_ref().and_then(Cost::refusal) {
+            Some(reason) => Err(Problem::refused("over-budget", reason)),
+            None => Ok(select),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! `trainyard apply`: a saved plan, exactly as it was made or not at all.
 
 use super::check::{Binding, bind_entry};
-use crate::admission::admit;
 use crate::args::ApplyArgs;
 use crate::output::{Exit, Fault, Terminal, Tone};
 use crate::project::Project;
 use std::path::Path;
-use trainyard_domain::pipeline::NotAdmitted;
+use trainyard_domain::pipeline::Origin;
 use trainyard_domain::plan::{SAVED_PLAN_VERSION, SavedPlan};
 
 pub(crate) fn apply(args: &ApplyArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
@@ -25,20 +24,11 @@ pub(crate) fn apply(args: &ApplyArgs, home: Option<&Path>, terminal: &mut Termin
         Binding::Ready(bound) => *bound,
         Binding::Refused => return Ok(Exit::Refused),
     };
-    let mut not_admitted = admit(&mut bound)?;
     // A saved plan is how things come to an environment that is read-only, but as its files say.
-    not_admitted.retain(|fault| !matches!(fault, NotAdmitted::ReadOnly { .. }));
-    let admission = bound.pipeline.admission(bound.definition.environment.as_deref());
-    if let (true, Some(param), Some(environment)) = (
-        admission.read_only,
-        request.params.keys().next(),
-        &bound.definition.environment,
-    ) {
-        not_admitted.push(NotAdmitted::Altered {
-            environment: environment.clone(),
-            param: param.clone(),
-        });
-    }
+    let origin = Origin::SavedPlan {
+        param: request.params.keys().next().map(String::as_str),
+    };
+    let not_admitted = bound.admit(origin)?;
     if !not_admitted.is_empty() {
         return Ok(super::run::refuse(
             &not_admitted,
@@ -51,14 +41,13 @@ pub(crate) fn apply(args: &ApplyArgs, home: Option<&Path>, terminal: &mut Termin
         .as_deref()
         .map(|text| super::plan::select(text, &bound.definition))
         .transpose()?;
-    let (again, select) = super::plan::foresee_within_budget(&mut bound, select, request.reuse)?;
+    let (again, select) = bound.plan_within_budget(select, request.reuse)?;
     let moved = saved.moved(&again, &bound.definition);
     if !moved.is_empty() {
         refuse(&saved, &moved, terminal);
         return Ok(Exit::Refused);
     }
-    if let Some(reason) = super::plan::stopped_by_budget(&again) {
-        terminal.note(reason);
+    if super::plan::is_stopped_by_budget(&again, terminal) {
         return Ok(Exit::Refused);
     }
     let options = super::run::Options {

@@ -23,8 +23,6 @@ mod test;
 mod tokens;
 mod triggers;
 
-pub(crate) use check::Bound;
-
 use crate::args::{Cli, Command};
 use crate::output::{Exit, Fault, Terminal};
 use trainyard_contract::{Catalogue, Timestamp};

@@ -2,30 +2,34 @@
 
 use super::check::{Binding, Bound, bind};
 use super::now;
-use crate::admission::{admit, with_gates};
 use crate::args::{Format, PlanArgs};
 use crate::output::{Exit, Fault, Terminal};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use trainyard_contract::Severity;
-use trainyard_domain::pipeline::spec::policy::OnExceed;
+use trainyard_domain::pipeline::{Admission, NotAdmitted, Origin};
 use trainyard_domain::plan::{self, ChecksSummary, Cost, PlanRequest, SavedPlan, render};
-use trainyard_domain::run::{self, ApprovalRule, InstanceIx, OnExpire, Run, RunDefinition};
-use trainyard_engine::Facts;
+use trainyard_domain::run::{self, InstanceIx, RunDefinition};
+use trainyard_engine::Outlook;
 
 pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let mut bound = match bind(&args.bind, home, terminal)? {
         Binding::Ready(bound) => *bound,
         Binding::Refused => return Ok(Exit::Refused),
     };
-    let not_admitted = admit(&mut bound)?;
+    let origin = match args.save {
+        true => Origin::SavedPlan {
+            param: args.bind.params.first().map(|(name, _)| name.as_str()),
+        },
+        false => Origin::Person,
+    };
+    let not_admitted = bound.admit(origin)?;
     let select = args
         .select
         .as_deref()
         .map(|text| select(text, &bound.definition))
         .transpose()?;
-    let (mut plan, _) = foresee_within_budget(&mut bound, select, !args.no_reuse)?;
+    let (mut plan, _) = bound.plan_within_budget(select, !args.no_reuse)?;
     let notes = not_admitted
         .iter()
         .map(|fault| format!("{fault}; {}", fault.help(&plan.file)));
@@ -78,91 +82,64 @@ fn save(args: &PlanArgs, bound: &Bound, plan: &plan::Plan) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Plans with the gates in front; beyond the budget, and if it says so, with one for that as well. The
-/// second is the selection to run by.
-pub(crate) fn foresee_within_budget(
-    bound: &mut Bound,
-    select: Option<BTreeSet<InstanceIx>>,
-    reuse: bool,
-) -> Result<(plan::Plan, Option<BTreeSet<InstanceIx>>), Fault> {
-    let chosen = with_gates(select.clone(), bound);
-    let plan = foresee(bound, chosen.clone(), reuse)?;
-    if !needs_agreement(&plan) {
-        return Ok((plan, chosen));
-    }
-    let rule = ApprovalRule {
-        roles: Vec::new(),
-        min_approvals: 1,
-        not_author: false,
-        expires: None,
-        on_expire: OnExpire::Reject,
+/// Whether the budget does not let a plan be run; says why.
+pub(crate) fn is_stopped_by_budget(plan: &plan::Plan, terminal: &mut Terminal) -> bool {
+    let Some(reason) = plan.cost.as_ref().and_then(Cost::refusal) else {
+        return false;
     };
-    bound
-        .gates
-        .extend(bound.definition.put_gate_in_front("budget", rule));
-    let chosen = with_gates(select, bound);
-    Ok((foresee(bound, chosen.clone(), reuse)?, chosen))
-}
-
-fn needs_agreement(plan: &plan::Plan) -> bool {
-    let asks = |cost: &Cost| cost.exceeds() && cost.on_exceed == OnExceed::RequireApproval;
-    plan.cost.as_ref().is_some_and(asks)
-}
-
-/// Why the budget does not let a plan be run, if so.
-pub(crate) fn stopped_by_budget(plan: &plan::Plan) -> Option<String> {
-    let cost = plan.cost.as_ref()?;
-    let stops = cost.exceeds() && cost.on_exceed == OnExceed::Stop;
-    stops.then(|| {
-        format!(
-            "error[C01/over-budget]: the run would cost more than its budget: {}",
-            cost.line()
-        )
-    })
-}
-
-/// Plans a bound pipeline against the project's state.
-pub(crate) fn foresee(
-    bound: &Bound,
-    select: Option<BTreeSet<InstanceIx>>,
-    reuse: bool,
-) -> Result<plan::Plan, Fault> {
-    let home = bound.project.open_home()?;
-    let store = home.store()?;
-    let definition = Arc::new(bound.definition.clone());
-    let previous = store
-        .previous_run(&definition.pipeline, definition.environment.as_deref())?
-        .map(|stored| Run::replay(stored.id.clone(), Arc::new(stored.definition), &stored.events))
-        .transpose()?;
-    let mut facts = Facts::new(
-        store,
-        home.objects(),
-        bound.project.root.clone(),
-        bound.definition.clone(),
-        previous.as_ref().map(|run| (**run.definition()).clone()),
-        now(),
-        reuse,
-    )?;
-    let mut plan = plan::plan(definition, previous.as_ref(), select.as_ref(), &mut facts)?;
-    let count = |severity| {
-        bound
-            .checked
-            .diagnostics
-            .iter()
-            .filter(|d| d.severity == severity)
-            .count()
-    };
-    plan.cost = plan::cost_of(&plan, &bound.pipeline);
-    let mut notes = Vec::new();
-    if let Some(cost) = plan.cost.as_ref().filter(|cost| cost.exceeds()) {
-        notes.push(format!("warning[C01/over-budget]: {}", cost.line()));
+    if terminal.is_json() {
+        terminal.out_json(&serde_json::json!({
+            "event": "refused", "code": "C01/over-budget", "reasons": [reason],
+        }));
+    } else {
+        terminal.note(format!("error[C01/over-budget]: {reason}"));
     }
-    plan.checks = Some(ChecksSummary {
-        errors: count(Severity::Error),
-        warnings: count(Severity::Warning),
-        notes,
-    });
-    Ok(plan)
+    true
+}
+
+impl Bound {
+    /// Puts the gates in front that the environment asks for, and says why the run may not start, if so.
+    pub(crate) fn admit(&mut self, origin: Origin<'_>) -> Result<Vec<NotAdmitted>, Fault> {
+        let environment = self.definition.environment.as_deref();
+        if self.pipeline.admission(environment) == Admission::default() {
+            return Ok(Vec::new());
+        }
+        let store = self.project.open_home()?.store()?;
+        let admitted = trainyard_engine::admit(&store, &self.pipeline, &mut self.definition, origin)?;
+        self.gates.extend(admitted.gates);
+        Ok(admitted.faults)
+    }
+
+    /// Plans it against the project's state, behind its gates and the budget's; with the selection to run by.
+    pub(crate) fn plan_within_budget(
+        &mut self,
+        select: Option<BTreeSet<InstanceIx>>,
+        reuse: bool,
+    ) -> Result<(plan::Plan, Option<BTreeSet<InstanceIx>>), Fault> {
+        let home = self.project.open_home()?;
+        let outlook = Outlook {
+            home: &home,
+            project: self.project.root.clone(),
+            pipeline: &self.pipeline,
+            reuse,
+            now: now(),
+        };
+        let (mut plan, select) = outlook.plan_within_budget(&mut self.definition, &mut self.gates, select)?;
+        let count = |severity| {
+            let of_it = self.checked.diagnostics.iter().filter(|d| d.severity == severity);
+            of_it.count()
+        };
+        let over = plan.cost.as_ref().filter(|cost| cost.exceeds());
+        plan.checks = Some(ChecksSummary {
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+            notes: over
+                .map(|cost| format!("warning[C01/over-budget]: {}", cost.line()))
+                .into_iter()
+                .collect(),
+        });
+        Ok((plan, select))
+    }
 }
 
 /// The instances that `--select` names.

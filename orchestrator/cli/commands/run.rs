@@ -2,7 +2,6 @@
 
 use super::check::{Binding, Bound, bind, print_human};
 use super::{now, user};
-use crate::admission::{admit, with_gates};
 use crate::args::{Format, RunArgs};
 use crate::output::{Exit, Fault, Terminal, Tone};
 use crate::progress::{self, Progress};
@@ -13,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use trainyard_contract::RunId;
-use trainyard_domain::pipeline::NotAdmitted;
+use trainyard_domain::pipeline::{NotAdmitted, Origin};
 use trainyard_domain::run::{RunDefinition, RunOutcome, RunStatus};
-use trainyard_engine::{Driven, Engine, Interrupts, Setup};
+use trainyard_engine::{Driven, Engine, Interrupts, Setup, with_gates};
 use trainyard_executors::{LocalConfig, LocalExecutor, LocalSecrets};
 use trainyard_store::Owner;
 
@@ -27,7 +26,7 @@ pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) 
     if terminal.format() == Format::Human {
         print_human(&bound.checked, terminal);
     }
-    let not_admitted = admit(&mut bound)?;
+    let not_admitted = bound.admit(Origin::Person)?;
     if !not_admitted.is_empty() {
         return Ok(refuse(&not_admitted, &bound.definition.file, terminal));
     }
@@ -37,14 +36,13 @@ pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) 
         .map(|text| super::plan::select(text, &bound.definition))
         .transpose()?;
     let select = if bound.pipeline.spec().budget.is_some() {
-        let (plan, select) = super::plan::foresee_within_budget(&mut bound, select, !args.no_reuse)?;
-        if let Some(reason) = super::plan::stopped_by_budget(&plan) {
-            terminal.note(reason);
+        let (plan, select) = bound.plan_within_budget(select, !args.no_reuse)?;
+        if super::plan::is_stopped_by_budget(&plan, terminal) {
             return Ok(Exit::Refused);
         }
         select
     } else {
-        with_gates(select, &bound)
+        with_gates(select, &bound.gates)
     };
     let options = Options {
         reuse: !args.no_reuse,

@@ -26,7 +26,7 @@ pub mod spec;
 mod values;
 mod wiring;
 
-pub use admission::{Admission, NotAdmitted};
+pub use admission::{Admission, NotAdmitted, Origin};
 pub use bind::{BindError, BindRequest};
 pub(crate) use checks::{declaration, type_of, value_fault};
 pub use files::{FileFault, Files};

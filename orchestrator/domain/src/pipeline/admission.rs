@@ -10,10 +10,37 @@ use std::fmt;
 pub struct Admission {
     /// Only what has succeeded there, in the very same version, may run here.
     pub promote_from: Option<String>,
-    /// Nobody starts anything here by hand but a saved plan.
+    /// What runs here comes from the files: from their triggers, and from saved plans without params of
+    /// their own.
     pub read_only: bool,
     /// Who has to agree before a version runs here for the first time.
     pub approval: Option<ApprovalRule>,
+}
+
+/// How a run comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// Somebody asks for it.
+    Person,
+    /// A saved plan is applied, or one is about to be saved; with a param that was set by hand, if any.
+    SavedPlan { param: Option<&'a str> },
+    /// A trigger of the pipeline's file.
+    Trigger,
+}
+
+impl Origin<'_> {
+    /// What keeps it out of a read-only environment.
+    pub fn against_read_only(self, environment: &str) -> Option<NotAdmitted> {
+        let environment = environment.to_owned();
+        match self {
+            Self::Person => Some(NotAdmitted::ReadOnly { environment }),
+            Self::SavedPlan { param } => param.map(|param| NotAdmitted::Altered {
+                environment,
+                param: param.to_owned(),
+            }),
+            Self::Trigger => None,
+        }
+    }
 }
 
 /// Why a run may not start.

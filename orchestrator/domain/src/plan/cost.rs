@@ -39,6 +39,12 @@ impl Cost {
         self.per_run.is_some_and(|limit| self.p50 > limit)
     }
 
+    /// Why the budget does not let it run, if so.
+    pub fn refusal(&self) -> Option<String> {
+        let stops = self.exceeds() && self.on_exceed == OnExceed::Stop;
+        stops.then(|| format!("the run would cost more than its budget: {}", self.line()))
+    }
+
     /// In a line: `~ 1.38 USD (p90 1.97) of 5.00 per run`.
     pub fn line(&self) -> String {
         let of = self

@@ -1,0 +1,97 @@
+//! Plans against a project's state, and what the budget says to them.
+
+use crate::{EngineError, Facts};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use trainyard_contract::Timestamp;
+use trainyard_domain::pipeline::Pipeline;
+use trainyard_domain::pipeline::spec::policy::OnExceed;
+use trainyard_domain::plan::{self, Cost, Plan};
+use trainyard_domain::run::{ApprovalRule, InstanceIx, OnExpire, Run, RunDefinition};
+use trainyard_store::Home;
+
+/// Name of the gate in front of a run that is beyond its budget.
+const BUDGET: &str = "budget";
+
+/// Where and when is planned.
+pub struct Outlook<'a> {
+    pub home: &'a Home,
+    /// Folder of the project.
+    pub project: PathBuf,
+    pub pipeline: &'a Pipeline,
+    /// Whether earlier results are taken.
+    pub reuse: bool,
+    pub now: Timestamp,
+}
+
+impl Outlook<'_> {
+    /// What a run would do, with its cost where the project has prices.
+    ///
+    /// # Errors
+    /// If the state cannot be read, or the definition is none that can run.
+    pub fn plan(
+        &self,
+        definition: &RunDefinition,
+        select: Option<&BTreeSet<InstanceIx>>,
+    ) -> Result<Plan, EngineError> {
+        let store = self.home.store()?;
+        let previous = store
+            .previous_run(&definition.pipeline, definition.environment.as_deref())?
+            .map(|stored| Run::replay(stored.id.clone(), Arc::new(stored.definition), &stored.events))
+            .transpose()?;
+        let mut facts = Facts::new(
+            store,
+            self.home.objects(),
+            self.project.clone(),
+            definition.clone(),
+            previous.as_ref().map(|run| (**run.definition()).clone()),
+            self.now,
+            self.reuse,
+        )?;
+        let definition = Arc::new(definition.clone());
+        let mut plan = plan::plan(definition, previous.as_ref(), select, &mut facts)?;
+        plan.cost = plan::cost_of(&plan, self.pipeline);
+        Ok(plan)
+    }
+
+    /// The same behind `gates`, which are joined by one of the budget's if it asks for agreement; with
+    /// the selection to run by.
+    ///
+    /// # Errors
+    /// As [`Outlook::plan`].
+    pub fn plan_within_budget(
+        &self,
+        definition: &mut RunDefinition,
+        gates: &mut Vec<InstanceIx>,
+        select: Option<BTreeSet<InstanceIx>>,
+    ) -> Result<(Plan, Option<BTreeSet<InstanceIx>>), EngineError> {
+        let chosen = with_gates(select.clone(), gates);
+        let plan = self.plan(definition, chosen.as_ref())?;
+        let asks = |cost: &Cost| cost.exceeds() && cost.on_exceed == OnExceed::RequireApproval;
+        if !plan.cost.as_ref().is_some_and(asks) {
+            return Ok((plan, chosen));
+        }
+        let rule = ApprovalRule {
+            roles: Vec::new(),
+            min_approvals: 1,
+            not_author: false,
+            expires: None,
+            on_expire: OnExpire::Reject,
+        };
+        gates.extend(definition.put_gate_in_front(BUDGET, rule));
+        let chosen = with_gates(select, gates);
+        Ok((self.plan(definition, chosen.as_ref())?, chosen))
+    }
+}
+
+/// A selection with the gates that stand in front of everything.
+pub fn with_gates(
+    select: Option<BTreeSet<InstanceIx>>,
+    gates: &[InstanceIx],
+) -> Option<BTreeSet<InstanceIx>> {
+    select.map(|mut select| {
+        select.extend(gates);
+        select
+    })
+}
