@@ -256,3 +256,64 @@ fn a_pipeline_follows_another() {
     assert_eq!(document["pipeline"], "test");
     assert_eq!(document["trigger"]["event"]["run"], first.as_str());
 }
+
+#[test]
+fn a_pipeline_follows_runs_of_other_processes_and_those_between_two_servers_once_each() {
+    let yard = yard("  after: {type: pipeline, pipeline: first}\n");
+    yard.write(
+        "first.yaml",
+        "version: 1\nname: first\nsteps:\n  only: {uses: debug.noop@v1}\n",
+    );
+    let run_alone = || {
+        yard.trainyard(&["run", "first.yaml"]).expect(0);
+        yard.json(&["runs", "list", "--limit", "500"])
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|run| run["pipeline"] == "first")
+            .unwrap()["run"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    // Before there was a trigger that could hear it.
+    run_alone();
+    let served = Served::start(&yard);
+    let mut events = served.events(None);
+    let follower_of = |told: &crate::http::Told, served: &Served| {
+        let run = told.data["run"].as_str().unwrap();
+        served.ended(run)["trigger"]["event"]["run"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let by_server = served.run("first");
+    let fired = events.until(|told| told.event == "trigger_fired");
+    assert_eq!(follower_of(&fired, &served), by_server);
+    let beside = run_alone();
+    let fired = events.until(|told| told.event == "trigger_fired");
+    assert_eq!(follower_of(&fired, &served), beside);
+    served.kill();
+    let between = run_alone();
+    let served = Served::start(&yard);
+    // Another run of the server is followed after all that was there before.
+    let last = served.run("first");
+    let fired = |served: &Served| -> Vec<String> {
+        history(served)
+            .iter()
+            .map(|firing| {
+                let run = firing["run"].as_str().unwrap();
+                assert_eq!(firing["verdict"], "started");
+                served.get(&format!("/api/v1/runs/{run}")).expect(200)["trigger"]["event"]["run"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect()
+    };
+    let mut events = served.events(None);
+    while fired(&served).len() < 4 {
+        events.until(|told| told.event == "trigger_fired");
+    }
+    assert_eq!(fired(&served), [last, between, beside, by_server]);
+}

@@ -64,6 +64,10 @@ impl Served {
         }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As a power cut would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -72,7 +76,7 @@ impl Served {
 
     /// SIGTERM, and the code it ends with.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
+        let pid = self.pid().to_string();
         let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status();
         assert!(sent.unwrap().success());
         self.child.wait().unwrap().code()

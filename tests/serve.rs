@@ -689,3 +689,38 @@ fn the_document_and_the_routes_are_in_step() {
         assert!(metrics.contains(name), "{name}: {metrics}");
     }
 }
+
+#[test]
+fn what_goes_on_is_counted_also_where_another_server_began_it() {
+    let yard = patient();
+    let served = Served::start(&yard);
+    let run = working(&served);
+    served.kill();
+    let served = Served::start(&yard);
+    let mut events = served.events(None);
+    while count(&served, &run, "attempt_started") < 2 {
+        events.until(|told| told.event == "attempt_started");
+    }
+    let metrics = |line: &str| served.get("/metrics").text().lines().any(|found| found == line);
+    assert!(metrics("trainyard_runs_active 1") && metrics("trainyard_attempts_running 1"));
+    yard.write("go", "");
+    served.ended(&run);
+    assert!(metrics("trainyard_runs_active 0") && metrics("trainyard_attempts_running 0"));
+}
+
+#[test]
+fn progress_is_told_by_the_name_of_the_step() {
+    let yard = Yard::with(
+        "version: 1\nname: test\nsteps:\n  first: {uses: debug.noop@v1}\n  \
+         large: {uses: debug.noop@v1, needs: [first], with: {allocate: 4Mi}}\n",
+    );
+    let served = Served::start(&yard);
+    let mut events = served.events(None);
+    let run = served.run("test");
+    let told = events.until(|told| told.event == "progress" || told.event == "run_ended");
+    assert_eq!(
+        (&told.data["run"], &told.data["instance"]),
+        (&json!(run), &json!("large"))
+    );
+    assert_eq!(told.data["pipeline"], "test");
+}

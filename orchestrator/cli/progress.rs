@@ -302,6 +302,7 @@ impl Progress {
                 done,
                 total,
                 unit,
+                ..
             } => serde_json::json!({
                 "event": "progress", "run": run.as_str(), "step": step, "instance": self.name(*step),
                 "done": done, "total": total, "unit": unit,

@@ -6,12 +6,12 @@ use crate::documents::instant;
 use crate::hub::Notice;
 use crate::problem::Problem;
 use crate::project::RunOrder;
-use crate::runs::Creation;
+use crate::runs::{Prepared, prepare};
 use serde_json::Value;
 use trainyard_contract::{ContentHash, RunId, Timestamp};
 use trainyard_domain::pipeline::{Origin, Pipeline, spec};
-use trainyard_domain::trigger::{Decision, Firing, News, Trigger, TriggerState, decide};
-use trainyard_store::{IdempotencyKey, NewFiring, QueueOptions};
+use trainyard_domain::trigger::{Firing, Held, News, Trigger, TriggerState, decide};
+use trainyard_store::{Enqueued, IdempotencyKey, NewFiring, QueueOptions, REPEATED};
 
 /// What came of one piece of news.
 #[derive(Debug, Default)]
@@ -29,6 +29,19 @@ pub(crate) struct Outcome {
     pub(crate) reason: String,
     pub(crate) run: Option<RunId>,
     due: Timestamp,
+}
+
+/// What a decision wants, before it is durable.
+struct Wanted {
+    outcome: Outcome,
+    start: Option<Start>,
+}
+
+/// A run to be started, under the key of its firing.
+struct Start {
+    prepared: Prepared,
+    scope: String,
+    key: String,
 }
 
 /// A call's own name, under which it starts nothing twice.
@@ -56,7 +69,7 @@ pub(crate) fn tell(
             .with(|store| Ok(store.run_of_key(call.scope, call.key)?))?;
         if let Some(run) = earlier {
             let outcome = Outcome {
-                verdict: "repeated".to_owned(),
+                verdict: REPEATED.to_owned(),
                 reason: "this call came before".to_owned(),
                 run: Some(run),
                 due: now,
@@ -82,7 +95,7 @@ pub(crate) fn tell(
         .as_ref()
         .and_then(|body| serde_json::from_value::<TriggerState>(body.clone()).ok())
         .unwrap_or_default();
-    let mut told = Told::default();
+    let mut wanted = Vec::new();
     // Somebody paused or resumed since, perhaps in another process.
     let change = match (&pause, &state.paused) {
         (Some(pause), None) => Some(News::Paused {
@@ -94,58 +107,76 @@ pub(crate) fn tell(
     };
     if let Some(change) = change {
         let decision = decide(&trigger, &state, now, &change);
-        state = carry_out(app, pipeline, name, decision, None, &mut told)?;
+        want(app, pipeline, decision.firings, decision.held, None, &mut wanted)?;
+        state = decision.state;
     }
     let decision = decide(&trigger, &state, now, news);
-    let state = carry_out(app, pipeline, name, decision, call, &mut told)?;
-    let body =
-        serde_json::to_value(&state).map_err(|error| Problem::internal("keep a trigger's state", &error))?;
-    if told.outcomes.is_empty() && before.as_ref() == Some(&body) {
-        return Ok(told);
+    want(app, pipeline, decision.firings, decision.held, call, &mut wanted)?;
+    let body = serde_json::to_value(&decision.state)
+        .map_err(|error| Problem::internal("keep a trigger's state", &error))?;
+    let wake_at = decision.wake_at;
+    if wanted.is_empty() && before.as_ref() == Some(&body) {
+        return Ok(Told {
+            outcomes: Vec::new(),
+            wake_at,
+        });
     }
-    keep(app, pipeline, name, spec.kind(), &told.outcomes, &body, now)?;
-    Ok(told)
+    let outcomes = keep(app, pipeline, name, spec.kind(), wanted, &body, now)?;
+    Ok(Told { outcomes, wake_at })
 }
 
-/// Starts what is to start. A run is durable before the state that says so: if the server dies between,
-/// the same decision is made again, and its keys find the runs.
-fn carry_out(
+/// Binds the runs that are to start.
+fn want(
     app: &Shared,
     pipeline: &Pipeline,
-    name: &str,
-    decision: Decision,
+    firings: Vec<Firing>,
+    held: Vec<Held>,
     call: Option<CallKey<'_>>,
-    told: &mut Told,
-) -> Result<TriggerState, Problem> {
-    for held in decision.held {
-        told.outcomes.push(Outcome {
+    wanted: &mut Vec<Wanted>,
+) -> Result<(), Problem> {
+    wanted.extend(held.into_iter().map(|held| Wanted {
+        outcome: Outcome {
             verdict: word(&held.because),
             reason: held.reason,
             run: None,
             due: held.at,
-        });
-    }
-    for firing in decision.firings {
-        let outcome = match start(app, pipeline, name, &firing, call) {
-            Ok((run, is_new)) => Outcome {
-                verdict: if is_new { "started" } else { "repeated" }.to_owned(),
-                reason: firing.reason,
-                run: Some(run),
-                due: firing.at,
-            },
+        },
+        start: None,
+    }));
+    for firing in firings {
+        let order = RunOrder {
+            trigger: firing.trigger.as_object().cloned().unwrap_or_default(),
+            ..RunOrder::default()
+        };
+        let mut outcome = Outcome {
+            verdict: "started".to_owned(),
+            reason: firing.reason,
+            run: None,
+            due: firing.at,
+        };
+        let start = match prepare(
+            app,
+            pipeline.name().as_str(),
+            &order,
+            Origin::Trigger,
+            QueueOptions::default(),
+        ) {
+            Ok(prepared) => Some(Start {
+                prepared,
+                scope: call.map_or("trigger", |call| call.scope).to_owned(),
+                key: call.map_or(firing.key, |call| call.key.to_owned()),
+            }),
             // What is wrong with the pipeline or the event is an outcome; what is wrong here is not.
-            Err(problem) if problem.is_refusal() => Outcome {
-                verdict: "refused".to_owned(),
-                reason: problem.in_words(),
-                run: None,
-                due: firing.at,
-            },
+            Err(problem) if problem.is_refusal() => {
+                outcome.verdict = "refused".to_owned();
+                outcome.reason = problem.in_words();
+                None
+            }
             Err(problem) => return Err(problem),
         };
-        told.outcomes.push(outcome);
+        wanted.push(Wanted { outcome, start });
     }
-    told.wake_at = decision.wake_at;
-    Ok(decision.state)
+    Ok(())
 }
 
 /// A word as documents carry it.
@@ -156,50 +187,21 @@ fn word(because: &impl serde::Serialize) -> String {
     }
 }
 
-fn start(
-    app: &Shared,
-    pipeline: &Pipeline,
-    name: &str,
-    firing: &Firing,
-    call: Option<CallKey<'_>>,
-) -> Result<(RunId, bool), Problem> {
-    let by = format!("trigger:{name}");
-    let call = call.unwrap_or(CallKey {
-        scope: "trigger",
-        key: &firing.key,
-    });
-    let creation = Creation {
-        pipeline: pipeline.name().as_str(),
-        order: RunOrder {
-            trigger: firing.trigger.as_object().cloned().unwrap_or_default(),
-            ..RunOrder::default()
-        },
-        origin: Origin::Trigger,
-        options: QueueOptions::default(),
-        by: &by,
-        reason: Some(&firing.reason),
-        key: Some(IdempotencyKey {
-            scope: call.scope,
-            key: call.key,
-            // The key says it all: what it stands for is decided once.
-            request: ContentHash::of(call.key.as_bytes()),
-        }),
-    };
-    creation.carry_out(app)
-}
-
+/// Makes runs, history and state durable together: a trigger knows of each run that it started, and of
+/// no other.
 fn keep(
     app: &Shared,
     pipeline: &Pipeline,
     name: &str,
     kind: &str,
-    outcomes: &[Outcome],
+    wanted: Vec<Wanted>,
     state: &Value,
     now: Timestamp,
-) -> Result<(), Problem> {
-    let firings: Vec<NewFiring<'_>> = outcomes
+) -> Result<Vec<Outcome>, Problem> {
+    let by = format!("trigger:{name}");
+    let firings: Vec<NewFiring<'_>> = wanted
         .iter()
-        .map(|outcome| NewFiring {
+        .map(|Wanted { outcome, start }| NewFiring {
             pipeline: pipeline.name(),
             trigger: name,
             kind,
@@ -207,11 +209,32 @@ fn keep(
             due: Some(outcome.due),
             verdict: &outcome.verdict,
             reason: Some(&outcome.reason),
-            run: outcome.run.as_ref(),
+            start: start.as_ref().map(|start| {
+                let key = IdempotencyKey {
+                    scope: &start.scope,
+                    key: &start.key,
+                    // The key says it all: what it stands for is decided once.
+                    request: ContentHash::of(start.key.as_bytes()),
+                };
+                start.prepared.queued(&by, Some(&outcome.reason), Some(key))
+            }),
         })
         .collect();
-    app.write_now(|_, store| Ok(store.keep_firings(&firings, Some((pipeline.name(), name, state)))?))?;
-    for outcome in outcomes {
+    let made =
+        app.write_now(|_, store| Ok(store.keep_firings(&firings, Some((pipeline.name(), name, state)))?))?;
+    if made.contains(&Some(Enqueued::New)) {
+        app.engine.nudge();
+    }
+    let mut outcomes = Vec::with_capacity(wanted.len());
+    for (Wanted { mut outcome, start }, made) in wanted.into_iter().zip(made) {
+        match made {
+            Some(Enqueued::New) => outcome.run = start.map(|start| start.prepared.id),
+            Some(Enqueued::Repeated(earlier) | Enqueued::KeyTaken(earlier)) => {
+                outcome.verdict = REPEATED.to_owned();
+                outcome.run = Some(earlier);
+            }
+            None => {}
+        }
         tracing::info!(
             pipeline = %pipeline.name(), trigger = name, verdict = %outcome.verdict, reason = %outcome.reason,
             due = %instant(outcome.due), "trigger_fired"
@@ -222,6 +245,7 @@ fn keep(
         notice.run = outcome.run.as_ref().map(ToString::to_string);
         notice.message = Some(format!("{name}: {}: {}", outcome.verdict, outcome.reason));
         app.hub.tell(notice);
+        outcomes.push(outcome);
     }
-    Ok(())
+    Ok(outcomes)
 }

@@ -152,11 +152,12 @@ impl Hub {
                 total,
                 unit,
                 step,
+                of,
             } => {
                 let mut notice = Notice::new("progress", now);
                 notice.run = Some(run.as_str().to_owned());
-                notice.attempt = None;
-                notice.instance = Some(step.to_string());
+                notice.pipeline = Some(of.definition().pipeline.as_str().to_owned());
+                notice.instance = Some(of.name(*step).into_owned());
                 notice.progress = Some(Progress {
                     done: *done,
                     total: *total,

@@ -35,6 +35,7 @@ mod server;
 mod service;
 mod tokens;
 mod triggers;
+mod watching;
 
 pub use project::{ProjectFolder, RunOrder};
 pub use random::{RandomError, new_run_id};

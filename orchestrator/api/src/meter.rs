@@ -1,10 +1,13 @@
 //! What Prometheus reads.
 
+use crate::app::lock;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
-use trainyard_contract::Timestamp;
-use trainyard_domain::run::What;
+use trainyard_contract::{RunId, Timestamp};
+use trainyard_domain::run::{Run, RunStatus, What};
 use trainyard_engine::Observation;
 
 /// Bounds of buckets of short times, in seconds.
@@ -15,6 +18,8 @@ const LONG: &[f64] = &[0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_2
 /// The process's metrics.
 pub(crate) struct Meter {
     handle: PrometheusHandle,
+    /// Attempts of each run that the engine carries out.
+    active: Mutex<BTreeMap<RunId, u64>>,
 }
 
 impl Meter {
@@ -33,7 +38,10 @@ impl Meter {
             tracing::warn!("metrics_recorder_taken");
         }
         describe();
-        Self { handle }
+        Self {
+            handle,
+            active: Mutex::default(),
+        }
     }
 
     /// The text for Prometheus.
@@ -53,42 +61,88 @@ impl Meter {
                 counter!("trainyard_events_total").increment(*events as u64);
                 histogram!("trainyard_commit_seconds").record(took.as_secs_f64());
             }
-            Observation::Event { event, of, .. } => match &event.what {
-                What::RunStarted { .. } => gauge!("trainyard_runs_active").increment(1),
-                What::AttemptStarted { .. } => gauge!("trainyard_attempts_running").increment(1),
-                What::AttemptSucceeded { resources, .. } => {
-                    gauge!("trainyard_attempts_running").decrement(1);
-                    step("succeeded");
-                    histogram!("trainyard_step_seconds").record(seconds(resources.wall.0));
-                }
-                What::AttemptFailed {
-                    resources, retry_at, ..
-                } => {
-                    gauge!("trainyard_attempts_running").decrement(1);
-                    histogram!("trainyard_step_seconds").record(seconds(resources.wall.0));
-                    step(if retry_at.is_some() { "retried" } else { "failed" });
-                }
-                What::AttemptLost { .. } => {
-                    gauge!("trainyard_attempts_running").decrement(1);
-                    step("lost");
-                }
-                What::StepReused { .. } => step("reused"),
-                What::StepSkipped { .. } => step("skipped"),
-                What::StepRejected { .. } => step("rejected"),
-                What::StepCancelled { .. } => step("cancelled"),
-                What::RunEnded { outcome } => {
-                    gauge!("trainyard_runs_active").decrement(1);
-                    counter!("trainyard_runs_total", "outcome" => crate::hub::outcome_word(*outcome))
-                        .increment(1);
-                    if let Some(started) = of.started_at() {
-                        histogram!("trainyard_run_seconds").record(seconds(event.at.since(started).0));
+            Observation::Adopted { run } => self.adopted(run),
+            Observation::Lost { run } => self.note(|active| {
+                active.remove(*run);
+            }),
+            Observation::Event { run, event, of, .. } => {
+                self.count(run, &event.what);
+                match &event.what {
+                    What::AttemptSucceeded { resources, .. } => {
+                        step("succeeded");
+                        histogram!("trainyard_step_seconds").record(seconds(resources.wall.0));
                     }
+                    What::AttemptFailed {
+                        resources, retry_at, ..
+                    } => {
+                        histogram!("trainyard_step_seconds").record(seconds(resources.wall.0));
+                        step(if retry_at.is_some() { "retried" } else { "failed" });
+                    }
+                    What::AttemptLost { .. } => step("lost"),
+                    What::StepReused { .. } => step("reused"),
+                    What::StepSkipped { .. } => step("skipped"),
+                    What::StepRejected { .. } => step("rejected"),
+                    What::StepCancelled { .. } => step("cancelled"),
+                    What::RunEnded { outcome } => {
+                        counter!("trainyard_runs_total", "outcome" => crate::hub::outcome_word(*outcome))
+                            .increment(1);
+                        if let Some(started) = of.started_at() {
+                            histogram!("trainyard_run_seconds").record(seconds(event.at.since(started).0));
+                        }
+                    }
+                    _ => {}
                 }
-                _ => {}
-            },
+            }
             Observation::Trouble { .. } => counter!("trainyard_troubles_total").increment(1),
             _ => {}
         }
+    }
+
+    /// A run that began under another engine comes with the attempts that it had there, until they are
+    /// found to be lost.
+    fn adopted(&self, run: &Run) {
+        if matches!(run.status(), RunStatus::NotStarted | RunStatus::Ended(_)) {
+            return;
+        }
+        let attempts = run.running().count() as u64;
+        self.note(|active| {
+            active.insert(run.id().clone(), attempts);
+        });
+    }
+
+    /// Keeps count of what goes on.
+    fn count(&self, run: &RunId, what: &What) {
+        match what {
+            What::RunStarted { .. } | What::RetryAsked { .. } => self.note(|active| {
+                active.entry(run.clone()).or_default();
+            }),
+            What::AttemptStarted { .. } => self.note(|active| {
+                *active.entry(run.clone()).or_default() += 1;
+            }),
+            What::AttemptSucceeded { .. } | What::AttemptFailed { .. } | What::AttemptLost { .. } => {
+                self.note(|active| {
+                    if let Some(attempts) = active.get_mut(run) {
+                        *attempts = attempts.saturating_sub(1);
+                    }
+                });
+            }
+            What::RunEnded { .. } => self.note(|active| {
+                active.remove(run);
+            }),
+            _ => {}
+        }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut BTreeMap<RunId, u64>)) {
+        let mut active = lock(&self.active);
+        change(&mut active);
+        gauge!("trainyard_runs_active").set(active.len() as f64);
+        gauge!("trainyard_attempts_running").set(active.values().sum::<u64>() as f64);
+    }
+
+    /// An engine that is gone runs nothing.
+    pub(crate) fn engine_stopped(&self) {
+        self.note(BTreeMap::clear);
     }
 
     /// One answered request.
@@ -115,12 +169,6 @@ impl Meter {
             counter!("process_cpu_milliseconds_total").absolute(process.cpu_millis);
         }
     }
-}
-
-/// An engine that is gone runs nothing.
-pub(crate) fn engine_stopped() {
-    gauge!("trainyard_runs_active").set(0.0);
-    gauge!("trainyard_attempts_running").set(0.0);
 }
 
 /// A trigger that fired, or was held back.

@@ -22,7 +22,8 @@ use trainyard_domain::plan::Cost;
 use trainyard_domain::run::{InstanceIx, Run, RunDefinition, RunOutcome, RunStatus as Standing};
 use trainyard_engine::{Outlook, with_gates};
 use trainyard_store::{
-    DEFAULT_PRIORITY, Enqueued, IdempotencyKey, NewRun, QueueOptions, Request, RunFilter, RunStatus, Store,
+    DEFAULT_PRIORITY, Enqueued, IdempotencyKey, NewRun, QueueOptions, QueuedRun, Request, RunFilter,
+    RunStatus, Store,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -157,23 +158,17 @@ pub(crate) async fn create(
         .blocking(move || {
             let fingerprint =
                 serde_json::to_vec(&request).map_err(|error| Problem::internal("read a request", &error))?;
-            let creation = Creation {
-                pipeline: &pipeline,
-                order: request.order(),
-                origin: Origin::Person,
-                options: QueueOptions {
-                    select: None,
-                    reuse: request.reuse,
-                },
-                by: &principal.name,
-                reason: request.reason.as_deref(),
-                key: key.as_deref().map(|key| IdempotencyKey {
-                    scope: "runs",
-                    key,
-                    request: ContentHash::of(&fingerprint),
-                }),
+            let options = QueueOptions {
+                select: None,
+                reuse: request.reuse,
             };
-            let (id, is_new) = creation.carry_out(&work)?;
+            let prepared = prepare(&work, &pipeline, &request.order(), Origin::Person, options)?;
+            let key = key.as_deref().map(|key| IdempotencyKey {
+                scope: "runs",
+                key,
+                request: ContentHash::of(&fingerprint),
+            });
+            let (id, is_new) = keep(&work, &prepared, &principal.name, request.reason.as_deref(), key)?;
             let line = work.connections.with(|store| Ok(store.run_summary(&id)?))?;
             Ok((RunLine::from(line), is_new))
         })
@@ -196,103 +191,137 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-/// A run about to be made, by a person or a trigger.
-pub(crate) struct Creation<'a> {
-    pub(crate) pipeline: &'a str,
-    pub(crate) order: RunOrder,
-    pub(crate) origin: Origin<'a>,
-    pub(crate) options: QueueOptions,
-    pub(crate) by: &'a str,
-    pub(crate) reason: Option<&'a str>,
-    pub(crate) key: Option<IdempotencyKey<'a>>,
+/// A run that is ready to be kept.
+pub(crate) struct Prepared {
+    pub(crate) id: RunId,
+    definition: RunDefinition,
+    created_at: Timestamp,
+    priority: u8,
+    options: QueueOptions,
 }
 
-impl Creation<'_> {
-    /// Makes it durable and tells the engine; gives the run and whether it is new.
-    pub(crate) fn carry_out(mut self, app: &Shared) -> Result<(RunId, bool), Problem> {
-        // What was saved a moment ago counts, also before the next look at the folder.
-        crate::service::scan(app);
-        let entry = app.project.entry(self.pipeline)?;
-        let now = (app.clock)();
-        let bound = app.project.bind(&entry.current, &self.order, now)?;
-        let mut definition = bound.definition;
-        self.options.select = self.admitted(app, &entry.current, &mut definition, bound.select, now)?;
-        let root = crate::app::root(app);
-        app.connections.with(|store| {
-            Ok(trainyard_engine::surroundings_of(
-                store,
-                &root,
-                &mut definition,
-                now,
-            )?)
-        })?;
-        let id = random::new_run_id(now).map_err(|error| Problem::internal("name a run", &error))?;
-        let priority = entry
-            .current
-            .spec()
-            .priority
-            .and_then(|priority| u8::try_from(priority).ok())
-            .unwrap_or(DEFAULT_PRIORITY);
-        let new = NewRun {
-            id: &id,
-            definition: &definition,
-            created_at: now,
-            by: self.by,
-            reason: self.reason,
-        };
-        let (options, key) = (&self.options, self.key);
-        let done = app.write_now(|_, store| Ok(store.enqueue_run(&new, priority, options, key)?))?;
-        match done {
-            Enqueued::New => {
-                app.engine.nudge();
-                Ok((id, true))
-            }
-            Enqueued::Repeated(earlier) => Ok((earlier, false)),
-            Enqueued::KeyTaken(earlier) => Err(Problem::refused(
-                "idempotency-key-taken",
-                format!("that Idempotency-Key stands for another request, which made run {earlier}"),
-            )),
+impl Prepared {
+    /// The run as the store takes it.
+    pub(crate) fn queued<'a>(
+        &'a self,
+        by: &'a str,
+        reason: Option<&'a str>,
+        key: Option<IdempotencyKey<'a>>,
+    ) -> QueuedRun<'a> {
+        QueuedRun {
+            new: NewRun {
+                id: &self.id,
+                definition: &self.definition,
+                created_at: self.created_at,
+                by,
+                reason,
+            },
+            priority: self.priority,
+            options: &self.options,
+            key,
         }
     }
+}
 
-    /// Asks environment and budget, puts the gates in front that they demand, and gives the selection with
-    /// these.
-    fn admitted(
-        &self,
-        app: &Shared,
-        pipeline: &Pipeline,
-        definition: &mut RunDefinition,
-        select: Option<BTreeSet<InstanceIx>>,
-        now: Timestamp,
-    ) -> Result<Option<BTreeSet<InstanceIx>>, Problem> {
-        let mut gates = Vec::new();
-        if pipeline.admission(definition.environment.as_deref()) != Admission::default() {
-            let admitted = app.connections.with(|store| {
-                let admitted = trainyard_engine::admit(store, pipeline, definition, self.origin);
-                Ok(admitted?)
-            })?;
-            if let Some(first) = admitted.faults.first() {
-                let sentences: Vec<String> = admitted.faults.iter().map(ToString::to_string).collect();
-                let problem = Problem::refused("run-not-admitted", sentences.join("; "));
-                return Err(problem.help(first.help(&definition.file)));
-            }
-            gates = admitted.gates;
-        }
-        if pipeline.spec().budget.is_none() {
-            return Ok(with_gates(select, &gates));
-        }
-        let outlook = Outlook {
-            home: &app.home,
-            project: crate::app::root(app),
-            pipeline,
-            reuse: self.options.reuse,
+/// Binds a run of a pipeline as its file is now.
+pub(crate) fn prepare(
+    app: &Shared,
+    pipeline: &str,
+    order: &RunOrder,
+    origin: Origin<'_>,
+    mut options: QueueOptions,
+) -> Result<Prepared, Problem> {
+    // What was saved a moment ago counts, also before the next look at the folder.
+    crate::service::scan(app);
+    let entry = app.project.entry(pipeline)?;
+    let now = (app.clock)();
+    let bound = app.project.bind(&entry.current, order, now)?;
+    let mut definition = bound.definition;
+    let asked = (bound.select, options.reuse);
+    options.select = admitted(app, &entry.current, &mut definition, origin, asked, now)?;
+    let root = crate::app::root(app);
+    app.connections.with(|store| {
+        Ok(trainyard_engine::surroundings_of(
+            store,
+            &root,
+            &mut definition,
             now,
-        };
-        let (plan, select) = outlook.plan_within_budget(definition, &mut gates, select)?;
-        match plan.cost.as_ref().and_then(Cost::refusal) {
-            Some(reason) => Err(Problem::refused("over-budget", reason)),
-            None => Ok(select),
+        )?)
+    })?;
+    let priority = entry
+        .current
+        .spec()
+        .priority
+        .and_then(|priority| u8::try_from(priority).ok())
+        .unwrap_or(DEFAULT_PRIORITY);
+    Ok(Prepared {
+        id: random::new_run_id(now).map_err(|error| Problem::internal("name a run", &error))?,
+        definition,
+        created_at: now,
+        priority,
+        options,
+    })
+}
+
+/// Asks environment and budget, puts the gates in front that they demand, and gives the selection with
+/// these.
+fn admitted(
+    app: &Shared,
+    pipeline: &Pipeline,
+    definition: &mut RunDefinition,
+    origin: Origin<'_>,
+    (select, reuse): (Option<BTreeSet<InstanceIx>>, bool),
+    now: Timestamp,
+) -> Result<Option<BTreeSet<InstanceIx>>, Problem> {
+    let mut gates = Vec::new();
+    if pipeline.admission(definition.environment.as_deref()) != Admission::default() {
+        let admitted = app.connections.with(|store| {
+            let admitted = trainyard_engine::admit(store, pipeline, definition, origin);
+            Ok(admitted?)
+        })?;
+        if let Some(first) = admitted.faults.first() {
+            let sentences: Vec<String> = admitted.faults.iter().map(ToString::to_string).collect();
+            let problem = Problem::refused("run-not-admitted", sentences.join("; "));
+            return Err(problem.help(first.help(&definition.file)));
         }
+        gates = admitted.gates;
+    }
+    if pipeline.spec().budget.is_none() {
+        return Ok(with_gates(select, &gates));
+    }
+    let outlook = Outlook {
+        home: &app.home,
+        project: crate::app::root(app),
+        pipeline,
+        reuse,
+        now,
+    };
+    let (plan, select) = outlook.plan_within_budget(definition, &mut gates, select)?;
+    match plan.cost.as_ref().and_then(Cost::refusal) {
+        Some(reason) => Err(Problem::refused("over-budget", reason)),
+        None => Ok(select),
+    }
+}
+
+/// Makes a run that was asked for durable and tells the engine; gives the run and whether it is new.
+fn keep(
+    app: &Shared,
+    prepared: &Prepared,
+    by: &str,
+    reason: Option<&str>,
+    key: Option<IdempotencyKey<'_>>,
+) -> Result<(RunId, bool), Problem> {
+    let queued = prepared.queued(by, reason, key);
+    match app.write_now(|_, store| Ok(store.enqueue_run(&queued)?))? {
+        Enqueued::New => {
+            app.engine.nudge();
+            Ok((prepared.id.clone(), true))
+        }
+        Enqueued::Repeated(earlier) => Ok((earlier, false)),
+        Enqueued::KeyTaken(earlier) => Err(Problem::refused(
+            "idempotency-key-taken",
+            format!("that Idempotency-Key stands for another request, which made run {earlier}"),
+        )),
     }
 }
 

@@ -212,12 +212,13 @@ impl Server {
             .enable_time()
             .build()
             .map_err(ServeError::Thread)?;
-        let (ends, ended_runs) = channel();
+        let (wakes, woken) = channel();
+        let (ready, is_ready) = channel();
         let watching = {
-            let app = self.app.clone();
+            let (app, wakes) = (self.app.clone(), wakes.clone());
             std::thread::Builder::new()
                 .name("triggers".to_owned())
-                .spawn(move || service::watch_thread(&app, &ended_runs))
+                .spawn(move || service::watch_thread(&app, &wakes, &woken, &ready))
                 .map_err(ServeError::Thread)?
         };
         let engine = {
@@ -231,6 +232,10 @@ impl Server {
             std::thread::Builder::new()
                 .name("engine".to_owned())
                 .spawn(move || {
+                    let _gone = service::SayGone(wakes.clone());
+                    // To a trigger that was not awake yet, a run that ended would be of the past.
+                    let _ = is_ready.recv();
+                    drop(is_ready);
                     service::engine_thread(
                         &app,
                         &make_executor,
@@ -238,7 +243,7 @@ impl Server {
                         &interrupts,
                         &stopped,
                         measure,
-                        &ends,
+                        &wakes,
                     );
                 })
                 .map_err(ServeError::Thread)?

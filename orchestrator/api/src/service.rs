@@ -3,11 +3,11 @@
 use crate::app::{EngineLink, Shared};
 use crate::clockwork::Clockwork;
 use crate::hub::Notice;
-use crate::meter;
+use crate::watching::Wake;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use trainyard_contract::Millis;
 use trainyard_contract::task::chain;
-use trainyard_contract::{Millis, RunId};
 use trainyard_domain::run::What;
 use trainyard_engine::{Engine, EngineError, Interrupts, Observation, Setup};
 use trainyard_executors::{Executor, ExecutorError, ExecutorNews};
@@ -38,13 +38,13 @@ pub(crate) fn engine_thread(
     interrupts: &Interrupts,
     stopped: &Receiver<()>,
     measure: Measure,
-    ends: &Sender<RunId>,
+    wakes: &Sender<Wake>,
 ) {
     let mut pause = PAUSE;
     loop {
         let began = std::time::Instant::now();
-        let worked = work(app, make_executor, owner.clone(), interrupts, measure, ends);
-        meter::engine_stopped();
+        let worked = work(app, make_executor, owner.clone(), interrupts, measure, wakes);
+        app.meter.engine_stopped();
         let Err(error) = worked else {
             app.engine.disconnect(None);
             return;
@@ -68,7 +68,7 @@ fn work(
     owner: Owner,
     interrupts: &Interrupts,
     measure: Measure,
-    ends: &Sender<RunId>,
+    wakes: &Sender<Wake>,
 ) -> Result<(), EngineError> {
     let (sender, news) = channel();
     let executor = make_executor(sender.clone())?;
@@ -88,7 +88,7 @@ fn work(
             observe(app, &observation);
             if let Observation::Ended { run, .. } = observation {
                 // Nobody hears it only when the server ends.
-                let _ = ends.send(run.clone());
+                let _ = wakes.send(Wake::Ended(run.clone()));
             }
         },
         interrupts,
@@ -125,29 +125,45 @@ fn observe(app: &Shared, observation: &Observation<'_>) {
     }
 }
 
-/// Watches the project's folder and wakes triggers, until the engine's thread is gone, from which it
-/// hears of runs that have ended.
-pub(crate) fn watch_thread(app: &Shared, ended_runs: &Receiver<RunId>) {
-    let mut clockwork = Clockwork::default();
+/// Says that the engine's thread is gone, in whatever way it went.
+pub(crate) struct SayGone(pub(crate) Sender<Wake>);
+
+impl Drop for SayGone {
+    fn drop(&mut self) {
+        // Nobody hears it only when the other thread is gone, too.
+        let _ = self.0.send(Wake::EngineGone);
+    }
+}
+
+/// Watches the project's folder and wakes triggers, until the server is ending and the engine's thread
+/// is gone. `ready` is told once every trigger has been woken: what happens from then on, none misses.
+pub(crate) fn watch_thread(app: &Shared, wakes: &Sender<Wake>, woken: &Receiver<Wake>, ready: &Sender<()>) {
+    let mut clockwork = Clockwork::new(wakes.clone());
+    let mut scan_at = Instant::now();
     let mut pause = Duration::ZERO;
     loop {
-        match ended_runs.recv_timeout(pause) {
-            Ok(run) => clockwork.run_ended(app, &run),
-            Err(RecvTimeoutError::Timeout) => {
-                app.meter.tidy();
-                scan(app);
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
+        match woken.recv_timeout(pause) {
+            Ok(Wake::Ended(run)) => clockwork.run_ended(app, &run),
+            Ok(Wake::FilesChanged) => clockwork.files_changed(),
+            Ok(Wake::EngineGone) | Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {}
         }
         if app.is_ending() {
-            // Nothing new is begun; the channel breaks when the engine has ended.
+            // Nothing new is begun; the engine's thread says when it has ended.
+            let _ = ready.send(());
             pause = SCAN_EVERY;
             continue;
         }
+        if scan_at <= Instant::now() {
+            app.meter.tidy();
+            scan(app);
+            scan_at = Instant::now() + SCAN_EVERY;
+        }
         let wake = clockwork.turn(app);
-        let now = (app.clock)();
-        let until = wake.map_or(SCAN_EVERY, |at| Duration::from_millis(at.since(now).0 + 1));
-        pause = until.min(SCAN_EVERY);
+        // Heard once; later there is nobody to hear it.
+        let _ = ready.send(());
+        let until_scan = scan_at.saturating_duration_since(Instant::now());
+        pause = clockwork.rest(wake, (app.clock)(), until_scan);
     }
 }
 

@@ -34,6 +34,7 @@ pub enum Observation<'a> {
         done: u64,
         total: u64,
         unit: &'a str,
+        of: &'a Run,
     },
     /// Nothing runs; the run waits for approvals or timers.
     Waiting { run: &'a RunId },

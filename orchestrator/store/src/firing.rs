@@ -4,15 +4,19 @@ use crate::database::{Result as Read, Row, params};
 use crate::document;
 use crate::error::{StoreError, unreadable};
 use crate::queries;
+use crate::queue::{Enqueued, QueuedRun};
 use crate::store::Store;
 use serde_json::Value;
+use std::cell::Cell;
 use trainyard_contract::{PipelineName, RunId, Timestamp};
+
+const KEEPING: &str = "keep what a trigger did";
 
 /// So many firings are kept.
 const KEPT: i64 = 100_000;
 
 /// One firing to be kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct NewFiring<'a> {
     pub pipeline: &'a PipelineName,
     pub trigger: &'a str,
@@ -21,12 +25,16 @@ pub struct NewFiring<'a> {
     pub at: Timestamp,
     /// The tick it stands for, if it is one of a clock.
     pub due: Option<Timestamp>,
-    /// One word: what came of it.
+    /// One word: what came of it; `repeated` takes its place if the run was made before.
     pub verdict: &'a str,
     /// Why, in a sentence.
     pub reason: Option<&'a str>,
-    pub run: Option<&'a RunId>,
+    /// The run it starts.
+    pub start: Option<QueuedRun<'a>>,
 }
+
+/// The verdict on a firing whose run was made before.
+pub const REPEATED: &str = "repeated";
 
 /// One firing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,52 +110,63 @@ impl TryFrom<FiringRow> for Firing {
 }
 
 impl Store {
-    /// Keeps firings, and the state that their trigger is in after them, in one transaction.
+    /// Keeps firings, the runs that they start and the state that their trigger is in after them, in one
+    /// transaction: a trigger never forgets a run that it started. Gives what came of the runs, one for
+    /// each firing.
     ///
     /// # Errors
-    /// `NoRun`, `Full`, `Busy`, `Disk`.
+    /// `RunExists`, `Full`, `Busy`, `Disk`.
     pub fn keep_firings(
         &mut self,
         firings: &[NewFiring<'_>],
         state: Option<(&PipelineName, &str, &Value)>,
-    ) -> Result<(), StoreError> {
-        self.transact("keep what a trigger did", |store| {
-            store.insert_firings(firings, state)
+    ) -> Result<Vec<Option<Enqueued>>, StoreError> {
+        let tried = Cell::new(false);
+        self.transact(KEEPING, |store| {
+            let was_tried = tried.replace(true);
+            let made = firings
+                .iter()
+                .map(|firing| store.keep_firing(firing, was_tried))
+                .collect::<Result<_, _>>()?;
+            if !firings.is_empty() {
+                store.execute(KEEPING, queries::FIRING_TRIM, [KEPT])?;
+            }
+            if let Some((pipeline, trigger, body)) = state {
+                let body = document::write(KEEPING, body)?;
+                store.execute(
+                    KEEPING,
+                    queries::TRIGGER_PUT,
+                    params![pipeline.as_str(), trigger, body],
+                )?;
+            }
+            Ok(made)
         })
     }
 
-    pub(crate) fn insert_firings(
-        &self,
-        firings: &[NewFiring<'_>],
-        state: Option<(&PipelineName, &str, &Value)>,
-    ) -> Result<(), StoreError> {
-        let doing = "keep what a trigger did";
-        for firing in firings {
-            let run = firing.run.map(|run| self.number(run)).transpose()?;
-            let values = params![
-                firing.pipeline.as_str(),
-                firing.trigger,
-                firing.kind,
-                firing.at.0,
-                firing.due.map(|due| due.0),
-                firing.verdict,
-                firing.reason,
-                run,
-            ];
-            self.execute(doing, queries::FIRING_PUT, values)?;
-        }
-        if !firings.is_empty() {
-            self.execute(doing, queries::FIRING_TRIM, [KEPT])?;
-        }
-        if let Some((pipeline, trigger, body)) = state {
-            let body = document::write(doing, body)?;
-            self.execute(
-                doing,
-                queries::TRIGGER_PUT,
-                params![pipeline.as_str(), trigger, body],
-            )?;
-        }
-        Ok(())
+    fn keep_firing(&self, firing: &NewFiring<'_>, was_tried: bool) -> Result<Option<Enqueued>, StoreError> {
+        let made = firing
+            .start
+            .map(|start| self.put_into_queue(&start, was_tried))
+            .transpose()?;
+        let (verdict, run) = match (&made, &firing.start) {
+            (Some(Enqueued::Repeated(run) | Enqueued::KeyTaken(run)), _) => {
+                (REPEATED, Some(self.number(run)?))
+            }
+            (Some(Enqueued::New), Some(start)) => (firing.verdict, Some(self.number(start.new.id)?)),
+            _ => (firing.verdict, None),
+        };
+        let values = params![
+            firing.pipeline.as_str(),
+            firing.trigger,
+            firing.kind,
+            firing.at.0,
+            firing.due.map(|due| due.0),
+            verdict,
+            firing.reason,
+            run,
+        ];
+        self.execute(KEEPING, queries::FIRING_PUT, values)?;
+        Ok(made)
     }
 
     /// The state a trigger was left in.

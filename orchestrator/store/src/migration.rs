@@ -13,6 +13,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0003_lineage", include_str!("../migrations/0003_lineage.sql")),
     ("0004_serve", include_str!("../migrations/0004_serve.sql")),
     ("0005_plans", include_str!("../migrations/0005_plans.sql")),
+    ("0006_ends", include_str!("../migrations/0006_ends.sql")),
 ];
 
 /// The schema this version writes.

@@ -22,6 +22,8 @@ use trainyard_domain::run::InstanceIx;
 /// How long a repeated request is recognised.
 const KEYS_KEPT: Millis = Millis(7 * 86_400_000);
 
+const QUEUEING: &str = "queue a run";
+
 /// Priority of a run that says nothing about it; 0 to 100, higher starts first.
 pub const DEFAULT_PRIORITY: u8 = 50;
 
@@ -54,6 +56,16 @@ pub struct IdempotencyKey<'a> {
     pub request: ContentHash,
 }
 
+/// A run to be kept and put into the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct QueuedRun<'a> {
+    pub new: NewRun<'a>,
+    /// 0 to 100, higher starts first.
+    pub priority: u8,
+    pub options: &'a QueueOptions,
+    pub key: Option<IdempotencyKey<'a>>,
+}
+
 /// What came of a request for a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Enqueued {
@@ -71,45 +83,45 @@ impl Store {
     ///
     /// # Errors
     /// `RunExists`, `Full`, `Busy`, `Disk`.
-    pub fn enqueue_run(
-        &mut self,
-        new: &NewRun<'_>,
-        priority: u8,
-        options: &QueueOptions,
-        key: Option<IdempotencyKey<'_>>,
-    ) -> Result<Enqueued, StoreError> {
-        let doing = "queue a run";
-        let body = document::write(doing, new.definition)?;
-        let options = document::write(doing, options)?;
+    pub fn enqueue_run(&mut self, queued: &QueuedRun<'_>) -> Result<Enqueued, StoreError> {
         let tried = Cell::new(false);
-        let done = self.transact(doing, |store| {
-            if let Some(earlier) = key.map(|key| store.keyed_run(&key)).transpose()?.flatten() {
-                return Ok(earlier);
+        self.transact(QUEUEING, |store| {
+            store.put_into_queue(queued, tried.replace(true))
+        })
+    }
+
+    /// The same as a part of a transaction. `was_tried` says that the transaction may have been kept
+    /// before, and its answer lost.
+    pub(crate) fn put_into_queue(
+        &self,
+        queued: &QueuedRun<'_>,
+        was_tried: bool,
+    ) -> Result<Enqueued, StoreError> {
+        if let Some(earlier) = queued.key.map(|key| self.keyed_run(&key)).transpose()?.flatten() {
+            return Ok(match earlier {
+                Enqueued::Repeated(run) if was_tried && run == *queued.new.id => Enqueued::New,
+                earlier => earlier,
+            });
+        }
+        let body = document::write(QUEUEING, queued.new.definition)?;
+        let options = document::write(QUEUEING, queued.options)?;
+        let number = self.insert_run(&queued.new, &body, was_tried)?;
+        self.execute(
+            QUEUEING,
+            queries::QUEUE_PUT,
+            params![number, queued.priority.min(100), options],
+        )?;
+        if let Some(key) = queued.key {
+            let created_at = queued.new.created_at.0;
+            let oldest = created_at - i64::try_from(KEYS_KEPT.0 * 1000).unwrap_or(0);
+            self.execute(QUEUEING, queries::IDEMPOTENCY_FORGET, [oldest])?;
+            let values = params![key.scope, key.key, key.request.as_bytes(), number, created_at];
+            if self.execute(QUEUEING, queries::IDEMPOTENCY_PUT, values)? == 0 {
+                // The same request, made at the same time, was faster. Asked again, it is found.
+                return Err(StoreError::Busy { doing: QUEUEING });
             }
-            let number = store.insert_run(new, &body, tried.replace(true))?;
-            store.execute(
-                doing,
-                queries::QUEUE_PUT,
-                params![number, priority.min(100), options],
-            )?;
-            if let Some(key) = key {
-                let oldest = new.created_at.0 - i64::try_from(KEYS_KEPT.0 * 1000).unwrap_or(0);
-                store.execute(doing, queries::IDEMPOTENCY_FORGET, [oldest])?;
-                let values = params![
-                    key.scope,
-                    key.key,
-                    key.request.as_bytes(),
-                    number,
-                    new.created_at.0
-                ];
-                if store.execute(doing, queries::IDEMPOTENCY_PUT, values)? == 0 {
-                    // The same request, made at the same time, was faster. Asked again, it is found.
-                    return Err(StoreError::Busy { doing });
-                }
-            }
-            Ok(Enqueued::New)
-        })?;
-        Ok(done)
+        }
+        Ok(Enqueued::New)
     }
 
     /// Hands a run to the engines: one that ended, was interrupted or lost its engine. With a request,

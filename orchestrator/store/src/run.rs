@@ -414,6 +414,25 @@ impl Store {
         numbers.into_iter().map(|number| self.summary(number)).collect()
     }
 
+    /// Runs of a pipeline that ended at a time or later, and when; in the order in which they ended.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Disk`.
+    pub fn runs_ended_since(
+        &self,
+        pipeline: &PipelineName,
+        since: Timestamp,
+    ) -> Result<Vec<(RunId, Timestamp)>, StoreError> {
+        let doing = "look for runs that have ended";
+        let values = params![pipeline.as_str(), since.0];
+        let rows = self.all(doing, queries::RUN_ENDED_SINCE, values, |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        rows.into_iter()
+            .map(|(id, at)| Ok((id.parse().map_err(unreadable(doing))?, Timestamp(at))))
+            .collect()
+    }
+
     /// At most `limit` events of a run after number `seq`, each with its number.
     ///
     /// # Errors

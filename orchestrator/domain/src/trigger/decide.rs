@@ -61,7 +61,8 @@ pub enum News {
         sent_at: Option<Timestamp>,
         body: Value,
     },
-    /// A run of another pipeline is over.
+    /// A run of another pipeline is over. Told again it changes nothing, so whoever tells it may do so
+    /// from a record of all runs.
     RunEnded(RunEnded),
     /// A person asks for a run.
     Asked {
@@ -82,6 +83,7 @@ pub struct RunEnded {
     pub outcome: Outcome,
     /// Outcomes of its steps; those that were skipped are left out.
     pub steps: BTreeMap<String, Outcome>,
+    pub ended_at: Timestamp,
     /// Its `trigger.logical_date`, which its followers have too.
     pub logical_date: Option<String>,
 }

@@ -4,6 +4,7 @@
 use super::decide::{Decision, Draft, News, Outcome, RunEnded, Trigger};
 use super::firing::{Because, text};
 use super::pace::Pace;
+use super::state::EndsState;
 use crate::pipeline::spec::Param;
 use crate::pipeline::spec::trigger::{
     AlertTrigger, ManualTrigger, PipelineTrigger, RunOutcome, WebhookTrigger,
@@ -118,12 +119,19 @@ pub(super) fn of_pipeline(
     news: &News,
     decision: &mut Decision,
 ) {
+    let kept = decision.state.ends.take();
+    let ends = decision.state.ends.insert(
+        kept.filter(|ends| ends.is_of(&spec.pipeline))
+            .unwrap_or_else(|| EndsState::new(&spec.pipeline, now)),
+    );
     let News::RunEnded(ended) = news else { return };
-    if ended.pipeline != spec.pipeline
-        || spec
-            .environment
-            .as_ref()
-            .is_some_and(|wanted| ended.environment.as_ref() != Some(wanted))
+    if ended.pipeline != spec.pipeline || !ends.note(&ended.run, ended.ended_at) {
+        return;
+    }
+    if spec
+        .environment
+        .as_ref()
+        .is_some_and(|wanted| ended.environment.as_ref() != Some(wanted))
     {
         return;
     }

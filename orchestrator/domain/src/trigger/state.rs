@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use trainyard_contract::Timestamp;
+use trainyard_contract::{Millis, Timestamp};
 
 /// What is kept of a trigger. A trigger that is new has the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,70 @@ pub struct TriggerState {
     pub(super) clock: Option<ClockState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) data: Option<DataState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ends: Option<EndsState>,
+}
+
+/// Runs are told in the order of their ends; one that is told later than this after others that
+/// ended after it is taken for old. Engines on several machines, whose clocks differ, may be so late.
+const DISORDER: Millis = Millis(300_000);
+
+/// Of a trigger that follows a pipeline: which of its runs were decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EndsState {
+    /// The pipeline that this is the state of.
+    pipeline: String,
+    /// Runs that ended before are decided, or ended before the trigger was there.
+    since: Timestamp,
+    /// When the decided ones ended that ended since.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    decided: BTreeMap<String, Timestamp>,
+}
+
+impl EndsState {
+    /// A trigger that is new has no past.
+    pub(super) fn new(pipeline: &str, now: Timestamp) -> Self {
+        Self {
+            pipeline: pipeline.to_owned(),
+            since: now,
+            decided: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is_of(&self, pipeline: &str) -> bool {
+        self.pipeline == pipeline
+    }
+
+    fn is_decided(&self, run: &str, at: Timestamp) -> bool {
+        at < self.since || self.decided.get(run) == Some(&at)
+    }
+
+    /// Takes note of an end; false if it was decided before.
+    pub(super) fn note(&mut self, run: &str, at: Timestamp) -> bool {
+        if self.is_decided(run, at) {
+            return false;
+        }
+        self.decided.insert(run.to_owned(), at);
+        let newest = self.decided.values().max().copied().unwrap_or(at);
+        let oldest = Timestamp(newest.0.saturating_sub(DISORDER.0 as i64 * 1000));
+        self.since = self.since.max(oldest);
+        let since = self.since;
+        self.decided.retain(|_, at| *at >= since);
+        true
+    }
+}
+
+impl TriggerState {
+    /// From when on ends of the followed pipeline's runs may be undecided; `None` for a trigger that
+    /// follows none, or was not woken yet.
+    pub fn ends_since(&self) -> Option<Timestamp> {
+        self.ends.as_ref().map(|ends| ends.since)
+    }
+
+    /// Whether the end of a run at that time was decided.
+    pub fn has_decided(&self, run: &str, at: Timestamp) -> bool {
+        self.ends.as_ref().is_some_and(|ends| ends.is_decided(run, at))
+    }
 }
 
 /// Who paused a pipeline.

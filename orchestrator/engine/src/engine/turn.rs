@@ -55,13 +55,16 @@ impl Engine {
                 total,
                 unit,
             } => {
-                observer(Observation::Progress {
-                    run: &key.run,
-                    step: key.step,
-                    done,
-                    total,
-                    unit: &unit,
-                });
+                if let Some(active) = self.runs.get(&key.run) {
+                    observer(Observation::Progress {
+                        run: &key.run,
+                        step: key.step,
+                        done,
+                        total,
+                        unit: &unit,
+                        of: &active.run,
+                    });
+                }
             }
             ExecutorNews::Log { .. } => {}
             ExecutorNews::Nudge => self.nudged = true,

@@ -25,6 +25,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0005_plans",
         include_str!("../../migrations/postgres/0005_plans.sql"),
     ),
+    (
+        "0006_ends",
+        include_str!("../../migrations/postgres/0006_ends.sql"),
+    ),
 ];
 
 /// The schema this version writes.

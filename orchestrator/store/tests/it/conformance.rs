@@ -2,6 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod files;
+pub(crate) mod firings;
 pub(crate) mod inbox;
 pub(crate) mod leases;
 pub(crate) mod lineage;
@@ -57,6 +58,9 @@ macro_rules! suite {
 }
 
 suite! {
+    firings:
+        a_run_is_kept_with_its_firing_and_the_state_of_its_trigger_or_none_of_them,
+        a_firing_under_a_known_key_is_kept_as_repeated;
     runs:
         a_run_reads_back_as_it_was_written,
         a_run_is_made_once,

@@ -262,6 +262,7 @@ fn the_end_of_another_pipeline_starts_its_followers_with_its_date() {
             environment: Some(environment.to_owned()),
             outcome,
             steps: BTreeMap::from([("build".to_owned(), Outcome::Succeeded)]),
+            ended_at: at("2026-11-22"),
             logical_date: Some("2026-10-31".to_owned()),
         })
     };
@@ -303,6 +304,46 @@ fn the_end_of_another_pipeline_starts_its_followers_with_its_date() {
     let mut story = Story::new(json!({"type": "pipeline", "pipeline": "features"}), "2026-11-22");
     let decision = story.decide(&ended(Outcome::Succeeded, "prod"));
     assert_eq!(decision.firings[0].trigger["logical_date"], "2026-10-31");
+}
+
+#[test]
+fn the_end_of_a_run_is_decided_once_in_whatever_order_it_is_told() {
+    let ended = |run: &str, time: &str| {
+        News::RunEnded(RunEnded {
+            run: run.to_owned(),
+            pipeline: "features".to_owned(),
+            environment: None,
+            outcome: Outcome::Succeeded,
+            steps: BTreeMap::new(),
+            ended_at: at(time),
+            logical_date: None,
+        })
+    };
+    let spec = json!({"type": "pipeline", "pipeline": "features", "max_runs": {"limit": 3, "per": "1h"}});
+    let mut story = Story::new(spec, "2026-11-22");
+    story.decide(&News::Woken);
+    assert_eq!(story.state.ends_since(), Some(at("2026-11-22")));
+    let later = "2026-11-22T12:00Z";
+    let mut tell = |run: &str, time: &str| {
+        let told = story.at(later, &ended(run, time));
+        assert!(story.state.has_decided(run, at(time)));
+        told.len()
+    };
+    assert_eq!(
+        tell("run_0", "2026-11-21T23:59Z"),
+        0,
+        "before the trigger was there"
+    );
+    assert_eq!(tell("run_2", "2026-11-22T10:02Z"), 1);
+    assert_eq!(tell("run_1", "2026-11-22T10:01Z"), 1, "later told, earlier ended");
+    assert_eq!(tell("run_2", "2026-11-22T10:02Z"), 0, "told again");
+    assert_eq!(tell("run_2", "2026-11-22T10:03Z"), 1, "retried, and ended again");
+    assert_eq!(tell("run_3", "2026-11-22T11:00Z"), 1, "held back by max_runs");
+    assert_eq!(tell("run_3", "2026-11-22T11:00Z"), 0, "and not said twice");
+    assert!(
+        story.state.ends_since() > Some(at("2026-11-22T10:03Z")),
+        "the past is forgotten"
+    );
 }
 
 #[test]

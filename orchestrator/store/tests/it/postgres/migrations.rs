@@ -17,7 +17,10 @@ fn many_that_come_first_make_one_schema() {
         "SELECT string_agg(name, ' ' ORDER BY version) FROM trainyard_schema",
         database_of(&url),
     );
-    assert_eq!(made, "0001_runs 0002_registry 0003_lineage 0004_serve 0005_plans");
+    assert_eq!(
+        made,
+        "0001_runs 0002_registry 0003_lineage 0004_serve 0005_plans 0006_ends"
+    );
 }
 
 #[test]

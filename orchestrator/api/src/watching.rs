@@ -1,0 +1,157 @@
+//! Folders of data that triggers wait for, as far as the system says when something in them changes.
+//!
+//! What it does not say is found by the look each second: folders that are not there yet, files behind
+//! links, file systems of other machines. A file counts once whoever writes it has closed it, or has
+//! moved it into its place.
+
+use crate::app::{Shared, lock};
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+use trainyard_contract::RunId;
+
+/// What the thread of triggers is woken by.
+pub(crate) enum Wake {
+    Ended(RunId),
+    FilesChanged,
+    /// No run will end any more.
+    EngineGone,
+}
+
+pub(crate) struct Watching {
+    watcher: Option<RecommendedWatcher>,
+    heard: Arc<Heard>,
+    /// Folders that the system does not watch for us; told once.
+    refused: BTreeSet<PathBuf>,
+}
+
+/// What the system's thread and ours share.
+#[derive(Default)]
+struct Heard {
+    folders: Mutex<BTreeSet<PathBuf>>,
+    /// A wake is under way; another one would say no more.
+    is_waking: AtomicBool,
+}
+
+impl Watching {
+    pub(crate) fn new(wakes: Sender<Wake>) -> Self {
+        let heard = Arc::new(Heard::default());
+        let told = heard.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let Ok(event) = event else { return };
+            told.forget_gone(&event);
+            if is_finished(&event) && !told.is_waking.swap(true, Ordering::AcqRel) {
+                // Nobody hears it only when the server ends.
+                let _ = wakes.send(Wake::FilesChanged);
+            }
+        });
+        Self {
+            watcher: watcher.map_err(|error| warn(&error)).ok(),
+            heard,
+            refused: BTreeSet::new(),
+        }
+    }
+
+    /// What happens from here on is told again.
+    pub(crate) fn heard(&self) {
+        self.heard.is_waking.store(false, Ordering::Release);
+    }
+
+    /// Watches the folder of a location, if it is not watched already.
+    pub(crate) fn cover(&mut self, app: &Shared, location: &str) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let Some((folder, mode)) = folder_of(app.project.root(), location) else {
+            return;
+        };
+        if lock(&self.heard.folders).contains(&folder) || self.refused.contains(&folder) || !folder.is_dir() {
+            return;
+        }
+        // The store's own files would wake us each time that something is kept.
+        if mode == RecursiveMode::Recursive && app.home.folder().starts_with(&folder) {
+            self.refused.insert(folder);
+            return;
+        }
+        match watcher.watch(&folder, mode) {
+            Ok(()) => {
+                lock(&self.heard.folders).insert(folder);
+            }
+            Err(error) => {
+                warn(&error);
+                self.refused.insert(folder);
+            }
+        }
+    }
+}
+
+impl Heard {
+    /// A folder that is gone may come back, and is another one then.
+    fn forget_gone(&self, event: &Event) {
+        let is_gone = matches!(
+            event.kind,
+            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From))
+        );
+        if is_gone {
+            let mut folders = lock(&self.folders);
+            for path in &event.paths {
+                folders.remove(path);
+            }
+        }
+    }
+}
+
+fn warn(error: &notify::Error) {
+    tracing::warn!(%error, "folder_not_watched");
+}
+
+/// Whether files are in another state now that somebody meant to be seen.
+fn is_finished(event: &Event) -> bool {
+    event.need_rescan()
+        || matches!(
+            event.kind,
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+                | EventKind::Modify(ModifyKind::Name(_))
+                | EventKind::Remove(_)
+        )
+}
+
+/// The folder in which the files of a location lie, and whether also those below it.
+fn folder_of(project: &Path, location: &str) -> Option<(PathBuf, RecursiveMode)> {
+    if trainyard_engine::fingerprint::is_remote(location) {
+        return None;
+    }
+    let path = project.join(location.strip_prefix("file://").unwrap_or(location));
+    let is_pattern = |part: &std::ffi::OsStr| part.to_string_lossy().contains(['*', '?', '[']);
+    let fixed: PathBuf = path.iter().take_while(|part| !is_pattern(part)).collect();
+    let below = path.iter().count() - fixed.iter().count();
+    match below {
+        0 => Some((path.parent()?.to_owned(), RecursiveMode::NonRecursive)),
+        1 => Some((fixed, RecursiveMode::NonRecursive)),
+        _ => Some((fixed, RecursiveMode::Recursive)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_watched_than_the_location_names() {
+        let of = |location: &str| {
+            folder_of(Path::new("/project"), location).map(|(folder, mode)| {
+                let is_deep = mode == RecursiveMode::Recursive;
+                (folder.to_string_lossy().into_owned(), is_deep)
+            })
+        };
+        let folder = |name: &str, is_deep| Some((name.to_owned(), is_deep));
+        assert_eq!(of("data/sales.csv"), folder("/project/data", false));
+        assert_eq!(of("data/*.csv"), folder("/project/data", false));
+        assert_eq!(of("data/*/sales.csv"), folder("/project/data", true));
+        assert_eq!(of("data/**/*.csv"), folder("/project/data", true));
+        assert_eq!(of("file:///mnt/sales.csv"), folder("/mnt", false));
+        assert_eq!(of("s3://bucket/sales.csv"), None);
+    }
+}
