@@ -4,7 +4,7 @@ use crate::yard::Yard;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Longer than this nothing here takes, also on a busy machine.
@@ -46,12 +46,14 @@ impl Served {
     pub(crate) fn start_with(yard: &Yard, args: &[&str]) -> Self {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--format", "json"];
         all.extend(args);
-        let mut child = yard
-            .command(&all)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = yard.command(&all);
+        command.stderr(Stdio::null());
+        Self::start_command(command)
+    }
+
+    /// Starts a server as the command says, which is to tell in JSON where it listens.
+    pub(crate) fn start_command(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut first)
@@ -77,7 +79,7 @@ impl Served {
     /// SIGTERM, and the code it ends with.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         let pid = self.pid().to_string();
-        let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(sent.unwrap().success());
         self.child.wait().unwrap().code()
     }
@@ -97,6 +99,23 @@ impl Served {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         Reply::read(&bytes)
+    }
+
+    /// Asks for something under a key; nothing if no answer comes in that time.
+    pub(crate) fn ask(&self, path: &str, key: &str, body: &Value, patience: Duration) -> Option<Reply> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        stream.set_read_timeout(Some(patience)).ok()?;
+        let body = body.to_string();
+        let text = format!(
+            "POST {path} HTTP/1.1\r\nConnection: close\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Idempotency-Key: {key}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        stream.write_all(text.as_bytes()).ok()?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).ok()?;
+        (!bytes.is_empty()).then(|| Reply::read(&bytes))
     }
 
     pub(crate) fn get(&self, path: &str) -> Reply {

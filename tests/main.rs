@@ -13,6 +13,7 @@ mod cli;
 mod contracts;
 mod faults;
 mod firing;
+mod fleet;
 mod hooks;
 mod http;
 mod ingest;

@@ -176,6 +176,10 @@ impl From<StoreError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-busy", error.to_string())
             }
             StoreError::NewerDefinition { .. } => Self::conflict("run-of-newer-version", error.to_string()),
+            // It may be there again in a moment, and whoever asks by a key may ask again.
+            StoreError::Unreachable { .. } | StoreError::Uncertain(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-away", error.to_string())
+            }
             _ => Self::internal("use the store", &error),
         }
     }
@@ -199,4 +203,18 @@ pub(crate) fn parse<T: std::str::FromStr>(text: &str, code: &'static str, what: 
 /// A text of a request that goes back into a message.
 pub(crate) fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_is_no_fault_of_the_server_and_may_be_asked_again() {
+        let away = StoreError::Unreachable {
+            doing: "queue a run",
+            source: "connection refused".into(),
+        };
+        assert_eq!(Problem::from(away).0.status, 503);
+    }
 }

@@ -228,7 +228,8 @@ impl Store {
         Ok(epoch)
     }
 
-    /// Extends leases to `ttl` from now, several in one flush.
+    /// Extends leases to `ttl` from now, several in one flush. Leases that ended and are of runs that
+    /// are over go: their owners took such a run and died before they saw that it was over.
     ///
     /// # Errors
     /// `LeaseLost` for the first that is not held any more; the others are not extended either.
@@ -258,6 +259,11 @@ impl Store {
                 }
             }
             Ok(())
+        })?;
+        // Apart, so that renewing waits for nobody who holds one of those.
+        self.transact(doing, |store| {
+            let now = store.lease_time(now)?;
+            store.execute(doing, queries::LEASE_FORGET, [now.0]).map(|_| ())
         })
     }
 

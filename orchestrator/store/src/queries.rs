@@ -30,6 +30,7 @@ queries! {
     IDEMPOTENCY_FORGET = "idempotency/forget.sql",
     IDEMPOTENCY_GET = "idempotency/get.sql",
     IDEMPOTENCY_PUT = "idempotency/put.sql",
+    LEASE_FORGET = "lease/forget.sql",
     LEASE_GET = "lease/get.sql",
     LEASE_PUT = "lease/put.sql",
     LEASE_RAISE_EPOCH = "lease/raise_epoch.sql",

@@ -87,6 +87,7 @@ suite! {
         a_lease_of_another_machine_is_taken_when_it_has_expired,
         a_released_run_is_free,
         a_lease_that_was_taken_over_cannot_be_renewed,
+        a_lease_of_a_run_that_is_over_goes_when_it_ends,
         a_run_whose_engine_is_gone_is_found,
         a_run_that_was_left_to_others_is_free_at_once,
         a_run_that_is_over_leaves_no_lease,

@@ -143,6 +143,32 @@ pub(crate) fn a_lease_that_was_taken_over_cannot_be_renewed(open: Open<'_>) {
     );
 }
 
+pub(crate) fn a_lease_of_a_run_that_is_over_goes_when_it_ends(open: Open<'_>) {
+    let mut first = open();
+    let over = create(&mut first, 1, "flights");
+    let open_run = create(&mut first, 2, "flights");
+    first.acquire_lease(&over, &owner("a"), open.at(0), TTL).unwrap();
+    let events = [started_run(1), ended_run(2, RunOutcome::Succeeded)];
+    append(&mut first, &over, 0, &events);
+    first.release_lease(&over, 1).unwrap();
+    // Both engines looked into the queue before the end; this one dies right after.
+    for run in [&over, &open_run] {
+        first
+            .acquire_lease(run, &elsewhere("late"), open.at(0), TTL)
+            .unwrap();
+    }
+    drop(first);
+    let lease = |run: &RunId| open().load_run(run).unwrap().lease;
+    open().renew_leases(&[], open.at(29_999_999), TTL).unwrap();
+    assert!(lease(&over).is_some());
+    open().renew_leases(&[], open.at(30_000_000), TTL).unwrap();
+    assert_eq!(lease(&over), None);
+    assert!(
+        lease(&open_run).is_some(),
+        "it tells that somebody is to take the run"
+    );
+}
+
 pub(crate) fn a_run_whose_engine_is_gone_is_found(open: Open<'_>) {
     let mut store = open();
     let living = owner("a");
