@@ -100,10 +100,11 @@ impl Clockwork {
         if self.look_at <= began || (self.has_changed && self.look_after <= began) {
             // What changes from here on is looked at again.
             self.has_changed = false;
+            // Not what it takes to start runs: the next change is to be seen at once.
+            let mut took = Duration::ZERO;
             for entry in shelf.pipelines.values() {
-                self.look(app, &entry.current);
+                took += self.look(app, &entry.current);
             }
-            let took = began.elapsed();
             self.look_after = Instant::now() + took * REST;
             self.look_at = Instant::now() + LOOK_EVERY.max(took * REST);
         }
@@ -174,14 +175,15 @@ impl Clockwork {
         }
     }
 
-    /// Looks at the datasets that triggers of a pipeline wait for.
-    fn look(&mut self, app: &Shared, pipeline: &Arc<Pipeline>) {
+    /// Looks at the datasets that triggers of a pipeline wait for; gives how long the looking took.
+    fn look(&mut self, app: &Shared, pipeline: &Arc<Pipeline>) -> Duration {
+        let mut took = Duration::ZERO;
         let waiting = data_triggers(pipeline);
         if waiting.is_empty() {
-            return;
+            return took;
         }
         let Ok(bound) = app.project.bind(pipeline, &RunOrder::default(), (app.clock)()) else {
-            return;
+            return took;
         };
         let locations = waiting
             .iter()
@@ -195,7 +197,9 @@ impl Clockwork {
                 let Some(found) = bound.definition.datasets.get(dataset) else {
                     continue;
                 };
+                let began = Instant::now();
                 let content = content(app, &found.location);
+                took += began.elapsed();
                 let key = (format!("{}/{name}", pipeline.name()), dataset.clone());
                 if self.seen.get(&key) == Some(&content) {
                     continue;
@@ -210,6 +214,7 @@ impl Clockwork {
                 }
             }
         }
+        took
     }
 
     /// Tells triggers that follow a pipeline which of its runs have ended, from the store's record: so
