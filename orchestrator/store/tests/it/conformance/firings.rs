@@ -39,7 +39,10 @@ fn fire(store: &mut Store, number: u64, key: &str) -> Result<Vec<Option<Enqueued
     store.keep_firings(&[firing], Some((&pipeline, "call", &json!(number))))
 }
 
-fn kept(store: &Store) -> (usize, Vec<(String, Option<String>)>, Option<serde_json::Value>) {
+/// Runs, verdicts with the run of each, and the trigger's state.
+type Kept = (usize, Vec<(String, Option<String>)>, Option<serde_json::Value>);
+
+fn kept(store: &Store) -> Kept {
     let filter = RunFilter {
         pipeline: Some("sales".parse().unwrap()),
         limit: 10,
