@@ -241,6 +241,48 @@ fn new_data_starts_a_run_and_the_same_bytes_again_do_not() {
 }
 
 #[test]
+fn a_file_counts_once_whoever_writes_it_has_closed_it() {
+    use std::io::Write as _;
+    let yard = Yard::with(
+        "version: 1\nname: test\n\
+         datasets:\n  slow: {path: data/slow.csv}\n  quick: {path: data/quick.csv}\n\
+         triggers:\n  slow: {type: data, datasets: [slow]}\n  quick: {type: data, datasets: [quick]}\n\
+         steps:\n  only:\n    run: cat \"$IN_slow\"\n    inputs: {slow: slow, quick: quick}\n",
+    );
+    yard.write("data/slow.csv", "day\n");
+    yard.write("data/quick.csv", "day\n");
+    let served = Served::start(&yard);
+    let mut events = served.events(None);
+    while !served
+        .get("/metrics")
+        .text()
+        .contains("trainyard_data_changes_total 2")
+    {
+        std::thread::yield_now();
+    }
+    let run_of = |told: &crate::http::Told| served.ended(told.data["run"].as_str().unwrap());
+    let mut slow = std::fs::File::create(yard.path().join("data/slow.csv")).unwrap();
+    slow.write_all(b"day\n1").unwrap();
+    // Each is looked at when the other changes.
+    for day in 1..=3 {
+        yard.write("data/quick.csv", &format!("day\n{day}\n"));
+        let fired = events.until(|told| told.event == "trigger_fired");
+        assert_eq!(run_of(&fired)["trigger"]["name"], "quick");
+    }
+    slow.write_all(b"2\n").unwrap();
+    drop(slow);
+    let fired = events.until(|told| told.event == "trigger_fired");
+    let run = run_of(&fired);
+    assert_eq!(run["trigger"]["name"], "slow");
+    assert_eq!(run["status"], "succeeded");
+    let run = fired.data["run"].as_str().unwrap();
+    assert_eq!(
+        served.get(&format!("/api/v1/runs/{run}/logs?step=only")).text(),
+        "day\n12\n"
+    );
+}
+
+#[test]
 fn a_pipeline_follows_another() {
     let yard = yard("  after: {type: pipeline, pipeline: first}\n");
     yard.write(

@@ -9,7 +9,7 @@ use crate::watching::{Wake, Watching};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use trainyard_contract::{ContentHash, PipelineName, RunId, Timestamp};
 use trainyard_domain::pipeline::{Pipeline, spec};
 use trainyard_domain::run::{Run, RunOutcome, RunStatus, StepState};
@@ -35,6 +35,14 @@ pub(crate) struct Clockwork {
     has_changed: bool,
     /// A connection of its own, which says whether anything was committed since it was last asked.
     eyes: Option<(Store, u64)>,
+}
+
+/// What a look at all data came to.
+#[derive(Default)]
+struct Sight {
+    took: Duration,
+    /// Something is being written: when the first of it may be whole.
+    unfinished: Option<Duration>,
 }
 
 struct Alarm {
@@ -101,12 +109,13 @@ impl Clockwork {
             // What changes from here on is looked at again.
             self.has_changed = false;
             // Not what it takes to start runs: the next change is to be seen at once.
-            let mut took = Duration::ZERO;
+            let mut sight = Sight::default();
             for entry in shelf.pipelines.values() {
-                took += self.look(app, &entry.current);
+                self.look(app, &entry.current, &mut sight);
             }
-            self.look_after = Instant::now() + took * REST;
-            self.look_at = Instant::now() + LOOK_EVERY.max(took * REST);
+            let rest = sight.took * REST;
+            self.look_after = Instant::now() + rest;
+            self.look_at = Instant::now() + sight.unfinished.unwrap_or(LOOK_EVERY).min(LOOK_EVERY).max(rest);
         }
         self.wakes.values().filter_map(|wake| wake.at).min()
     }
@@ -175,15 +184,14 @@ impl Clockwork {
         }
     }
 
-    /// Looks at the datasets that triggers of a pipeline wait for; gives how long the looking took.
-    fn look(&mut self, app: &Shared, pipeline: &Arc<Pipeline>) -> Duration {
-        let mut took = Duration::ZERO;
+    /// Looks at the datasets that triggers of a pipeline wait for.
+    fn look(&mut self, app: &Shared, pipeline: &Arc<Pipeline>, sight: &mut Sight) {
         let waiting = data_triggers(pipeline);
         if waiting.is_empty() {
-            return took;
+            return;
         }
         let Ok(bound) = app.project.bind(pipeline, &RunOrder::default(), (app.clock)()) else {
-            return took;
+            return;
         };
         let locations = waiting
             .iter()
@@ -197,11 +205,18 @@ impl Clockwork {
                 let Some(found) = bound.definition.datasets.get(dataset) else {
                     continue;
                 };
-                let began = Instant::now();
+                let (began, read_at) = (Instant::now(), SystemTime::now());
                 let content = content(app, &found.location);
-                took += began.elapsed();
+                sight.took += began.elapsed();
                 let key = (format!("{}/{name}", pipeline.name()), dataset.clone());
                 if self.seen.get(&key) == Some(&content) {
+                    continue;
+                }
+                if let Some(wait) = self
+                    .watching
+                    .unfinished(app.project.root(), &found.location, read_at)
+                {
+                    sight.unfinished = Some(sight.unfinished.map_or(wait, |least| least.min(wait)));
                     continue;
                 }
                 let news = News::Looked {
@@ -214,7 +229,6 @@ impl Clockwork {
                 }
             }
         }
-        took
     }
 
     /// Tells triggers that follow a pipeline which of its runs have ended, from the store's record: so

@@ -2,17 +2,26 @@
 //!
 //! What it does not say is found by the look each second: folders that are not there yet, files behind
 //! links, file systems of other machines. A file counts once whoever writes it has closed it, or has
-//! moved it into its place.
+//! moved it into its place; where the system does not say so, once nobody has written to it for a second.
 
 use crate::app::{Shared, lock};
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 use trainyard_contract::RunId;
+use trainyard_engine::fingerprint;
+
+/// Within this the system has told of whatever was written.
+const TOLD_WITHIN: Duration = Duration::from_millis(10);
+/// How long nobody writes to a file before it counts, where the system tells nothing.
+const UNTOLD: Duration = Duration::from_secs(1);
+/// How long nobody writes to a file that stays open before it counts: a log, say.
+const LEFT_OPEN: Duration = Duration::from_secs(10);
 
 /// What the thread of triggers is woken by.
 pub(crate) enum Wake {
@@ -33,6 +42,8 @@ pub(crate) struct Watching {
 #[derive(Default)]
 struct Heard {
     folders: Mutex<BTreeSet<PathBuf>>,
+    /// Files that were written to and not closed yet, and when that was last heard.
+    open: Mutex<BTreeMap<PathBuf, Instant>>,
     /// A wake is under way; another one would say no more.
     is_waking: AtomicBool,
 }
@@ -44,6 +55,7 @@ impl Watching {
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let Ok(event) = event else { return };
             told.forget_gone(&event);
+            told.note_writing(&event);
             if is_finished(&event) && !told.is_waking.swap(true, Ordering::AcqRel) {
                 // Nobody hears it only when the server ends.
                 let _ = wakes.send(Wake::FilesChanged);
@@ -59,6 +71,31 @@ impl Watching {
     /// What happens from here on is told again.
     pub(crate) fn heard(&self) {
         self.heard.is_waking.store(false, Ordering::Release);
+    }
+
+    /// How long to wait before the files of a location are read again, because what was read of them from
+    /// `read_at` on may be half of what somebody writes; nothing if it is whole.
+    pub(crate) fn unfinished(&self, project: &Path, location: &str, read_at: SystemTime) -> Option<Duration> {
+        let folder = folder_of(project, location)?.0;
+        let is_watched = lock(&self.heard.folders).contains(&folder);
+        let files = fingerprint::local_files(project, location).ok()?;
+        let open = lock(&self.heard.open);
+        files
+            .iter()
+            .filter_map(|file| {
+                let is_told = is_watched && !file.is_symlink();
+                let quiet = if is_told { TOLD_WITHIN } else { UNTOLD };
+                let still_open = open
+                    .get(file)
+                    .and_then(|since| LEFT_OPEN.checked_sub(since.elapsed()));
+                let written = file.metadata().and_then(|meta| meta.modified()).ok()?;
+                // What carries a time to come cannot be waited for.
+                let is_past = written <= SystemTime::now();
+                let age = read_at.duration_since(written).unwrap_or_default();
+                let still_warm = quiet.checked_sub(age).filter(|_| is_past);
+                still_open.max(still_warm)
+            })
+            .max()
     }
 
     /// Watches the folder of a location, if it is not watched already.
@@ -88,6 +125,23 @@ impl Watching {
 }
 
 impl Heard {
+    fn note_writing(&self, event: &Event) {
+        let is_written = matches!(
+            event.kind,
+            EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_))
+        );
+        if is_written {
+            let mut open = lock(&self.open);
+            open.retain(|_, since| since.elapsed() < LEFT_OPEN);
+            open.extend(event.paths.iter().map(|path| (path.clone(), Instant::now())));
+        } else if is_finished(event) {
+            let mut open = lock(&self.open);
+            for path in &event.paths {
+                open.remove(path);
+            }
+        }
+    }
+
     /// A folder that is gone may come back, and is another one then.
     fn forget_gone(&self, event: &Event) {
         let is_gone = matches!(
