@@ -58,6 +58,15 @@ fn the_report_and_the_failing_rows_of_a_failed_gate_are_kept_and_nobodys_input()
     // The same data fail again instead of taking over what a failure left behind.
     yard.trainyard(&["run", "pipeline.yaml"]).expect(1);
     assert_eq!(yard.json(&["runs", "show"])["steps"]["validate"]["attempts"], 1);
+    // The server lists and hands out what was kept, too.
+    let served = crate::http::Served::start(&yard);
+    let document = served.get("/api/v1/runs/latest").expect(200);
+    let steps = document["steps"].as_array().unwrap();
+    let step = steps.iter().find(|step| step["name"] == "validate").unwrap();
+    let kept = step["kept"].as_array().unwrap();
+    let report = kept.iter().find(|output| output["name"] == "report").unwrap();
+    let page = served.get(report["href"].as_str().unwrap());
+    assert!(page.text().contains("occurs more than once"), "{step:#}");
 }
 
 /// The file whose path below `folder` is that hash, however it is cut into folders.

@@ -60,10 +60,12 @@ pub(crate) async fn output(
                 )
             };
             let ix = run.find(&wanted_step).ok_or_else(missing)?;
-            let StepState::Succeeded { outputs, .. } = run.step(ix) else {
+            let (StepState::Succeeded { outputs: made, .. } | StepState::Failed { kept: made, .. }) =
+                run.step(ix)
+            else {
                 return Err(missing());
             };
-            let value = outputs.get(&wanted).cloned().ok_or_else(missing)?;
+            let value = made.get(&wanted).cloned().ok_or_else(missing)?;
             Ok((format!("{}.{wanted}", run.name(ix)), value))
         })
         .await?;

@@ -121,6 +121,9 @@ pub(crate) struct StepDocument {
     metrics: IndexMap<String, f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     outputs: Vec<OutputDocument>,
+    /// What it had made before it failed; nothing is built upon it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<OutputDocument>,
     /// Wall and processor time in milliseconds, memory in bytes, rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -223,6 +226,7 @@ fn step(run: &Run, instance: &Instance, ix: u32, state: &StepState) -> StepDocum
         headline: None,
         metrics: IndexMap::new(),
         outputs: Vec::new(),
+        kept: Vec::new(),
         resources: None,
         from: None,
         since: None,
@@ -250,12 +254,12 @@ fn step(run: &Run, instance: &Instance, ix: u32, state: &StepState) -> StepDocum
             document.headline.clone_from(headline);
             document.metrics.clone_from(metrics);
             document.resources = serde_json::to_value(resources).ok();
-            document.outputs = outputs
-                .iter()
-                .map(|(output, value)| self::output(run, instance, output, value))
-                .collect();
+            document.outputs = made(run, instance, outputs);
         }
-        StepState::Failed { failure, .. } => document.failure = serde_json::to_value(failure).ok(),
+        StepState::Failed { failure, kept, .. } => {
+            document.failure = serde_json::to_value(failure).ok();
+            document.kept = made(run, instance, kept);
+        }
         StepState::Skipped { because } => document.because = why(because, &name),
         StepState::Running { since, .. } | StepState::AwaitingApproval { since, .. } => {
             document.since = at(since);
@@ -279,6 +283,13 @@ fn why(because: &SkipReason, name: &dyn Fn(u32) -> Option<String>) -> Option<Bec
         }
         _ => return None,
     })
+}
+
+fn made(run: &Run, instance: &Instance, values: &IndexMap<String, OutputValue>) -> Vec<OutputDocument> {
+    let values = values.iter();
+    values
+        .map(|(name, value)| output(run, instance, name, value))
+        .collect()
 }
 
 fn output(run: &Run, instance: &Instance, name: &str, value: &OutputValue) -> OutputDocument {
