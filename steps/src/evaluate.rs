@@ -5,7 +5,7 @@
 //! attempt's metrics, never into artifacts: the same rows give the same report.
 
 mod answering;
-mod answers;
+pub(crate) mod answers;
 mod compared;
 mod contenders;
 mod explained;
@@ -14,12 +14,12 @@ mod groups;
 mod infer;
 mod judged;
 mod judging;
-mod metric;
-mod names;
+pub(crate) mod metric;
+pub(crate) mod names;
 mod params;
 pub(crate) mod picture;
 mod record;
-mod report;
+pub(crate) mod report;
 mod swarm;
 mod threshold;
 mod timing;

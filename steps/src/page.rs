@@ -108,10 +108,12 @@ pub(crate) fn tile(figure: &str, what: &str) -> String {
 
 /// A picture and the sentence under it, which says n and method, as markup.
 pub(crate) fn figure(picture: &str, caption: &str) -> String {
-    format!(
-        "<figure>{picture}<figcaption>{}</figcaption></figure>",
-        escape(caption)
-    )
+    figure_of(picture, &escape(caption))
+}
+
+/// The same with a caption of markup.
+pub(crate) fn figure_of(picture: &str, caption: &str) -> String {
+    format!("<figure>{picture}<figcaption>{caption}</figcaption></figure>")
 }
 
 impl Page {

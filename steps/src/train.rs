@@ -158,7 +158,7 @@ fn run(io: &mut StepIo, purpose: Purpose) -> Result<(), StepError> {
         valid.as_ref(),
     )?;
     let model = model.with_data_types(&data::data_types(&opened, &roles));
-    tell(io, &model, &examples, valid.as_ref(), &curve)?;
+    tell(io, &model, &examples, valid.as_ref(), &curve, params.seed)?;
     io.lineage(edges(&roles, "model"));
     outcome::keep_model(io, "model", &model)
 }
@@ -297,6 +297,7 @@ fn tell(
     examples: &Examples,
     valid: Option<&Examples>,
     curve: &Curve,
+    seed: u64,
 ) -> Result<(), StepError> {
     let mut numbers = Map::new();
     if let Some(valid) = valid {
@@ -331,14 +332,15 @@ fn tell(
         shown.unwrap_or_default()
     ));
     if io.wants("report") {
-        let rows = [Some(examples.count()), valid.map(Examples::count)];
         let about = report::About {
             title: format!("{}: {}", io.spec().pipeline, io.spec().step),
             model,
-            rows,
+            examples,
+            valid,
             watched,
             curve,
             numbers: &numbers,
+            seed,
         };
         let json = json!({"format": "trainyard.training/1", "metrics": numbers});
         io.output_report("report", &report::page(&about), &json)?;

@@ -469,7 +469,24 @@ fn training_tells_its_loss_round_by_round_in_numbers_and_as_a_picture() {
     assert_eq!(metrics["curve"]["train"]["steps"].as_array().unwrap().len(), 20);
     let page = String::from_utf8(ended.bytes("report")).unwrap();
     assert!(page.contains("<title>loss by rounds</title>"), "{page}");
-    assert!(page.contains("loss on valid (first colour) and train (second colour), lower is better; 20 of 20 rounds are kept in the model"));
+    assert!(page.contains(
+        "loss on valid (<span class=\"k1\">■</span>) and train (<span class=\"k0\">■</span>), lower is better; \
+         20 of 20 rounds are kept in the model."
+    ));
+    // Each figure says of how many rows it is, the range it may lie in, and how that was found.
+    let rows = |name: &str| metrics[name].as_f64().unwrap();
+    assert!(
+        page.contains(&format!(">valid rows, n = {}<", rows("rows"))),
+        "{page}"
+    );
+    assert!(
+        page.contains(&format!(">training rows, n = {}<", rows("train_rows"))),
+        "{page}"
+    );
+    assert!(
+        page.contains(">95 % interval<") && page.contains("Intervals: roc_auc: "),
+        "{page}"
+    );
     assert_eq!(ended.json("report")["metrics"]["rounds"], 20);
 }
 

@@ -309,12 +309,12 @@ fn interval_in_words(measured: &Measured) -> String {
     }
 }
 
-fn range(interval: Interval) -> String {
+pub(crate) fn range(interval: Interval) -> String {
     format!("{} to {}", figure(interval.low), figure(interval.high))
 }
 
 /// Four digits after the point, or as many as matter of a large or small number.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         return value.to_string();
