@@ -66,6 +66,22 @@ pub(crate) fn all() -> BTreeMap<i32, Process> {
         .collect()
 }
 
+/// Children of this process, those that are over and not waited for among them; nothing where the kernel
+/// does not list them.
+pub(crate) fn own_children() -> Option<Vec<i32>> {
+    let mut children = Vec::new();
+    for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
+        // A thread that ended meanwhile has handed its children on to one that is read before or after
+        // it: whoever acts on this list looks again.
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && thread.path().exists() => return None,
+            Err(_) => {}
+        }
+    }
+    Some(children)
+}
+
 /// The processes that descend from `roots`, with the roots themselves.
 pub(crate) fn descendants(
     table: &BTreeMap<i32, Process>,

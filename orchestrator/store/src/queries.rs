@@ -80,6 +80,7 @@ queries! {
     RESULT_GET = "result/get.sql",
     RESULT_PUT = "result/put.sql",
     RUN_ADVANCE = "run/advance.sql",
+    RUN_COUNT = "run/count.sql",
     RUN_DEFINITION = "run/definition.sql",
     RUN_ENDED_SINCE = "run/ended_since.sql",
     RUN_FIND_BY_PREFIX = "run/find_by_prefix.sql",

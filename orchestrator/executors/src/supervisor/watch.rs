@@ -199,7 +199,11 @@ impl Watch {
                 .active
                 .values()
                 .any(|watched| watched.since.elapsed() > YOUNG);
-            if !has_old && !state.is_sweep_wanted && !is_alarmed {
+            let is_quiet = !has_old && !is_alarmed;
+            if is_quiet && (!state.is_sweep_wanted || has_only_mains(&state)) {
+                state.just_ended.clear();
+                state.is_sweep_wanted = false;
+                threads = proc::machine_threads().unwrap_or(u64::MAX);
                 continue;
             }
             let stopped: Vec<i32> = if is_alarmed {
@@ -409,6 +413,13 @@ impl Watch {
         state.is_sweep_wanted = true;
         self.changed.notify_one();
     }
+}
+
+/// Whether nothing but commands themselves hangs on this process. What a command leaves behind would: so
+/// where attempts take a few milliseconds there is nothing to look for among all processes.
+fn has_only_mains(state: &State) -> bool {
+    let is_main = |pid: &i32| state.active.values().any(|watched| watched.main == *pid);
+    proc::own_children().is_some_and(|children| children.iter().all(is_main))
 }
 
 /// Waits, but not longer than until there are suspiciously many more threads than `before`. True if
