@@ -1,20 +1,70 @@
-//! A table written row group by row group, so that memory is bounded by a row group.
+//! A table written row group by row group, so that memory is bounded by a few row groups.
 
-use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::{DataFrame, ParquetCompression, ParquetReader, ParquetWriter, PolarsError, SerReader};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use trainyard_contract::StepError;
 
 /// Rows per row group, as in every table we write: the same rows give the same bytes.
 const ROW_GROUP: usize = crate::table::ROW_GROUP;
 
-/// Rows that become a Parquet file.
+/// Row groups that wait while one is being written, besides the one that is handed over.
+const WAITING: usize = 0;
+
+/// Rows that become a Parquet file. They are written by a thread of their own, so that the next rows are
+/// made meanwhile.
 pub(crate) struct Sink {
     path: PathBuf,
-    writer: Option<BatchedWriter<File>>,
+    writing: Option<Writing>,
     pending: Option<DataFrame>,
     rows: u64,
+}
+
+struct Writing {
+    groups: SyncSender<DataFrame>,
+    thread: JoinHandle<Result<(), StepError>>,
+}
+
+impl Writing {
+    fn start(path: &Path, first: &DataFrame) -> Result<Self, StepError> {
+        let (groups, waiting) = sync_channel(WAITING);
+        let file = File::create(path).map_err(|error| failed(&error.into()))?;
+        let like = first.head(Some(0));
+        let thread = std::thread::Builder::new()
+            .name("parquet".to_owned())
+            .spawn(move || write_groups(file, &like, &waiting))
+            .map_err(|error| failed(&error.into()))?;
+        Ok(Self { groups, thread })
+    }
+
+    /// What writing came to, once no more rows come.
+    fn end(self) -> Result<(), StepError> {
+        drop(self.groups);
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(StepError::internal("writing the table broke off")))
+    }
+}
+
+fn failed(error: &PolarsError) -> StepError {
+    StepError::io("could not write the table", error)
+}
+
+fn write_groups(file: File, like: &DataFrame, groups: &Receiver<DataFrame>) -> Result<(), StepError> {
+    let mut writer = ParquetWriter::new(file)
+        .with_compression(ParquetCompression::Snappy)
+        .with_row_group_size(Some(ROW_GROUP))
+        .batched(like.schema())
+        .map_err(|error| failed(&error))?;
+    for mut group in groups {
+        // Chunks left by reading would otherwise cut the pages at other rows.
+        group.rechunk_mut();
+        writer.write_batch(&group).map_err(|error| failed(&error))?;
+    }
+    writer.finish().map_err(|error| failed(&error))?;
+    Ok(())
 }
 
 impl Sink {
@@ -22,7 +72,7 @@ impl Sink {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path,
-            writer: None,
+            writing: None,
             pending: None,
             rows: 0,
         }
@@ -36,7 +86,7 @@ impl Sink {
     /// Takes rows. The first ones, though there be none, say the columns.
     ///
     /// # Errors
-    /// `IoError`.
+    /// `IoError`, also of rows that were taken before.
     pub(crate) fn push(&mut self, frame: DataFrame) -> Result<(), StepError> {
         self.rows += frame.height() as u64;
         let mut pending = match self.pending.take() {
@@ -57,27 +107,17 @@ impl Sink {
         Ok(())
     }
 
-    fn write(&mut self, mut group: DataFrame) -> Result<(), StepError> {
-        // Chunks left by reading would otherwise cut the pages at other rows.
-        group.rechunk_mut();
-        let failed = |error: PolarsError| StepError::io("could not write the table", &error);
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => {
-                let file = File::create(&self.path)
-                    .map_err(PolarsError::from)
-                    .map_err(failed)?;
-                let writer = ParquetWriter::new(file)
-                    .with_compression(ParquetCompression::Snappy)
-                    .with_row_group_size(Some(ROW_GROUP))
-                    .batched(group.schema())
-                    .map_err(failed)?;
-                none.insert(writer)
-            }
+    fn write(&mut self, group: DataFrame) -> Result<(), StepError> {
+        let writing = match self.writing.take() {
+            Some(writing) => writing,
+            None => Writing::start(&self.path, &group)?,
         };
-        if group.height() > 0 {
-            writer.write_batch(&group).map_err(failed)?;
+        if group.height() > 0 && writing.groups.send(group).is_err() {
+            // It ended before its time, and says why.
+            writing.end()?;
+            return Err(StepError::internal("writing the table broke off"));
         }
+        self.writing = Some(writing);
         Ok(())
     }
 
@@ -87,17 +127,25 @@ impl Sink {
     /// `IoError`.
     pub(crate) fn finish(mut self) -> Result<Option<(PathBuf, u64)>, StepError> {
         if let Some(rest) = self.pending.take()
-            && (rest.height() > 0 || self.writer.is_none())
+            && (rest.height() > 0 || self.writing.is_none())
         {
             self.write(rest)?;
         }
-        let Some(writer) = self.writer.take() else {
+        let Some(writing) = self.writing.take() else {
             return Ok(None);
         };
-        writer
-            .finish()
-            .map_err(|error| StepError::io("could not write the table", &error))?;
+        writing.end()?;
         Ok(Some((self.path.clone(), self.rows)))
+    }
+}
+
+impl Drop for Sink {
+    /// Nobody writes to the file any more.
+    fn drop(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            // What it came to matters to nobody: the rows are not wanted.
+            let _ = writing.end();
+        }
     }
 }
 

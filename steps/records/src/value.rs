@@ -517,7 +517,12 @@ fn instant(reading: calendar::Reading, moment: &Moment, conventions: &Convention
             }
         }
     };
-    i64::try_from(nanoseconds.div_euclid(moment.per_second.nanoseconds())).map_err(|_| Why::Range)
+    let one = moment.per_second.nanoseconds();
+    // Dividing numbers of 128 bits is slow, and until the year 2262 there is no need to.
+    match (i64::try_from(nanoseconds), i64::try_from(one)) {
+        (Ok(nanoseconds), Ok(one)) => Ok(nanoseconds.div_euclid(one)),
+        _ => i64::try_from(nanoseconds.div_euclid(one)).map_err(|_| Why::Range),
+    }
 }
 
 #[cfg(test)]
