@@ -44,6 +44,8 @@ pub struct Delimited {
     dialect: Dialect,
     ragged: Ragged,
     header: Vec<String>,
+    /// Places of those that the header gives no name.
+    unnamed: Vec<usize>,
     has_header: bool,
     /// Text read and not yet given out.
     text: String,
@@ -61,6 +63,11 @@ pub enum OpenError {
     Options(#[from] OptionsFault),
     #[error(transparent)]
     Read(#[from] ReadError),
+}
+
+/// What the column at that place is called where nobody says.
+fn nameless(at: usize) -> String {
+    format!("column_{}", at + 1)
 }
 
 impl Delimited {
@@ -85,6 +92,7 @@ impl Delimited {
             dialect,
             ragged: options.ragged_rows,
             header: Vec::new(),
+            unnamed: Vec::new(),
             has_header: options.header.unwrap_or(true),
             text,
             is_at_end,
@@ -99,6 +107,14 @@ impl Delimited {
     /// Names of the columns in order: of the header, or as given, or `column_1`, `column_2`, …
     pub fn header(&self) -> &[String] {
         &self.header
+    }
+
+    /// Columns to which the file's own header gives no name, as it does to row numbers that many programs
+    /// write first; they are called by their place.
+    pub fn unnamed(&self) -> impl Iterator<Item = &str> {
+        self.unnamed
+            .iter()
+            .filter_map(|at| self.header.get(*at).map(String::as_str))
     }
 
     /// Gives the columns other names, where the file has none of its own.
@@ -203,17 +219,15 @@ impl Delimited {
             }
             self.header = given.to_vec();
         } else if self.has_header {
-            self.header = first.iter().map(|name| name.trim().to_owned()).collect();
+            let names = first.iter().map(|name| name.trim().to_owned()).enumerate();
+            self.header = names
+                .map(|(at, name)| if name.is_empty() { nameless(at) } else { name })
+                .collect();
+            self.unnamed = (0..first.len()).filter(|at| first[*at].trim().is_empty()).collect();
         } else {
-            self.header = (1..=first.len()).map(|at| format!("column_{at}")).collect();
+            self.header = (0..first.len()).map(nameless).collect();
         }
         for (at, name) in self.header.iter().enumerate() {
-            if name.is_empty() {
-                return Err(ReadError::Header(format!(
-                    "column {} has no name in the header",
-                    at + 1
-                )));
-            }
             if self.header[..at].contains(name) {
                 return Err(ReadError::Header(format!("two columns are called `{name}`")));
             }

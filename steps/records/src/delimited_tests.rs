@@ -226,6 +226,15 @@ fn a_byte_that_is_no_character_is_named_by_row_column_and_place() {
 }
 
 #[test]
+fn a_column_without_a_name_is_called_by_its_place() {
+    let options = Options::default();
+    let source = Source::new(Cursor::new(b"\"\",age, \n1,30,x\n".to_vec()), options.encoding).unwrap();
+    let file = Delimited::open(source, &options).unwrap();
+    assert_eq!(file.header(), ["column_1", "age", "column_3"]);
+    assert_eq!(file.unnamed().collect::<Vec<_>>(), ["column_1", "column_3"]);
+}
+
+#[test]
 fn what_is_wrong_with_the_whole_file_is_said() {
     let none = Options::default();
     assert_eq!(fault("", &none), "is empty");
@@ -238,8 +247,8 @@ fn what_is_wrong_with_the_whole_file_is_said() {
         "has no column names: two columns are called `a`"
     );
     assert_eq!(
-        fault("a,,b\n", &none),
-        "has no column names: column 2 has no name in the header"
+        fault("column_2,,b\n", &none),
+        "has no column names: two columns are called `column_2`"
     );
     assert_eq!(rows("a,b\n", &none), Vec::<String>::new());
     let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

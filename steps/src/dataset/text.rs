@@ -117,6 +117,9 @@ fn read_delimited(
         let names: Vec<String> = contract.columns.keys().cloned().collect();
         opened.rename(&names);
     }
+    for name in opened.unnamed() {
+        reader.note(format!("gives a column no name in its header: it is called `{name}`"));
+    }
     let header = opened.header().to_vec();
     for name in options.formats.keys() {
         if !header.contains(name) {
