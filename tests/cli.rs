@@ -416,3 +416,63 @@ fn a_run_beyond_its_budget_is_stopped_or_waits_for_agreement() {
     yard.trainyard(&["runs", "resume", "latest"]).expect(0);
     assert_eq!(yard.json(&["runs", "show"])["status"], "succeeded");
 }
+
+#[test]
+fn a_month_that_is_spent_stops_a_run_asks_for_agreement_or_is_told() {
+    let yard = Yard::with(TWO_SCRIPTS);
+    yard.write("flights.csv", "a\n1\n");
+    let prices = "version: 1\nname: test\nprices: {currency: USD, cpu_hour: 1000000000}\n";
+    yard.write("trainyard.yaml", prices);
+    let budget = "name: shares\nbudget: {per_month: 0.01, currency: USD, on_exceed: stop}\n";
+    yard.edit("pipeline.yaml", "name: shares\n", budget);
+    // Nothing is spent, and nobody knows what it will cost.
+    let first = yard.trainyard(&["run", "pipeline.yaml"]).expect(0);
+    assert!(!first.err.contains("budget"), "{first}");
+    yard.write("flights.csv", "a\n1\n2\n");
+    let plan = yard.trainyard(&["plan", "pipeline.yaml"]).expect(0);
+    assert!(
+        plan.out.contains("; month ") && plan.out.contains(" of 0.01"),
+        "{plan}"
+    );
+    let stopped = yard.trainyard(&["run", "pipeline.yaml"]).expect(1);
+    assert!(stopped.err.contains("error[C01/over-budget]"), "{stopped}");
+    yard.edit("pipeline.yaml", "on_exceed: stop", "on_exceed: notify");
+    let told = yard.trainyard(&["run", "pipeline.yaml"]).expect(0);
+    assert!(told.err.contains("warning[C01/over-budget]"), "{told}");
+    let shown = yard.trainyard(&["runs", "show", "latest"]).expect(0);
+    assert!(shown.out.contains("the run is beyond its budget"), "{shown}");
+    yard.edit(
+        "pipeline.yaml",
+        "on_exceed: notify",
+        "on_exceed: require_approval",
+    );
+    yard.write("flights.csv", "a\n1\n2\n3\n");
+    yard.trainyard(&["run", "pipeline.yaml", "--no-wait"]).expect(0);
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["steps"]["budget"]["state"], "awaiting approval", "{run:#}");
+}
+
+#[test]
+fn a_run_out_of_time_is_ended_has_failed_and_says_why() {
+    let yard = Yard::with(
+        "version: 1\nname: slow\ntimeout: 500ms\nsla: {max_duration: 1ms}\nsteps:\n  work:\n    run: sleep 600\n  \
+         after:\n    needs: [work]\n    run: echo never\nfinally:\n  - run: echo cleaned\n",
+    );
+    let ran = yard.trainyard(&["run", "pipeline.yaml"]).expect(1);
+    assert!(ran.err.contains("late by `sla.max_duration`"), "{ran}");
+    assert!(ran.err.contains("it has reached its timeout of 500ms"), "{ran}");
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["status"], "failed", "{run:#}");
+    assert_eq!(run["steps"]["work"]["state"], "cancelled", "{run:#}");
+    assert_eq!(run["late"][0]["limit"], "max_duration", "{run:#}");
+    assert!(run["timed_out_at"].is_i64(), "{run:#}");
+}
+
+#[test]
+fn the_bounded_pipeline_in_the_docs_runs_in_time() {
+    let yard = Yard::with(&crate::items::documented(3));
+    let ran = yard.trainyard(&["run", "pipeline.yaml"]).expect(0);
+    assert!(ran.err.contains("notify.oncall of sla.on_breach"), "{ran}");
+    let run = yard.json(&["runs", "show"]);
+    assert_eq!(run["late"], serde_json::json!([]), "{run:#}");
+}

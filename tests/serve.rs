@@ -529,6 +529,27 @@ fn a_run_over_http_that_is_beyond_its_budget_is_refused() {
 }
 
 #[test]
+fn a_run_over_http_that_is_late_or_beyond_its_budget_goes_on_and_says_so() {
+    let yard = Yard::with(SMALL);
+    let prices = "version: 1\nname: test\nprices: {currency: USD, cpu_hour: 1000000000}\n";
+    yard.write("trainyard.yaml", prices);
+    let bounds =
+        "name: test\nbudget: {per_month: 0.01, currency: USD, on_exceed: notify}\nsla: {max_duration: 1ms}\n";
+    yard.edit("pipeline.yaml", "name: test\n", bounds);
+    let served = Served::start(&yard);
+    let run = served.run("test");
+    let first = served.ended(&run);
+    assert_eq!(first["over_budget"], Value::Null, "{first:#}");
+    assert_eq!(first["late"][0]["limit"], "max_duration", "{first:#}");
+    let body = json!({ "pipeline": "test", "params": { "word": "other" } });
+    let second = served.post("/api/v1/runs", &body).expect(201);
+    let second = served.ended(second["id"].as_str().unwrap());
+    assert_eq!(second["status"], "succeeded", "{second:#}");
+    let warning = second["over_budget"].as_str().unwrap();
+    assert!(warning.contains("; month "), "{warning}");
+}
+
+#[test]
 fn pages_of_other_sites_can_neither_read_nor_change_anything() {
     let yard = Yard::with(SMALL);
     let served = Served::start(&yard);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use trainyard_contract::task::FailureClass;
 use trainyard_contract::{RunId, Timestamp};
 use trainyard_domain::run::{
-    Event, Hook, InstanceIx, Run, RunDefinition, RunOutcome, SkipReason, StepState, What,
+    Event, Hook, InstanceIx, Run, RunDefinition, RunOutcome, SkipReason, StepState, What, out_of_time,
 };
 use trainyard_engine::Observation;
 
@@ -241,6 +241,12 @@ impl Progress {
             What::CancelAsked { by } => {
                 self.line(terminal, Tone::Warn, "Cancelling", format!("asked by {by}"));
             }
+            What::SlaBreached { limit, due } => {
+                self.line(terminal, Tone::Warn, "Late", limit.sentence(*due));
+            }
+            What::RunTimedOut { after, hooks } => {
+                self.line(terminal, Tone::Bad, "Timed out", out_of_time(*after, *hooks));
+            }
             _ => {}
         }
     }
@@ -453,6 +459,11 @@ pub(crate) fn summary(run: &Run, home: &std::path::Path, millis: u64, terminal: 
         trainyard_domain::run::RunStatus::Ended(RunOutcome::Failed) => (Tone::Bad, "Failed"),
         _ => (Tone::Warn, "Unfinished"),
     };
+    if let (Some(_), Some(after)) = (run.timed_out_at(), definition.bounds.timeout) {
+        let head = terminal.paint_err(Tone::Bad, "error");
+        terminal.note(format!("{head}: {}", out_of_time(after, false)));
+        terminal.note("  help: raise `timeout` of the pipeline, or see which step took so long");
+    }
     let mut parts = vec![format!("{ran} ran"), format!("{reused} reused")];
     if skipped > 0 {
         parts.push(format!("{skipped} skipped"));

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;
 use trainyard_contract::Timestamp;
-use trainyard_domain::run::{RepeatEnd, Run, RunOutcome, What};
+use trainyard_domain::run::{RepeatEnd, Run, RunOutcome, What, out_of_time};
 use trainyard_engine::Observation;
 use utoipa::ToSchema;
 
@@ -209,6 +209,8 @@ pub(crate) fn word(what: &What) -> &'static str {
         What::IterationDue { .. } => "iteration_due",
         What::RepeatEnded { .. } => "repeat_ended",
         What::CancelAsked { .. } => "cancel_asked",
+        What::SlaBreached { .. } => "sla_breached",
+        What::RunTimedOut { .. } => "run_timed_out",
         What::StepCancelled { .. } => "step_cancelled",
         What::RetryAsked { .. } => "retry_asked",
         What::RunEnded { .. } => "run_ended",
@@ -283,6 +285,8 @@ fn describe(notice: &mut Notice, what: &What, of: &Run) {
             let verb = if *approve { "approved" } else { "rejected" };
             notice.message = Some(format!("{verb} by {by}"));
         }
+        What::SlaBreached { limit, due } => notice.message = Some(limit.sentence(*due)),
+        What::RunTimedOut { after, hooks } => notice.message = Some(out_of_time(*after, *hooks)),
         What::RunEnded { outcome } => notice.outcome = Some(outcome_word(*outcome).to_owned()),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 use trainyard_contract::{RunId, Timestamp};
-use trainyard_domain::run::{Run, RunStatus, What};
+use trainyard_domain::run::{Run, RunStatus, SlaLimit, What};
 use trainyard_engine::Observation;
 
 /// Bounds of buckets of short times, in seconds.
@@ -89,6 +89,17 @@ impl Meter {
                         if let Some(started) = of.started_at() {
                             histogram!("trainyard_run_seconds").record(seconds(event.at.since(started).0));
                         }
+                    }
+                    What::SlaBreached { limit, .. } => {
+                        let foreseen = matches!(limit, SlaLimit::FinishByForeseen);
+                        counter!(
+                            "trainyard_sla_breaches_total",
+                            "limit" => limit.key(), "foreseen" => if foreseen { "true" } else { "false" }
+                        )
+                        .increment(1);
+                    }
+                    What::RunTimedOut { hooks: false, .. } => {
+                        counter!("trainyard_run_timeouts_total").increment(1);
                     }
                     _ => {}
                 }
@@ -177,6 +188,11 @@ pub(crate) fn fired(kind: &str, verdict: &str) {
         .increment(1);
 }
 
+/// A run that goes on although it is beyond its budget.
+pub(crate) fn over_budget() {
+    counter!("trainyard_over_budget_total").increment(1);
+}
+
 /// A dataset that was looked at and was not as before.
 pub(crate) fn looked() {
     counter!("trainyard_data_changes_total").increment(1);
@@ -218,6 +234,15 @@ fn describe() {
         "Contents of datasets that data triggers saw, the first included."
     );
     describe_counter!("trainyard_runs_total", "Runs that ended, by outcome.");
+    describe_counter!(
+        "trainyard_sla_breaches_total",
+        "Runs that were late, or foreseen to be, by limit."
+    );
+    describe_counter!(
+        "trainyard_over_budget_total",
+        "Runs that were made although they are beyond their budget."
+    );
+    describe_counter!("trainyard_run_timeouts_total", "Runs that reached their timeout.");
     describe_gauge!("trainyard_runs_active", "Runs that this engine carries out.");
     describe_histogram!("trainyard_run_seconds", "Time from start to end of runs.");
     describe_counter!(

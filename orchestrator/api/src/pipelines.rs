@@ -234,7 +234,13 @@ fn foresee(app: &Shared, entry: &Entry, request: NewRunRequest) -> Result<Value,
     let (mut plan, _) = outlook.plan_within_budget(&mut bound.definition, &mut gates, bound.select)?;
     let over = plan.cost.as_ref().filter(|cost| cost.exceeds());
     let over = over.map(|cost| format!("warning[C01/over-budget]: {}", cost.line()));
-    let notes = admitted.faults.iter().map(ToString::to_string).chain(over);
+    let late = bound.definition.bounds.foreseen_miss(now);
+    let notes = admitted
+        .faults
+        .iter()
+        .map(ToString::to_string)
+        .chain(over)
+        .chain(late);
     let notes = notes.collect();
     let count = |severity: &str| {
         let of_it = entry

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use trainyard_contract::{OutputValue, Timestamp};
-use trainyard_domain::run::{Event, Instance, Run, RunStatus, SkipReason, StepState};
+use trainyard_domain::run::{Event, Instance, Run, RunStatus, SkipReason, SlaLimit, StepState};
 use trainyard_store::RunSummary;
 use utoipa::ToSchema;
 
@@ -94,10 +94,32 @@ pub(crate) struct RunDocument {
     /// What started it, as expressions see it.
     #[schema(value_type = Object)]
     trigger: Value,
+    /// When it should be over, of a run with `sla.finish_by`.
+    finish_by: Option<String>,
+    /// In what it is late, or will be.
+    late: Vec<LateDocument>,
+    /// That it is beyond its budget and goes on all the same (`on_exceed: notify`), in a sentence.
+    over_budget: Option<String>,
+    /// When it ran into its timeout.
+    timed_out_at: Option<String>,
     /// Parts of the pipeline that this version reads and does not act on.
     not_obeyed: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<StepDocument>>,
+}
+
+/// A limit of the service level that a run has not kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LateDocument {
+    /// `max_duration`, `finish_by`, or `finish_by_foreseen` if its forecast says that it will not make it.
+    #[schema(value_type = String)]
+    limit: SlaLimit,
+    /// When it should have been over.
+    due: String,
+    /// When that was noticed.
+    at: String,
+    /// Channels that are to be told: `sla.on_breach`.
+    tell: Vec<String>,
 }
 
 /// A step instance of a run.
@@ -204,6 +226,19 @@ impl RunDocument {
                 .map(|(name, param)| (name.clone(), param.value.clone()))
                 .collect(),
             trigger: definition.trigger.clone(),
+            finish_by: run.finish_by().map(instant),
+            late: run
+                .breaches()
+                .iter()
+                .map(|breach| LateDocument {
+                    limit: breach.limit,
+                    due: instant(breach.due),
+                    at: instant(breach.at),
+                    tell: definition.bounds.on_breach.clone(),
+                })
+                .collect(),
+            over_budget: definition.bounds.over_budget.clone(),
+            timed_out_at: run.timed_out_at().map(instant),
             not_obeyed: definition.not_obeyed.clone(),
             steps,
         }

@@ -4,6 +4,7 @@ use crate::app::Shared;
 use crate::auth::Principal;
 use crate::documents::Accepted;
 use crate::extract::{Asked, Body, Idempotency, Named};
+use crate::hub::Notice;
 use crate::problem::Problem;
 use crate::project::RunOrder;
 use crate::random;
@@ -286,7 +287,7 @@ fn admitted(
         }
         gates = admitted.gates;
     }
-    if pipeline.spec().budget.is_none() {
+    if !trainyard_engine::asks_to_foresee(pipeline) {
         return Ok(with_gates(select, &gates));
     }
     let outlook = Outlook {
@@ -299,7 +300,17 @@ fn admitted(
     let (plan, select) = outlook.plan_within_budget(definition, &mut gates, select)?;
     match plan.cost.as_ref().and_then(Cost::refusal) {
         Some(reason) => Err(Problem::refused("over-budget", reason)),
-        None => Ok(select),
+        None => {
+            if let Some(warning) = &definition.bounds.over_budget {
+                tracing::warn!(pipeline = %definition.pipeline, reason = %warning, "over_budget");
+                crate::meter::over_budget();
+                let mut notice = Notice::new("over_budget", now);
+                notice.pipeline = Some(definition.pipeline.to_string());
+                notice.message = Some(warning.clone());
+                app.hub.tell(notice);
+            }
+            Ok(select)
+        }
     }
 }
 

@@ -136,6 +136,7 @@ impl Bound {
             notes: over
                 .map(|cost| format!("warning[C01/over-budget]: {}", cost.line()))
                 .into_iter()
+                .chain(self.definition.bounds.foreseen_miss(outlook.now))
                 .collect(),
         });
         Ok((plan, select))

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) 
         .as_deref()
         .map(|text| super::plan::select(text, &bound.definition))
         .transpose()?;
-    let select = if bound.pipeline.spec().budget.is_some() {
+    let select = if trainyard_engine::asks_to_foresee(&bound.pipeline) {
         let (plan, select) = bound.plan_within_budget(select, !args.no_reuse)?;
         if super::plan::is_stopped_by_budget(&plan, terminal) {
             return Ok(Exit::Refused);
@@ -88,6 +88,12 @@ pub(crate) fn launch(
         if !bound.definition.not_obeyed.is_empty() {
             let list = bound.definition.not_obeyed.join(", ");
             terminal.status(Tone::Warn, "Not obeyed", format!("yet by this version: {list}"));
+        }
+    }
+    if let Some(warning) = &bound.definition.bounds.over_budget {
+        match terminal.is_json() {
+            true => terminal.out_json(&serde_json::json!({ "event": "over_budget", "reason": warning })),
+            false => terminal.note(format!("warning[C01/over-budget]: {warning}")),
         }
     }
     let id = trainyard_api::new_run_id(now())?;

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use trainyard_contract::{OutputValue, RunId};
-use trainyard_domain::run::{InstanceIx, Run, RunOutcome, RunStatus, StepState};
+use trainyard_domain::run::{InstanceIx, Run, RunOutcome, RunStatus, StepState, out_of_time};
 use trainyard_store::{Home, Request, RunFilter, Store};
 
 pub(crate) fn runs(
@@ -156,6 +156,15 @@ impl Shelf {
                 param.value,
                 from.as_str().unwrap_or("?").replace('_', " ")
             ));
+        }
+        if let Some(warning) = &definition.bounds.over_budget {
+            terminal.out(format!("  {warning}"));
+        }
+        for breach in run.breaches() {
+            terminal.out(format!("  {}", breach.limit.sentence(breach.due)));
+        }
+        if let (Some(_), Some(after)) = (run.timed_out_at(), definition.bounds.timeout) {
+            terminal.out(format!("  {}", out_of_time(after, false)));
         }
         let mut rows = Vec::new();
         for (ix, instance) in definition.instances.iter().enumerate() {
@@ -603,6 +612,8 @@ pub(crate) fn document(run: &Run) -> Value {
         "status": status_text(run),
         "params": definition.params.iter().map(|(name, param)| (name.clone(), param.value.clone())).collect::<serde_json::Map<_, _>>(),
         "by": run.started_by(),
+        "late": run.breaches(),
+        "timed_out_at": run.timed_out_at(),
         "steps": steps,
     })
 }

@@ -1,5 +1,6 @@
 //! Names whose constructor is the check.
 
+use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -112,6 +113,22 @@ impl RunId {
         &self.0
     }
 
+    /// The time that is part of it: when it was made, to the millisecond.
+    pub fn made_at(&self) -> Timestamp {
+        const TIME_CHARACTERS: usize = 10;
+        let digit = |byte: u8| {
+            Self::ALPHABET
+                .iter()
+                .position(|known| *known == byte)
+                .unwrap_or(0) as i64
+        };
+        let time = self.0.bytes().skip("run_".len()).take(TIME_CHARACTERS);
+        Timestamp(
+            time.fold(0, |millis, byte| millis * 32 + digit(byte))
+                .saturating_mul(1_000),
+        )
+    }
+
     /// The last eight characters: enough to tell runs apart on a screen.
     pub fn short(&self) -> &str {
         &self.0[self.0.len() - 8..]
@@ -171,6 +188,9 @@ mod tests {
         let early = RunId::from_parts(1_000, [255; 10]);
         let late = RunId::from_parts(1_001, [0; 10]);
         assert!(early < late);
+        assert_eq!(early.made_at(), Timestamp(1_000_000));
+        let now = RunId::from_parts(1_782_000_000_123, [31; 10]);
+        assert_eq!(now.made_at(), Timestamp(1_782_000_000_123_000));
         assert_eq!(early.as_str().parse::<RunId>().unwrap(), early);
         assert!("run_../../etc".parse::<RunId>().is_err());
     }

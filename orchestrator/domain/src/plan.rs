@@ -10,6 +10,7 @@ mod cost;
 mod facts;
 mod forecast;
 mod foresee;
+mod month;
 mod reason;
 pub mod render;
 mod saved;
@@ -18,9 +19,10 @@ mod saved;
 mod tests;
 
 pub use changes::{Change, ChangeClass, changes_between};
-pub use cost::{Cost, Usage, cost_of};
+pub use cost::{Cost, MonthCost, Usage, cost_of};
 pub use facts::{Missed, PlanFacts, Preparation, Source};
 pub use forecast::{Forecast, Span};
+pub use month::{Month, MonthUsage};
 pub use reason::Reason;
 pub use saved::{Grounds, PlanRequest, SAVED_PLAN_VERSION, SavedPlan};
 

@@ -8,6 +8,7 @@
 mod apply;
 mod approval;
 mod backoff;
+mod bounds;
 pub mod context;
 mod decide;
 pub mod definition;
@@ -34,6 +35,7 @@ mod simulation;
 mod tests;
 
 pub use approval::AnswerRefused;
+pub use bounds::{Breach, FinishBy, RunBounds, SlaLimit, out_of_time};
 pub use context::{Rendered, RunContext};
 pub use decide::Input;
 pub use definition::*;
@@ -80,6 +82,7 @@ pub struct Run {
     /// Instances that are not final.
     open: Open,
     started: Option<Started>,
+    standing: bounds::Standing,
     cancel: Cancel,
     ended: Option<RunOutcome>,
     /// The latest time heard of, from events and decisions. Only [`Run::ready`] depends on it, by
@@ -132,6 +135,7 @@ impl Run {
     /// an end.
     pub fn new(id: RunId, definition: Arc<RunDefinition>) -> Result<Self, InvalidDefinition> {
         let graph = Graph::of(&definition)?;
+        let standing = bounds::Standing::of(&id, &definition.bounds);
         let count = definition.instances.len();
         let tallies = graph.waits_for.iter().map(|edges| Tally {
             waits_for: *edges,
@@ -152,6 +156,7 @@ impl Run {
             tripped: BTreeSet::new(),
             open: Open::all_of(&definition),
             started: None,
+            standing,
             cancel: Cancel::No,
             ended: None,
             clock: Timestamp(i64::MIN),
@@ -254,8 +259,8 @@ impl Run {
         self.awaiting.iter().copied()
     }
 
-    /// When [`Input::Tick`] is next of use: a retry comes due, or an approval expires. In the past
-    /// if something is already left to decide.
+    /// When [`Input::Tick`] is next of use: a retry comes due, an approval expires, or the run reaches a
+    /// bound. In the past if something is already left to decide.
     pub fn next_wake(&self) -> Option<Timestamp> {
         if self.ended.is_some() {
             return None;
@@ -263,7 +268,8 @@ impl Run {
         if !self.pending.is_empty() {
             return Some(self.clock);
         }
-        self.timers.first().map(|(at, _)| *at)
+        let timer = self.timers.first().map(|(at, _)| *at);
+        timer.into_iter().chain(self.next_bound()).min()
     }
 
     /// The attempt an instance would start next.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use trainyard_contract::Timestamp;
 use trainyard_domain::pipeline::Pipeline;
 use trainyard_domain::pipeline::spec::policy::OnExceed;
-use trainyard_domain::plan::{self, Cost, Plan};
+use trainyard_domain::plan::{self, Cost, Month, Plan};
 use trainyard_domain::run::{ApprovalRule, InstanceIx, OnExpire, Run, RunDefinition};
 use trainyard_store::Home;
 
@@ -36,6 +36,11 @@ impl Outlook<'_> {
         select: Option<&BTreeSet<InstanceIx>>,
     ) -> Result<Plan, EngineError> {
         let store = self.home.store()?;
+        let used = store.month_usage(
+            &definition.pipeline,
+            definition.environment.as_deref(),
+            Month::of(self.now),
+        )?;
         let previous = store
             .previous_run(&definition.pipeline, definition.environment.as_deref())?
             .map(|stored| Run::replay(stored.id.clone(), Arc::new(stored.definition), &stored.events))
@@ -51,12 +56,12 @@ impl Outlook<'_> {
         )?;
         let definition = Arc::new(definition.clone());
         let mut plan = plan::plan(definition, previous.as_ref(), select, &mut facts)?;
-        plan.cost = plan::cost_of(&plan, self.pipeline);
+        plan.cost = plan::cost_of(&plan, self.pipeline, self.now, used);
         Ok(plan)
     }
 
     /// The same behind `gates`, which are joined by one of the budget's if it asks for agreement; with
-    /// the selection to run by.
+    /// the selection to run by. The definition keeps what was foretold of it.
     ///
     /// # Errors
     /// As [`Outlook::plan`].
@@ -68,6 +73,12 @@ impl Outlook<'_> {
     ) -> Result<(Plan, Option<BTreeSet<InstanceIx>>), EngineError> {
         let chosen = with_gates(select.clone(), gates);
         let plan = self.plan(definition, chosen.as_ref())?;
+        let bounds = &mut definition.bounds;
+        bounds.over_budget = plan.cost.as_ref().and_then(Cost::warning);
+        if bounds.finish_by.is_some() {
+            let whole = plan.forecast.filter(|forecast| forecast.is_complete);
+            bounds.expected = whole.map(|forecast| forecast.elapsed.p50);
+        }
         let asks = |cost: &Cost| cost.exceeds() && cost.on_exceed == OnExceed::RequireApproval;
         if !plan.cost.as_ref().is_some_and(asks) {
             return Ok((plan, chosen));
@@ -83,6 +94,14 @@ impl Outlook<'_> {
         let chosen = with_gates(select, gates);
         Ok((self.plan(definition, chosen.as_ref())?, chosen))
     }
+}
+
+/// Whether a run of the pipeline is to be foretold before it is made: because money is limited, or because
+/// it may be known to come too late.
+pub fn asks_to_foresee(pipeline: &Pipeline) -> bool {
+    let spec = pipeline.spec();
+    let has_deadline = spec.sla.as_ref().is_some_and(|sla| sla.finish_by.is_some());
+    spec.budget.is_some() || has_deadline
 }
 
 /// A selection with the gates that stand in front of everything.

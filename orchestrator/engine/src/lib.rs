@@ -15,5 +15,5 @@ pub use admission::{Admitted, admit};
 pub use disk_files::{DiskFiles, PROJECT_FILE, pipeline_files};
 pub use engine::{Driven, Engine, EngineError, Interrupts, Setup};
 pub use facts::{Facts, surroundings_of};
-pub use foresee::{Outlook, with_gates};
+pub use foresee::{Outlook, asks_to_foresee, with_gates};
 pub use observe::Observation;

@@ -8,6 +8,8 @@
     reason = "a test or bench fails by panicking and tells by printing"
 )]
 
+#[path = "engine/bounds.rs"]
+mod bounds;
 #[path = "engine/several.rs"]
 mod several;
 
@@ -98,6 +100,7 @@ fn chain(names: &[&str]) -> RunDefinition {
         datasets: IndexMap::new(),
         files: BTreeMap::new(),
         instances: instances.collect(),
+        bounds: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
     }

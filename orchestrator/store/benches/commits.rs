@@ -280,6 +280,7 @@ fn definition(steps: u32) -> RunDefinition {
         datasets: IndexMap::new(),
         files: BTreeMap::new(),
         instances: (0..steps).map(instance).collect(),
+        bounds: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
     }

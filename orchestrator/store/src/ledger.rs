@@ -1,8 +1,10 @@
 //! What a connection remembers of the runs it writes, so that an append reads next to nothing.
 
 use crate::run::StepCounts;
+use crate::usage::Attempts;
 use std::collections::{BTreeMap, BTreeSet};
-use trainyard_contract::{ContentHash, Millis, StepName};
+use trainyard_contract::{ContentHash, Millis, PipelineName, StepName, Timestamp};
+use trainyard_domain::plan::Month;
 use trainyard_domain::run::{
     Event, InstanceIx, ItemCounts, RepeatEnd, RunDefinition, RunnerKind, SkipReason, What,
 };
@@ -13,7 +15,15 @@ use trainyard_domain::run::{
 pub(crate) struct Ledger {
     /// The run's number in other tables.
     pub(crate) number: i64,
+    pub(crate) pipeline: PipelineName,
+    pub(crate) environment: Option<String>,
     steps: Vec<StepName>,
+    /// What attempts have taken since the run last ended.
+    used: BTreeMap<Month, Attempts>,
+    /// Cores and MiB that an attempt of an instance holds.
+    sizes: Vec<(u64, u64)>,
+    /// First instance of a list of items or of iterations → the instance that they are of.
+    lists: BTreeMap<InstanceIx, InstanceIx>,
     ends: Vec<Option<End>>,
     counts: StepCounts,
     gates: BTreeMap<InstanceIx, Gate>,
@@ -48,6 +58,8 @@ struct Gate {
 pub(crate) struct Noted {
     /// The reuse key of the attempt that has succeeded.
     pub(crate) key: Option<ContentHash>,
+    /// What its attempts have taken, of a run that is over and as far as no earlier end has told.
+    pub(crate) used: BTreeMap<Month, Attempts>,
     /// The gate has been decided.
     pub(crate) is_gate_closed: bool,
 }
@@ -67,8 +79,18 @@ impl Ledger {
                 };
                 Some((InstanceIx::try_from(at).ok()?, gate))
             });
+        let sizes = definition.instances.iter().map(|instance| {
+            let cores = instance.limits.cpu.unwrap_or(1);
+            let bytes = instance.limits.memory.map_or(0, |size| size.0);
+            (u64::from(cores), bytes >> 20)
+        });
         Self {
             number,
+            pipeline: definition.pipeline.clone(),
+            environment: definition.environment.clone(),
+            used: BTreeMap::new(),
+            sizes: sizes.collect(),
+            lists: BTreeMap::new(),
             steps: definition
                 .instances
                 .iter()
@@ -101,6 +123,7 @@ impl Ledger {
                 ..
             } => {
                 self.walls.push((*step, resources.wall));
+                self.use_up(*step, resources.wall, event.at);
                 self.end(*step, End::Succeeded);
                 noted.key = self.keys.remove(&(*step, *attempt));
             }
@@ -108,8 +131,10 @@ impl Ledger {
                 step,
                 attempt,
                 retry_at,
+                resources,
                 ..
             } => {
+                self.use_up(*step, resources.wall, event.at);
                 self.keys.remove(&(*step, *attempt));
                 if retry_at.is_none() {
                     self.end(*step, End::Failed);
@@ -145,10 +170,10 @@ impl Ledger {
                     RepeatEnd::NotSelected => End::Skipped,
                 },
             ),
-            What::ItemsKnown { .. }
-            | What::ItemsCancelled { .. }
-            | What::RepeatBegan { .. }
-            | What::IterationDue { .. } => {}
+            What::ItemsKnown { step, first, .. } | What::RepeatBegan { step, first } => {
+                self.lists.insert(*first, *step);
+            }
+            What::ItemsCancelled { .. } | What::IterationDue { .. } => {}
             What::ApprovalAsked { step } => {
                 if let Some(gate) = self.gates.get_mut(step) {
                     gate.given.clear();
@@ -174,9 +199,30 @@ impl Ledger {
                     ..self.counts
                 };
             }
-            What::RunStarted { .. } | What::CancelAsked { .. } | What::RunEnded { .. } => {}
+            What::RunStarted { .. }
+            | What::CancelAsked { .. }
+            | What::SlaBreached { .. }
+            | What::RunTimedOut { .. } => {}
+            What::RunEnded { .. } => noted.used = std::mem::take(&mut self.used),
         }
         noted
+    }
+
+    /// Counts what an attempt has held, and for how long.
+    fn use_up(&mut self, ix: InstanceIx, wall: Millis, at: Timestamp) {
+        let of = match self.sizes.get(ix as usize) {
+            Some(_) => Some(ix),
+            None => self.lists.range(..=ix).next_back().map(|(_, of)| *of),
+        };
+        let size = of.and_then(|of| self.sizes.get(of as usize));
+        if let Some((cores, mib)) = size
+            && wall > Millis(0)
+        {
+            self.used.entry(Month::of(at)).or_default().add(Attempts {
+                core_ms: wall.0.saturating_mul(*cores),
+                mib_ms: wall.0.saturating_mul(*mib),
+            });
+        }
     }
 
     fn end(&mut self, step: InstanceIx, how: End) {

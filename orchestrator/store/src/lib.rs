@@ -36,6 +36,7 @@ mod sqlite;
 mod store;
 mod token;
 mod turn;
+mod usage;
 
 pub use approval::{GivenApproval, WaitingApproval};
 pub use artifact::ArtifactOrigin;

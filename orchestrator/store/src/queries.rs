@@ -103,6 +103,9 @@ queries! {
     TOKEN_REVOKE = "token/revoke.sql",
     TRIGGER_GET = "trigger/get.sql",
     TRIGGER_PUT = "trigger/put.sql",
+    USAGE_ADD = "usage/add.sql",
+    USAGE_OF_MONTH = "usage/of_month.sql",
+    USAGE_UNDER_WAY = "usage/under_way.sql",
 }
 
 /// Statements of PostgreSQL alone.

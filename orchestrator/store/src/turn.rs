@@ -9,6 +9,7 @@ use crate::queries;
 use crate::run::{RunStatus, event_id};
 use crate::settled::{Unsettled, UnsettledRun};
 use crate::store::Store;
+use crate::usage::Used;
 use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::{ArtifactRef, OutputValue, RunId, Timestamp};
 use trainyard_domain::run::{Event, What};
@@ -223,14 +224,16 @@ impl Turn<'_> {
     }
 
     fn queue_all(&mut self, appends: &[Append<'_>]) -> Result<(), Halt> {
+        let mut used = Used::default();
         for (at, append) in appends.iter().enumerate() {
-            self.queue(at, append)?;
+            self.queue(at, append, &mut used)?;
         }
+        self.store.add_usage(used)?;
         self.store.flush("append events")
     }
 
     /// Queues one run's events under the number `at`.
-    fn queue(&mut self, at: usize, append: &Append<'_>) -> Result<(), Halt> {
+    fn queue(&mut self, at: usize, append: &Append<'_>, used: &mut Used) -> Result<(), Halt> {
         let Append {
             run,
             epoch,
@@ -269,6 +272,10 @@ impl Turn<'_> {
         for ((before, event), noted) in (0..).zip(events).zip(&noted) {
             let id = event_id(ledger.number, expected.saturating_add(before + 1));
             self.store.index(ledger, id, epoch, event, noted)?;
+            for (month, more) in &noted.used {
+                let environment = ledger.environment.as_deref();
+                used.add(ledger.pipeline.as_str(), environment, *month, *more);
+            }
             match event.what {
                 What::RunEnded { .. } => self.over.insert(run.clone()),
                 What::RetryAsked { .. } => self.over.remove(run),

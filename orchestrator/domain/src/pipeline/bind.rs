@@ -7,7 +7,6 @@ mod params;
 mod policy;
 
 use super::Pipeline;
-use super::spec::policy::OnExceed;
 use super::spec::{Environment, FailureAction, Trigger};
 use super::values::Values;
 use crate::expression::{RenderError, render_known};
@@ -127,6 +126,7 @@ impl Pipeline {
             datasets,
             files: BTreeMap::new(),
             instances,
+            bounds: self.bounds(),
             not_obeyed: self.not_obeyed(),
             as_written: self.as_written.clone(),
         })
@@ -196,15 +196,16 @@ impl Pipeline {
         add(!spec.alerts.is_empty(), "alerts");
         add(spec.concurrency.is_some(), "concurrency");
         add(spec.priority.is_some(), "priority");
-        add(spec.sla.is_some(), "sla");
         if let Some(budget) = &spec.budget {
             let prices = self.prices().filter(|prices| prices.currency == budget.currency);
             add(
                 budget.per_run.is_some() && prices.is_none(),
                 "budget.per_run (trainyard.yaml has no prices in its currency)",
             );
-            add(budget.per_month.is_some(), "budget.per_month");
-            add(budget.on_exceed == OnExceed::Notify, "budget.on_exceed: notify");
+            add(
+                budget.per_month.is_some() && prices.is_none(),
+                "budget.per_month (trainyard.yaml has no prices in its currency)",
+            );
         }
         add(!spec.notify.is_empty(), "notify");
         let project_pool = self
@@ -237,6 +238,8 @@ impl Pipeline {
             parts.extend(channels(&step.on_failure, &format!("steps.{name}.on_failure")));
         }
         parts.extend(channels(&spec.on_failure, "on_failure"));
+        let on_breach = spec.sla.iter().flat_map(|sla| &sla.on_breach);
+        parts.extend(on_breach.map(|channel| format!("{channel} of sla.on_breach")));
         parts
     }
 }

@@ -82,7 +82,11 @@ pub struct PipelineSpec {
     #[serde(default)]
     #[schemars(range(min = 0, max = 100))]
     pub priority: Option<i64>,
-    /// When a run counts as late.
+    /// Longest time of a run, waiting for people included: then its steps are ended, and it has failed.
+    /// Its hooks have as long again. Default: no end.
+    #[serde(default)]
+    pub timeout: Option<Duration>,
+    /// When a run counts as late. That is told; the run goes on.
     #[serde(default)]
     pub sla: Option<Sla>,
     /// What runs may cost.

@@ -17,8 +17,10 @@ impl Run {
     pub fn apply(&mut self, event: &Event) {
         self.events_applied += 1;
         self.clock = event.at;
+        self.standing.hear(event.at);
         if self.ended.is_some() {
             if let What::RetryAsked { .. } = event.what {
+                self.standing.begin(event.at);
                 self.begin_afresh();
             }
             return;
@@ -31,6 +33,8 @@ impl Run {
                 self.pending.clear();
             }
             What::RetryAsked { .. } => {}
+            What::SlaBreached { limit, due } => self.late(*limit, *due, event.at),
+            What::RunTimedOut { hooks, .. } => self.time_out(*hooks, event.at),
             What::AttemptStarted { step, .. }
             | What::AttemptSucceeded { step, .. }
             | What::AttemptFailed { step, .. }
@@ -258,6 +262,7 @@ impl Run {
             by: by.to_owned(),
             at,
         });
+        self.standing.begin(at);
         for ix in reuse_only {
             if let Some(tally) = self.tallies.get_mut(*ix as usize) {
                 tally.reuse_only = true;
@@ -432,10 +437,15 @@ impl Run {
     }
 
     fn cancel(&mut self) {
-        self.cancel = match self.cancel {
+        self.give_up(match self.cancel {
             Cancel::No => Cancel::Steps,
             _ => Cancel::Everything,
-        };
+        });
+    }
+
+    /// Ends what `wanted` says, also what has not begun.
+    pub(super) fn give_up(&mut self, wanted: Cancel) {
+        self.cancel = wanted;
         for ix in self.declared() {
             if self.cancel == Cancel::Everything || !self.is_hook(ix) {
                 self.doom(ix);

@@ -88,8 +88,10 @@ impl Run {
             events: Vec::new(),
         };
         deciding.run.hear_clock(now);
+        deciding.keep_bounds();
         deciding.expire();
         deciding.answer(input);
+        deciding.keep_bounds();
         deciding.conclude();
         deciding.events
     }
@@ -165,6 +167,13 @@ impl Deciding<'_> {
                 let approve = rule.on_expire == OnExpire::Approve;
                 self.happened(What::ApprovalExpired { step, approve });
             }
+        }
+    }
+
+    /// A timeout that is over, and limits of the service level.
+    fn keep_bounds(&mut self) {
+        for what in self.run.bounds_broken(self.now) {
+            self.happened(what);
         }
     }
 
@@ -449,7 +458,7 @@ impl Run {
     /// that failure did, nor better; one that ends the run can make it worse.
     fn outcome(&self) -> RunOutcome {
         let cancelled = || self.declared().any(|ix| *self.step(ix) == StepState::Cancelled);
-        if self.failures().next().is_some() {
+        if self.failures().next().is_some() || self.is_cut_short() {
             RunOutcome::Failed
         } else if self.is_cancelled() && (self.started.is_none() || cancelled()) {
             RunOutcome::Cancelled
@@ -460,7 +469,7 @@ impl Run {
 
     /// Whether the graph has failed: known, and for good, once all of it is over.
     pub(super) fn has_failed(&self) -> bool {
-        self.failures().any(|instance| instance.stage() == Stage::Graph)
+        self.has_timed_out() || self.failures().any(|instance| instance.stage() == Stage::Graph)
     }
 
     /// What has failed and makes the run fail.

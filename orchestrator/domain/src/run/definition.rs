@@ -4,6 +4,7 @@
 //! its events, whatever has become of the YAML since. Everything is resolved except texts with
 //! `${{ … }}` that need results of earlier steps; those are evaluated when the instance starts.
 
+use super::bounds::RunBounds;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -45,6 +46,9 @@ pub struct RunDefinition {
     /// In declaration order, cells of a matrix beside each other; an instance's upstream may come
     /// later in the list.
     pub instances: Vec<Instance>,
+    /// What it may take in time.
+    #[serde(default, skip_serializing_if = "RunBounds::is_empty")]
+    pub bounds: RunBounds,
     /// Parts of the pipeline that this version accepts and does not obey yet, e.g. `triggers`.
     pub not_obeyed: Vec<String>,
     /// Documents as written, for `plan` to compare the next run with: step name → its YAML as JSON.

@@ -1,12 +1,13 @@
 //! What happened in a run, in the past tense. The store keeps these; everything else is derived.
 
+use super::bounds::SlaLimit;
 use super::definition::InstanceIx;
 use super::items::ItemCounts;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use trainyard_contract::task::{Failure, ResourcesUsed};
-use trainyard_contract::{ContentHash, OutputValue, RunId, Timestamp};
+use trainyard_contract::{ContentHash, Millis, OutputValue, RunId, Timestamp};
 
 /// One event. `at` is the engine's reading of the clock when it decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,6 +137,17 @@ pub enum What {
     },
     CancelAsked {
         by: String,
+    },
+    /// The run is late, or will be: whoever `sla.on_breach` names is to be told. Once for each limit.
+    SlaBreached {
+        limit: SlaLimit,
+        /// When the run should have been over.
+        due: Timestamp,
+    },
+    /// Time is up: steps end, and `hooks` too if those have had as long again.
+    RunTimedOut {
+        after: Millis,
+        hooks: bool,
     },
     StepCancelled {
         step: InstanceIx,

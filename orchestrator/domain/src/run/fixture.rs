@@ -236,6 +236,7 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         datasets: IndexMap::new(),
         files: BTreeMap::new(),
         instances: instances.collect(),
+        bounds: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
     }

@@ -32,6 +32,9 @@ pub(super) enum Fault {
     ForgetUntil,
     ForgetDelay,
     RepeatIterations,
+    TellLateTwice,
+    ForgetTimeout,
+    TimeOutForgiven,
 }
 
 impl Run {

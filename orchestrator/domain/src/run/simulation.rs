@@ -80,6 +80,9 @@ fn each_planted_fault_is_found() {
         Fault::ForgetUntil,
         Fault::ForgetDelay,
         Fault::RepeatIterations,
+        Fault::TellLateTwice,
+        Fault::ForgetTimeout,
+        Fault::TimeOutForgiven,
     ];
     let mut missed = Vec::new();
     for fault in faults {

@@ -1,6 +1,7 @@
 //! What a run does, rule by rule.
 
 mod attempts;
+mod bounds;
 mod cancelling;
 mod conditions;
 mod definitions;

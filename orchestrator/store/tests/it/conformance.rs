@@ -11,6 +11,7 @@ pub(crate) mod registry;
 pub(crate) mod reuse;
 pub(crate) mod runs;
 pub(crate) mod turns;
+pub(crate) mod usage;
 
 use std::ops::Deref;
 use trainyard_contract::Timestamp;
@@ -119,6 +120,13 @@ suite! {
         depth_and_number_of_nodes_are_limited,
         an_edge_becomes_derived_and_stays_so,
         a_run_shows_what_its_steps_took_and_gave;
+    usage:
+        attempts_count_in_the_month_in_which_they_end,
+        what_was_not_committed_was_not_used,
+        runs_that_are_not_over_are_counted,
+        items_take_what_their_step_holds,
+        a_report_of_more_than_there_is_keeps_nothing_from_being_written,
+        a_retry_counts_what_it_takes_and_nothing_twice;
     plans:
         a_kept_plan_is_found_by_the_beginning_of_its_id;
     files:

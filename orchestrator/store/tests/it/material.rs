@@ -33,6 +33,7 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         datasets: IndexMap::new(),
         files: BTreeMap::new(),
         instances: (0..steps).map(instance).collect(),
+        bounds: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
     }

@@ -3,6 +3,7 @@
 use crate::pipeline::Pipeline;
 use crate::pipeline::spec::{Cache, CachePart, Defaults, Duration, Resources, Retry};
 use crate::run::definition::{CachePolicy, RetryPolicy};
+use crate::run::{FinishBy, RunBounds};
 use trainyard_contract::task::Limits;
 
 impl Pipeline {
@@ -45,6 +46,24 @@ impl Pipeline {
             memory: resources.iter().find_map(|known| known.memory).map(|size| size.0),
             cpu: resources.iter().find_map(|known| known.cpu),
             log: resources.iter().find_map(|known| known.log).map(|size| size.0),
+        }
+    }
+
+    pub(super) fn bounds(&self) -> RunBounds {
+        let sla = self.spec.sla.as_ref();
+        let finish_by = sla.and_then(|sla| {
+            Some(FinishBy {
+                time: sla.finish_by.clone()?,
+                timezone: sla.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),
+            })
+        });
+        RunBounds {
+            timeout: self.spec.timeout.map(|timeout| timeout.0),
+            max_duration: sla.and_then(|sla| Some(sla.max_duration?.0)),
+            finish_by,
+            on_breach: sla.map(|sla| sla.on_breach.clone()).unwrap_or_default(),
+            expected: None,
+            over_budget: None,
         }
     }
 

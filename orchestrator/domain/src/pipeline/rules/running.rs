@@ -24,7 +24,7 @@ pub(super) static RULES: &[Rule] = &[
     warning(
         "C01/over-budget",
         "a run would cost more than its budget",
-        "Cores and memory of each step that would run, for as long as such steps took before, at the prices of `trainyard.yaml`. Where the median is above `per_run`, the run is stopped, or waits for approval, as `on_exceed` says; `plan` shows the sum.",
+        "Cores and memory of each step that would run, for as long as such steps took before, at the prices of `trainyard.yaml`. Where the median is above `per_run`, or this month (UTC) has less than that left of `per_month`, the run is stopped, waits for approval, or goes on with a warning, as `on_exceed` says; `plan` shows the sums.",
         "budget: {per_run: 0.50, currency: USD}   # the forecast is 1.38",
         "budget: {per_run: 2.00, currency: USD, on_exceed: require_approval}",
     ),

@@ -138,7 +138,7 @@ pub struct Sla {
     /// From the start of the run.
     #[serde(default)]
     pub max_duration: Option<Duration>,
-    /// Time of day, `HH:MM`.
+    /// Time of day, `HH:MM`: the first after the run was made.
     #[serde(default)]
     #[schemars(extend("x-kind" = "time_of_day"))]
     pub finish_by: Option<String>,

@@ -1,6 +1,7 @@
 //! The simulation's judge: knows the rules in its own words, sees only the definition and the
 //! events, and objects to any event that should not have happened.
 
+pub(super) mod bounds;
 mod items;
 
 use crate::run::*;
@@ -70,6 +71,7 @@ pub(super) struct Judge<'a> {
     cancels: u32,
     pub(super) ended: Option<RunOutcome>,
     tripped: BTreeSet<String>,
+    bounds: bounds::Kept,
     /// The clock was set back, so that no time of a retry can be held against an event.
     pub(super) clock_jumped: bool,
 }
@@ -92,6 +94,7 @@ impl<'a> Judge<'a> {
             cancels: 0,
             ended: None,
             tripped: BTreeSet::new(),
+            bounds: bounds::Kept::default(),
             clock_jumped: false,
         }
     }
@@ -130,6 +133,7 @@ impl<'a> Judge<'a> {
             What::RunStarted { reuse_only, .. } => {
                 ensure(!self.started, || "it started twice".to_owned())?;
                 self.started = true;
+                self.bounds.begin(event.at);
                 reuse_only
                     .iter()
                     .for_each(|ix| self.seen[*ix as usize].reuse_only = true);
@@ -225,6 +229,8 @@ impl<'a> Judge<'a> {
             What::RepeatEnded { step, end } => self.repeat_ended(*step, end)?,
             What::ItemsEnded { step, counts } => self.items_ended(*step, *counts)?,
             What::CancelAsked { .. } => self.cancels += 1,
+            What::SlaBreached { limit, due } => self.breached(*limit, *due, event.at)?,
+            What::RunTimedOut { hooks, .. } => self.ran_out_of_time(*hooks, event.at)?,
             What::StepCancelled { step } => {
                 ensure(!self.at(*step).over(), || {
                     "a step was cancelled that was over".to_owned()
@@ -232,7 +238,10 @@ impl<'a> Judge<'a> {
                 ensure(self.given_up(*step), || "cancelled for no reason".to_owned())?;
                 self.seen[*step as usize].state = Where::Cancelled;
             }
-            What::RetryAsked { .. } => self.begin_afresh()?,
+            What::RetryAsked { .. } => {
+                self.begin_afresh()?;
+                self.bounds.begin(event.at);
+            }
             What::RunEnded { outcome } => {
                 let open = self.open();
                 ensure(open.is_none(), || format!("it ended before step {open:?}"))?;
@@ -240,6 +249,7 @@ impl<'a> Judge<'a> {
                     format!("it ended as {outcome:?}, not {:?}", self.outcome())
                 })?;
                 self.failure_hooks_were_right()?;
+                self.everything_late_was_told(event.at)?;
                 self.ended = Some(*outcome);
             }
         }
@@ -256,6 +266,7 @@ impl<'a> Judge<'a> {
         ensure(!seen.reuse_only, || "a step that was not selected ran".to_owned())?;
         let early = seen.retry_at.is_some_and(|until| at < until) && !self.clock_jumped;
         ensure(!early, || "a retry came before its time".to_owned())?;
+        self.has_time(ix, at)?;
         let of_items = instance.for_each.as_ref().and_then(|each| each.max_parallel);
         let of_cells = instance.matrix_limits.and_then(|limits| limits.max_parallel);
         if let Some(most) = of_items.or(of_cells) {
@@ -595,6 +606,8 @@ impl<'a> Judge<'a> {
     fn a_step_failed_the_run(&self) -> bool {
         let mut all = self.seen.iter().zip(&self.definition.instances);
         all.any(|(seen, step)| seen.state == Where::Failed && step.hook.is_none() && !step.continue_on_error)
+            || self.bounds.ended_steps
+                && self.is_cut_short(|hook| !matches!(hook, Some(Hook::RunFailed | Hook::Finally)))
     }
 
     fn outcome(&self) -> RunOutcome {
@@ -603,7 +616,8 @@ impl<'a> Judge<'a> {
             let last = instance.hook == Some(Hook::Finally);
             seen.state == Where::Failed && last && !instance.continue_on_error
         };
-        if self.a_step_failed_the_run() || all().any(failed_at_the_end) {
+        let cut_short = self.bounds.ran_out && self.is_cut_short(|_| true);
+        if self.a_step_failed_the_run() || cut_short || all().any(failed_at_the_end) {
             RunOutcome::Failed
         } else if self.cancels > 0 && (!self.started || all().any(|(seen, _)| seen.state == Where::Cancelled))
         {

@@ -1,8 +1,11 @@
 //! Random definitions: every feature that a run's rules speak of, small enough to read when one fails.
 
+use super::judge::bounds::FINISH_BY;
 use super::random::Random;
 use crate::run::fixture::{Draft, definition, step};
-use crate::run::{ApprovalRule, Backoff, OnExpire, OnRepeatLimit, RetryPolicy, RunDefinition};
+use crate::run::{
+    ApprovalRule, Backoff, FinishBy, OnExpire, OnRepeatLimit, RetryPolicy, RunBounds, RunDefinition,
+};
 use trainyard_contract::{FailureClass, Millis};
 
 /// A step as drafted: its instances' names, and whether it has a matrix.
@@ -71,7 +74,27 @@ pub(super) fn random_definition(random: &mut Random) -> RunDefinition {
     random.shuffle(&mut drafts);
     let mut definition = definition(drafts);
     definition.seed = random.below(usize::MAX) as u64;
+    // Drawn apart, so that runs without bounds are what they would be if there were none.
+    definition.bounds = random_bounds(&mut Random::new(definition.seed));
     definition
+}
+
+fn random_bounds(random: &mut Random) -> RunBounds {
+    let span = |random: &mut Random, percent| {
+        let is_there = random.percent(percent);
+        is_there.then(|| Millis(1 + random.below(60_000) as u64))
+    };
+    RunBounds {
+        timeout: span(random, 10),
+        max_duration: span(random, 10),
+        finish_by: random.percent(10).then(|| FinishBy {
+            time: FINISH_BY.0.to_owned(),
+            timezone: "UTC".to_owned(),
+        }),
+        on_breach: Vec::new(),
+        expected: random.percent(10).then(|| Millis(random.below(120_000) as u64)),
+        over_budget: None,
+    }
 }
 
 fn random_step(random: &mut Random, at: usize, matrix: bool, above: &[Drafted]) -> Draft {
