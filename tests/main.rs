@@ -9,7 +9,9 @@
     reason = "a test or bench fails by panicking and tells by printing"
 )]
 
+mod alerts;
 mod cli;
+mod collector;
 mod contracts;
 mod faults;
 mod firing;
@@ -20,10 +22,12 @@ mod ingest;
 mod invalid;
 mod items;
 mod iterations;
+mod manual;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;
 mod serve;
+mod telemetry;
 mod triggers;
 #[cfg(feature = "steps")]
 mod validation;

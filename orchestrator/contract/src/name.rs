@@ -112,6 +112,15 @@ impl RunId {
         &self.0
     }
 
+    /// The 128 bits that the characters stand for.
+    pub fn bits(&self) -> u128 {
+        let digits = self.0.bytes().skip("run_".len());
+        digits.fold(0, |bits, byte| {
+            let digit = Self::ALPHABET.iter().position(|letter| *letter == byte);
+            bits << 5 | digit.unwrap_or(0) as u128
+        })
+    }
+
     /// The last eight characters: enough to tell runs apart on a screen.
     pub fn short(&self) -> &str {
         &self.0[self.0.len() - 8..]

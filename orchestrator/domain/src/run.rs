@@ -82,6 +82,9 @@ pub struct Run {
     started: Option<Started>,
     cancel: Cancel,
     ended: Option<RunOutcome>,
+    /// Retries of the whole run, and when the last was asked for.
+    retries: u32,
+    retried: Option<Timestamp>,
     /// The latest time heard of, from events and decisions. Only [`Run::ready`] depends on it, by
     /// the retries that have come due.
     clock: Timestamp,
@@ -154,6 +157,8 @@ impl Run {
             started: None,
             cancel: Cancel::No,
             ended: None,
+            retries: 0,
+            retried: None,
             clock: Timestamp(i64::MIN),
             events_applied: 0,
             #[cfg(test)]
@@ -210,6 +215,11 @@ impl Run {
     /// When it was started.
     pub fn started_at(&self) -> Option<Timestamp> {
         self.started.as_ref().map(|started| started.at)
+    }
+
+    /// How often it was tried again after its end, and since when it has been going on.
+    pub fn round(&self) -> (u32, Option<Timestamp>) {
+        (self.retries, self.retried.or_else(|| self.started_at()))
     }
 
     /// Whether it was asked to stop, and has not been asked to try again since.

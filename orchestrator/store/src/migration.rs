@@ -14,6 +14,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0004_serve", include_str!("../migrations/0004_serve.sql")),
     ("0005_plans", include_str!("../migrations/0005_plans.sql")),
     ("0006_ends", include_str!("../migrations/0006_ends.sql")),
+    (
+        "0007_token_roles",
+        include_str!("../migrations/0007_token_roles.sql"),
+    ),
 ];
 
 /// The schema this version writes.

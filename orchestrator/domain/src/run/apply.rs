@@ -19,6 +19,8 @@ impl Run {
         self.clock = event.at;
         if self.ended.is_some() {
             if let What::RetryAsked { .. } = event.what {
+                self.retries += 1;
+                self.retried = Some(event.at);
                 self.begin_afresh();
             }
             return;

@@ -29,6 +29,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0006_ends",
         include_str!("../../migrations/postgres/0006_ends.sql"),
     ),
+    (
+        "0007_token_roles",
+        include_str!("../../migrations/postgres/0007_token_roles.sql"),
+    ),
 ];
 
 /// The schema this version writes.
