@@ -16,6 +16,7 @@ mod contracts;
 mod faults;
 mod firing;
 mod fleet;
+mod fuzz;
 mod hooks;
 mod http;
 mod ingest;
@@ -26,6 +27,7 @@ mod manual;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;
+mod schema;
 mod serve;
 mod telemetry;
 mod triggers;
