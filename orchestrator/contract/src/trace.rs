@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(ids.len(), spans.len());
         assert!(spans.iter().all(|span| span.trace == spans[0].trace));
         // The run's ULID in hexadecimal digits: milliseconds, then the random bits.
-        assert_eq!(spans[0].trace.to_string(), "019aaaa2660007070707070707070707");
+        assert_eq!(spans[0].trace.to_string(), "019aaaac260007070707070707070707");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod plans;
 pub(crate) mod registry;
 pub(crate) mod reuse;
 pub(crate) mod runs;
+pub(crate) mod tokens;
 pub(crate) mod turns;
 
 use std::ops::Deref;
@@ -119,6 +120,8 @@ suite! {
         depth_and_number_of_nodes_are_limited,
         an_edge_becomes_derived_and_stays_so,
         a_run_shows_what_its_steps_took_and_gave;
+    tokens:
+        a_token_keeps_what_its_bearer_may_and_is;
     plans:
         a_kept_plan_is_found_by_the_beginning_of_its_id;
     files:
