@@ -359,3 +359,55 @@ fn a_pipeline_follows_runs_of_other_processes_and_those_between_two_servers_once
     }
     assert_eq!(fired(&served), [last, between, beside, by_server]);
 }
+
+#[test]
+fn a_secret_that_is_changed_counts_at_once_and_stands_in_no_log() {
+    let yard = hook("");
+    let log = yard.path().join("server.log");
+    let mut command = yard.command(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--format",
+        "json",
+        "--log-format",
+        "json",
+    ]);
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let served = Served::start_command(command);
+    let sign = |secret: &str, body: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        let bytes = mac.finalize().into_bytes();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256={hex}")
+    };
+    let call = |secret: &str, key: &str| {
+        let signature = sign(secret, "{\"date\": \"x\"}");
+        let headers = [
+            ("X-Hub-Signature-256", signature.as_str()),
+            ("Idempotency-Key", key),
+        ];
+        served
+            .send("POST", "/hooks/test", &headers, "{\"date\": \"x\"}")
+            .status
+    };
+    // Whoever calls may well repeat what they should not: the history's reason carries the call's own name.
+    assert_eq!(call(SECRET, SECRET), 202);
+    yard.write("secrets.env", "HOOK_KEY=changed \"behind\" its back\n");
+    assert_eq!(call(SECRET, "old"), 401);
+    assert_eq!(
+        call("changed \"behind\" its back", "changed \"behind\" its back"),
+        202
+    );
+    assert_eq!(served.terminate(), Some(0));
+    let text = std::fs::read_to_string(log).unwrap();
+    let fired: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["message"] == "trigger_fired")
+        .collect();
+    assert_eq!(fired.len(), 2, "{text}");
+    assert!(fired.iter().all(|line| line["reason"] == "request ***"), "{text}");
+    assert!(!text.contains(SECRET) && !text.contains("behind"), "{text}");
+}

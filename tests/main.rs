@@ -9,21 +9,27 @@
     reason = "a test or bench fails by panicking and tells by printing"
 )]
 
+mod alerts;
 mod cli;
+mod collector;
 mod contracts;
 mod faults;
 mod firing;
 mod fleet;
+mod fuzz;
 mod hooks;
 mod http;
 mod ingest;
 mod invalid;
 mod items;
 mod iterations;
+mod manual;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;
+mod schema;
 mod serve;
+mod telemetry;
 mod triggers;
 #[cfg(feature = "steps")]
 mod validation;

@@ -675,7 +675,9 @@ fn the_document_and_the_routes_are_in_step() {
             .replace("{step}", "say")
             .replace("{output}", "words")
             .replace("{model}", "m")
-            .replace("{version}", "1");
+            .replace("{version}", "1")
+            .replace("{trigger}", "by_hand")
+            .replace("{alert}", "drift");
         assert!(!filled.contains('{'), "{path}");
         let declared: Vec<String> = item
             .as_object()

@@ -295,6 +295,9 @@ pub(crate) enum TokensCommand {
         /// What it may do
         #[arg(long, value_enum, default_value_t = Role::Operator)]
         role: Role,
+        /// Roles that it has among people, as manual triggers name them
+        #[arg(long, value_name = "ROLE,…", value_delimiter = ',')]
+        roles: Vec<String>,
         /// How long it is good, e.g. `90d`; default: until it is revoked
         #[arg(long, value_name = "DURATION")]
         expires: Option<trainyard_contract::Millis>,

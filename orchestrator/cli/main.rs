@@ -6,6 +6,7 @@ mod output;
 mod progress;
 mod project;
 mod reports;
+mod telemetry;
 
 use clap::Parser;
 use output::Terminal;

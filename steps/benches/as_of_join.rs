@@ -104,6 +104,7 @@ fn features(inputs: &IndexMap<String, TaskInput>, folder: &Path) {
         objects: folder.join("objects"),
         scratch: folder.join("scratch"),
         log: folder.join("log"),
+        traceparent: None,
     };
     let mut io = StepIo::new(spec, Box::new(|_| {}));
     trainyard_steps::catalogue()

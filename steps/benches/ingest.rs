@@ -223,6 +223,7 @@ fn ingest(folder: &Path, location: &str) {
         objects: folder.join("objects"),
         scratch,
         log: folder.join("log"),
+        traceparent: None,
     };
     let catalogue = trainyard_steps::catalogue();
     let step = catalogue.get("ingest.files@v1").unwrap();

@@ -275,6 +275,7 @@ impl Bed {
             objects,
             scratch,
             log: self.folder.path().join("log"),
+            traceparent: None,
         };
         StepIo::new(
             spec,

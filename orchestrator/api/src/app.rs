@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use trainyard_contract::Timestamp;
 use trainyard_executors::{ExecutorNews, Secrets};
 use trainyard_store::{Home, Store, StoreError};
+use trainyard_telemetry::Telemetry;
 
 /// Requests that work on the store at once; each has a connection of its own.
 const AT_WORK: usize = 8;
@@ -45,6 +46,7 @@ pub(crate) struct App {
     pub(crate) firing: Mutex<()>,
     /// Where hooks' secrets come from.
     pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 /// Idle connections to the store.

@@ -16,6 +16,15 @@ const REREAD: Duration = Duration::from_secs(1);
 pub(crate) struct Principal {
     pub(crate) name: String,
     pub(crate) role: TokenRole,
+    pub(crate) roles: Roles,
+}
+
+/// The roles that somebody has among people.
+#[derive(Clone, Debug)]
+pub(crate) enum Roles {
+    /// Where nobody has to say who they are, and of administrators.
+    All,
+    Named(Vec<String>),
 }
 
 /// The tokens as last read.
@@ -52,6 +61,7 @@ impl App {
             return Ok(Principal {
                 name: self.user.clone(),
                 role: TokenRole::Admin,
+                roles: Roles::All,
             });
         }
         let given = headers
@@ -74,6 +84,10 @@ impl App {
                 Ok(Principal {
                     name: token.name.clone(),
                     role: token.role,
+                    roles: match token.role {
+                        TokenRole::Admin => Roles::All,
+                        _ => Roles::Named(token.roles.clone()),
+                    },
                 })
             },
         )
@@ -81,6 +95,14 @@ impl App {
 }
 
 impl Principal {
+    /// Which of these roles they have.
+    pub(crate) fn of(&self, roles: &[String]) -> Vec<String> {
+        match &self.roles {
+            Roles::All => roles.to_vec(),
+            Roles::Named(own) => own.iter().filter(|role| roles.contains(role)).cloned().collect(),
+        }
+    }
+
     /// Whether the role allows the method.
     pub(crate) fn may(&self, method: &Method) -> Result<(), Problem> {
         if self.role >= TokenRole::Operator || *method == Method::GET || *method == Method::HEAD {

@@ -160,7 +160,7 @@ impl Clockwork {
         trigger: &spec::Trigger,
         news: &News,
     ) -> Option<Told> {
-        match firing::tell(app, pipeline, name, trigger, news, None) {
+        match firing::tell(app, pipeline, name, trigger, news, firing::Call::default()) {
             Ok(told) => {
                 let key = (pipeline.name().as_str().to_owned(), name.to_owned());
                 if let Some(wake) = self.wakes.get_mut(&key) {

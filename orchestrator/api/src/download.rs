@@ -33,8 +33,8 @@ const REPORT_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inli
         ("output" = String, Path, description = "Name of the output"),
     ),
     responses(
-        (status = 200, description = "The result, of the media type it has."),
-        (status = 206, description = "The part asked for."),
+        (status = 200, description = "The result, of the media type it has.", body = String, content_type = "*/*"),
+        (status = 206, description = "The part asked for.", body = String, content_type = "*/*"),
         (status = 304, description = "As known."),
         Problem
     )

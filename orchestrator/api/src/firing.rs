@@ -2,6 +2,7 @@
 //! comes of it is kept with its reason.
 
 use crate::app::{Shared, lock};
+use crate::caller::Caller;
 use crate::documents::instant;
 use crate::hub::Notice;
 use crate::problem::Problem;
@@ -44,11 +45,29 @@ struct Start {
     key: String,
 }
 
+/// The trigger that decided.
+struct Source<'a> {
+    pipeline: &'a Pipeline,
+    name: &'a str,
+    kind: &'a str,
+    /// Whose run it is, if a person's.
+    by: Option<&'a str>,
+}
+
 /// A call's own name, under which it starts nothing twice.
 #[derive(Clone, Copy)]
 pub(crate) struct CallKey<'a> {
     pub(crate) scope: &'a str,
     pub(crate) key: &'a str,
+}
+
+/// Who told it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Call<'a> {
+    pub(crate) key: Option<CallKey<'a>>,
+    pub(crate) caller: Option<Caller>,
+    /// The person who asks for a run.
+    pub(crate) by: Option<&'a str>,
 }
 
 /// Tells a trigger what happened. One at a time: each sees what came of the one before, so that a storm
@@ -59,11 +78,11 @@ pub(crate) fn tell(
     name: &str,
     spec: &spec::Trigger,
     news: &News,
-    call: Option<CallKey<'_>>,
+    call: Call<'_>,
 ) -> Result<Told, Problem> {
     let _turn = lock(&app.firing);
     let now = (app.clock)();
-    if let Some(call) = call {
+    if let Some(call) = call.key {
         let earlier = app
             .connections
             .with(|store| Ok(store.run_of_key(call.scope, call.key)?))?;
@@ -107,7 +126,14 @@ pub(crate) fn tell(
     };
     if let Some(change) = change {
         let decision = decide(&trigger, &state, now, &change);
-        want(app, pipeline, decision.firings, decision.held, None, &mut wanted)?;
+        want(
+            app,
+            pipeline,
+            decision.firings,
+            decision.held,
+            Call::default(),
+            &mut wanted,
+        )?;
         state = decision.state;
     }
     let decision = decide(&trigger, &state, now, news);
@@ -121,7 +147,13 @@ pub(crate) fn tell(
             wake_at,
         });
     }
-    let outcomes = keep(app, pipeline, name, spec.kind(), wanted, &body, now)?;
+    let told = Source {
+        pipeline,
+        name,
+        kind: spec.kind(),
+        by: call.by,
+    };
+    let outcomes = keep(app, &told, wanted, &body, now)?;
     Ok(Told { outcomes, wake_at })
 }
 
@@ -131,7 +163,7 @@ fn want(
     pipeline: &Pipeline,
     firings: Vec<Firing>,
     held: Vec<Held>,
-    call: Option<CallKey<'_>>,
+    call: Call<'_>,
     wanted: &mut Vec<Wanted>,
 ) -> Result<(), Problem> {
     wanted.extend(held.into_iter().map(|held| Wanted {
@@ -158,13 +190,17 @@ fn want(
             app,
             pipeline.name().as_str(),
             &order,
-            Origin::Trigger,
+            if call.by.is_some() {
+                Origin::Person
+            } else {
+                Origin::Trigger
+            },
             QueueOptions::default(),
         ) {
             Ok(prepared) => Some(Start {
-                prepared,
-                scope: call.map_or("trigger", |call| call.scope).to_owned(),
-                key: call.map_or(firing.key, |call| call.key.to_owned()),
+                prepared: prepared.called_by(call.caller),
+                scope: call.key.map_or("trigger", |call| call.scope).to_owned(),
+                key: call.key.map_or(firing.key, |call| call.key.to_owned()),
             }),
             // What is wrong with the pipeline or the event is an outcome; what is wrong here is not.
             Err(problem) if problem.is_refusal() => {
@@ -191,14 +227,18 @@ fn word(because: &impl serde::Serialize) -> String {
 /// no other.
 fn keep(
     app: &Shared,
-    pipeline: &Pipeline,
-    name: &str,
-    kind: &str,
+    source: &Source<'_>,
     wanted: Vec<Wanted>,
     state: &Value,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, Problem> {
-    let by = format!("trigger:{name}");
+    let &Source {
+        pipeline,
+        name,
+        kind,
+        by,
+    } = source;
+    let by = by.map_or_else(|| format!("trigger:{name}"), str::to_owned);
     let firings: Vec<NewFiring<'_>> = wanted
         .iter()
         .map(|Wanted { outcome, start }| NewFiring {

@@ -1,6 +1,7 @@
 //! What stands before every handler: who may ask, from where, how long, and what every answer carries.
 
 use crate::app::Shared;
+use crate::caller::TracedRequest;
 use crate::extract::media_type;
 use crate::problem::Problem;
 use crate::random;
@@ -35,6 +36,10 @@ pub(crate) async fn envelope(State(app): State<Shared>, mut request: Request, ne
     if let Ok(value) = HeaderValue::from_str(&id) {
         request.headers_mut().insert(REQUEST_ID, value);
     }
+    let traced = TracedRequest::of(&app, request.headers(), request.uri().path());
+    if let Some(traced) = &traced {
+        request.extensions_mut().insert(traced.caller);
+    }
     let mut response = match tokio::time::timeout(LONGEST_ANSWER, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(
@@ -48,6 +53,9 @@ pub(crate) async fn envelope(State(app): State<Shared>, mut request: Request, ne
     let status = response.status();
     app.meter
         .answered(method_word(&method), &route, status.as_u16(), took);
+    if let Some(traced) = traced {
+        traced.answered(&app, method_word(&method), &route, status.as_u16(), took);
+    }
     tracing::debug!(
         request = %id, %method, route, status = status.as_u16(), micros = took.as_micros() as u64, "request_answered"
     );

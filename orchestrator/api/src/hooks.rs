@@ -1,14 +1,15 @@
 //! `/hooks/…`: runs started by other programs. Each hook has a proof of its own.
 
 use crate::app::Shared;
-use crate::firing::{self, CallKey};
+use crate::caller::Caller;
+use crate::firing::{self, Call, CallKey};
 use crate::guard;
 use crate::problem::Problem;
 use crate::random;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::{Extension, Json};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use serde_json::Value;
@@ -26,6 +27,7 @@ use utoipa::ToSchema;
 pub(crate) async fn call(
     State(app): State<Shared>,
     uri: Uri,
+    caller: Option<Extension<Caller>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<CallAnswer>), Problem> {
@@ -64,7 +66,11 @@ pub(crate) async fn call(
                 body,
             };
             let scope = format!("hook:{}:{name}", pipeline.name());
-            let call = proof.key.as_deref().map(|key| CallKey { scope: &scope, key });
+            let call = Call {
+                key: proof.key.as_deref().map(|key| CallKey { scope: &scope, key }),
+                caller: caller.map(|Extension(caller)| caller),
+                by: None,
+            };
             let trigger = Trigger::Webhook(hook);
             Ok(firing::tell(&work, &pipeline, &name, &trigger, &news, call)?
                 .outcomes

@@ -6,9 +6,11 @@
 
 #![allow(unused_qualifications, reason = "the macros that describe routes write them")]
 
+mod alerts;
 mod app;
 mod approvals;
 mod auth;
+mod caller;
 mod clockwork;
 mod documents;
 mod download;
@@ -21,6 +23,7 @@ mod hooks;
 mod hub;
 mod lineage;
 mod logs;
+mod manual;
 mod meter;
 mod models;
 mod params;

@@ -233,6 +233,10 @@ fn describe() {
         "trainyard_data_changes_total",
         "Contents of datasets that data triggers saw, the first included."
     );
+    describe_counter!(
+        "trainyard_telemetry_items_total",
+        "Spans and log records by what became of them: sent, dropped (no room to wait), failed (not delivered), refused."
+    );
     describe_counter!("trainyard_runs_total", "Runs that ended, by outcome.");
     describe_counter!(
         "trainyard_sla_breaches_total",

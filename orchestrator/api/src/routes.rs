@@ -3,7 +3,8 @@
 use crate::app::Shared;
 use crate::problem::Problem;
 use crate::{
-    approvals, download, events, guard, health, hooks, lineage, logs, models, pipelines, runs, triggers,
+    alerts, approvals, download, events, guard, health, hooks, lineage, logs, manual, models, pipelines,
+    runs, triggers,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -60,6 +61,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(lineage::show))
         .routes(routes!(triggers::list))
         .routes(routes!(triggers::history))
+        .routes(routes!(manual::show, manual::start))
+        .routes(routes!(alerts::breach))
         .routes(routes!(events::stream))
         .routes(routes!(health::server))
         .routes(routes!(health::live))

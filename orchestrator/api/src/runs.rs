@@ -2,6 +2,7 @@
 
 use crate::app::Shared;
 use crate::auth::Principal;
+use crate::caller::Caller;
 use crate::documents::Accepted;
 use crate::extract::{Asked, Body, Idempotency, Named};
 use crate::hub::Notice;
@@ -145,6 +146,7 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(app): State<Shared>,
     Extension(principal): Extension<Principal>,
+    caller: Option<Extension<Caller>>,
     Idempotency(key): Idempotency,
     Body(request): Body<NewRunRequest>,
 ) -> Result<Response, Problem> {
@@ -163,7 +165,9 @@ pub(crate) async fn create(
                 select: None,
                 reuse: request.reuse,
             };
-            let prepared = prepare(&work, &pipeline, &request.order(), Origin::Person, options)?;
+            let prepared = prepare(&work, &pipeline, &request.order(), Origin::Person, options)?
+                .called_by(caller.map(|Extension(caller)| caller));
+            crate::manual::may_start(&work.project.entry(&pipeline)?.current, &principal)?;
             let key = key.as_deref().map(|key| IdempotencyKey {
                 scope: "runs",
                 key,
@@ -202,6 +206,12 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// The same run, as asked for by somebody who traces.
+    pub(crate) fn called_by(mut self, caller: Option<Caller>) -> Self {
+        self.definition.caller = caller.map(|Caller(context)| context.to_string());
+        self
+    }
+
     /// The run as the store takes it.
     pub(crate) fn queued<'a>(
         &'a self,

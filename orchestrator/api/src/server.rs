@@ -20,6 +20,7 @@ use trainyard_contract::{Catalogue, Millis, Timestamp};
 use trainyard_engine::Interrupts;
 use trainyard_executors::Secrets;
 use trainyard_store::{Home, Owner, StoreError};
+use trainyard_telemetry::Telemetry;
 
 /// How long open connections get after the engine has ended.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -44,6 +45,8 @@ pub struct Config {
     pub max_runs: usize,
     /// How long other engines wait for one that is silent before they take its runs over.
     pub lease: Millis,
+    /// Where traces go.
+    pub telemetry: Arc<Telemetry>,
     pub version: &'static str,
     /// The clock: microseconds since 1970.
     pub clock: fn() -> Timestamp,
@@ -157,6 +160,7 @@ impl Server {
             permits: Connections::permits(),
             firing: Mutex::new(()),
             secrets: config.secrets,
+            telemetry: config.telemetry,
         });
         service::scan(&app);
         Ok(Self {

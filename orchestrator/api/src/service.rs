@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use trainyard_contract::Millis;
 use trainyard_contract::task::chain;
-use trainyard_domain::run::What;
 use trainyard_engine::{Engine, EngineError, Interrupts, Observation, Setup};
 use trainyard_executors::{Executor, ExecutorError, ExecutorNews};
 use trainyard_store::Owner;
+use trainyard_telemetry::narrate;
 
 /// How often the project's folder is looked at.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
@@ -81,7 +81,8 @@ fn work(
         reuse: true,
         clock: app.clock,
     })?
-    .with_lease(measure.lease);
+    .with_lease(measure.lease)
+    .with_traces(app.telemetry.is_tracing());
     app.engine.connect(sender);
     engine.serve(
         &mut |observation| {
@@ -99,30 +100,8 @@ fn work(
 fn observe(app: &Shared, observation: &Observation<'_>) {
     app.meter.observe(observation);
     app.hub.observe(observation, (app.clock)());
-    match observation {
-        Observation::Event { run, event, of, .. } => match &event.what {
-            What::RunStarted { by, .. } => {
-                tracing::info!(%run, pipeline = %of.definition().pipeline, by, "run_started");
-            }
-            What::RunEnded { outcome } => {
-                let outcome = crate::hub::outcome_word(*outcome);
-                tracing::info!(%run, pipeline = %of.definition().pipeline, outcome, "run_ended");
-            }
-            What::AttemptFailed {
-                step,
-                attempt,
-                failure,
-                ..
-            } => {
-                let step = of.name(*step);
-                tracing::warn!(%run, %step, attempt, failure = %failure.message, "attempt_failed");
-            }
-            _ => {}
-        },
-        Observation::Lost { run } => tracing::warn!(%run, "run_taken_over_by_another_engine"),
-        Observation::Trouble { message } => tracing::warn!(message, "engine_trouble"),
-        _ => {}
-    }
+    app.telemetry.observe(observation);
+    narrate(observation);
 }
 
 /// Says that the engine's thread is gone, in whatever way it went.

@@ -10,6 +10,8 @@ pub struct NewToken<'a> {
     /// Who or what uses it.
     pub name: &'a str,
     pub role: TokenRole,
+    /// Roles that it has among people.
+    pub roles: &'a [String],
     pub by: &'a str,
     pub now: Timestamp,
     pub expires_at: Option<Timestamp>,
@@ -26,6 +28,7 @@ pub fn new_token(new: &NewToken<'_>) -> Result<(Token, String), RandomError> {
         id: id.clone(),
         name: new.name.to_owned(),
         role: new.role,
+        roles: new.roles.to_vec(),
         hash: *blake3::hash(secret.as_bytes()).as_bytes(),
         created_at: new.now,
         created_by: new.by.to_owned(),
@@ -57,6 +60,7 @@ mod tests {
         let new = NewToken {
             name: "ci",
             role: TokenRole::Operator,
+            roles: &[],
             by: "ada",
             now: Timestamp(5),
             expires_at: Some(Timestamp(10)),

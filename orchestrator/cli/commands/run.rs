@@ -11,12 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
-use trainyard_contract::RunId;
+use trainyard_contract::{RunId, TraceContext};
 use trainyard_domain::pipeline::{NotAdmitted, Origin};
 use trainyard_domain::run::{RunDefinition, RunOutcome, RunStatus};
 use trainyard_engine::{Driven, Engine, Interrupts, Setup, with_gates};
 use trainyard_executors::{LocalConfig, LocalExecutor, LocalSecrets};
 use trainyard_store::Owner;
+use trainyard_telemetry::narrate;
 
 pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let mut bound = match bind(&args.bind, home, terminal)? {
@@ -68,7 +69,7 @@ pub(crate) fn refuse(faults: &[NotAdmitted], file: &str, terminal: &mut Terminal
 
 /// Starts a run of a bound pipeline and works until it is over.
 pub(crate) fn launch(
-    bound: Bound,
+    mut bound: Bound,
     select: Option<BTreeSet<u32>>,
     options: &Options,
     terminal: &mut Terminal,
@@ -97,6 +98,7 @@ pub(crate) fn launch(
         }
     }
     let id = trainyard_api::new_run_id(now())?;
+    bound.definition.caller = caller();
     let definition = bound.definition.clone();
     let start = Start::New {
         id: id.clone(),
@@ -104,6 +106,13 @@ pub(crate) fn launch(
         select,
     };
     drive(&bound.project, start, &definition, &id, options, terminal)
+}
+
+/// The span of the program that this one was started by, if it has one.
+fn caller() -> Option<String> {
+    let text = std::env::var("TRACEPARENT").ok()?;
+    let context: TraceContext = text.parse().ok()?;
+    Some(context.to_string())
 }
 
 /// How a run comes to this engine.
@@ -136,8 +145,11 @@ pub(crate) fn drive(
     let began = now();
     let interrupts = interrupts()?;
     let home = project.open_home()?;
+    let config = local_config(project, options)?;
+    let telemetry = crate::telemetry::telemetry(&config.secrets, terminal);
+    crate::telemetry::begin_log(None, terminal.verbose(), &telemetry, &config.secrets);
     let (sender, news) = channel();
-    let executor = LocalExecutor::new(local_config(project, options)?, sender)?;
+    let executor = LocalExecutor::new(config, sender)?;
     let mut engine = Engine::new(Setup {
         home,
         executor: Box::new(executor),
@@ -146,7 +158,8 @@ pub(crate) fn drive(
         owner: Owner::this_process("local"),
         reuse: options.reuse,
         clock: now,
-    })?;
+    })?
+    .with_traces(telemetry.is_tracing());
     let mut progress = Progress::new(definition.clone(), terminal);
     if !terminal.is_json() {
         let verb = if matches!(start, Start::New { .. }) {
@@ -157,8 +170,11 @@ pub(crate) fn drive(
         terminal.status(Tone::Good, verb, format!("{} as {id}", definition.pipeline));
     }
     {
-        let mut observer =
-            |observation: trainyard_engine::Observation<'_>| progress.observe(&observation, terminal);
+        let mut observer = |observation: trainyard_engine::Observation<'_>| {
+            telemetry.observe(&observation);
+            narrate(&observation);
+            progress.observe(&observation, terminal);
+        };
         match start {
             Start::New {
                 id,
@@ -172,8 +188,11 @@ pub(crate) fn drive(
         }
     }
     let driven = {
-        let mut observer =
-            |observation: trainyard_engine::Observation<'_>| progress.observe(&observation, terminal);
+        let mut observer = |observation: trainyard_engine::Observation<'_>| {
+            telemetry.observe(&observation);
+            narrate(&observation);
+            progress.observe(&observation, terminal);
+        };
         engine.drive(&mut observer, &interrupts, options.no_wait)
     };
     let driven = driven.map_err(|error| {
@@ -191,6 +210,7 @@ pub(crate) fn drive(
     } else if driven == Driven::AllEnded {
         progress::summary(run, &project.home, now().since(began).0, terminal);
     }
+    crate::telemetry::close(&telemetry, terminal);
     match (driven, run.status()) {
         (Driven::Interrupted, _) => {
             if !terminal.is_json() {

@@ -2,12 +2,12 @@
 
 use super::run::{Options, local_config};
 use super::{catalogue, now, user};
-use crate::args::{Format, LogFormat, ServeArgs};
+use crate::args::{Format, ServeArgs};
 use crate::output::{Exit, Fault, Terminal, Tone};
 use crate::project::Project;
+use crate::telemetry::begin_log;
 use std::path::Path;
 use std::time::Duration;
-use tracing::level_filters::LevelFilter;
 use trainyard_api::{Config, ServeError, Server, Stop};
 use trainyard_contract::Millis;
 use trainyard_executors::{Executor, LocalExecutor};
@@ -20,7 +20,6 @@ pub(crate) fn serve(args: &ServeArgs, home: Option<&Path>, terminal: &mut Termin
         Some(folder) => Project::of(folder, home)?,
         None => Project::here(home)?,
     };
-    log_to_standard_error(args.log_format, terminal.verbose());
     let config = local_config(
         &project,
         &Options {
@@ -29,6 +28,13 @@ pub(crate) fn serve(args: &ServeArgs, home: Option<&Path>, terminal: &mut Termin
             workers: args.workers,
         },
     )?;
+    let telemetry = crate::telemetry::telemetry(&config.secrets, terminal);
+    begin_log(
+        Some(args.log_format),
+        terminal.verbose(),
+        &telemetry,
+        &config.secrets,
+    );
     let server = Server::prepare(Config {
         home: project.open_home()?,
         root: project.root.clone(),
@@ -43,6 +49,7 @@ pub(crate) fn serve(args: &ServeArgs, home: Option<&Path>, terminal: &mut Termin
         }),
         max_runs: args.max_runs,
         lease: Millis(args.lease * 1000),
+        telemetry: telemetry.clone(),
         version: env!("CARGO_PKG_VERSION"),
         clock: now,
     })
@@ -78,8 +85,10 @@ pub(crate) fn serve(args: &ServeArgs, home: Option<&Path>, terminal: &mut Termin
     }
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "server_listening");
     stop_on_signals(server.stopper())?;
-    server.run()?;
+    let served = server.run();
     tracing::info!("server_ended");
+    crate::telemetry::close(&telemetry, terminal);
+    served?;
     Ok(Exit::Done)
 }
 
@@ -112,22 +121,4 @@ fn stop_on_signals(stop: Stop) -> Result<(), Fault> {
         })
         .map_err(|error| Fault::while_doing("could not start a thread", &error))?;
     Ok(())
-}
-
-fn log_to_standard_error(format: LogFormat, verbose: u8) {
-    let level = match verbose {
-        0 => LevelFilter::INFO,
-        1 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    };
-    let builder = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(false);
-    // A second subscriber in a process would be ignored, which is as good.
-    let _ = match format {
-        LogFormat::Human => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
 }

@@ -157,6 +157,7 @@ fn try_out(
         objects: folder.path().join("objects"),
         scratch: folder.path().join("scratch"),
         log: folder.path().join("log"),
+        traceparent: None,
     };
     let report = attempt(
         bound,

@@ -17,10 +17,16 @@ pub(crate) fn tokens(
     let project = Project::here(home)?;
     let mut store = project.open_home()?.store()?;
     match command {
-        TokensCommand::Create { name, role, expires } => {
+        TokensCommand::Create {
+            name,
+            role,
+            roles,
+            expires,
+        } => {
             let new = NewToken {
                 name,
                 role: (*role).into(),
+                roles,
                 by: &user(),
                 now: now(),
                 expires_at: expires.map(|span| now().plus(span)),
@@ -46,7 +52,7 @@ fn create(new: &NewToken<'_>, store: &mut Store, terminal: &mut Terminal) -> Res
     store.keep_token(&token)?;
     if terminal.is_json() {
         terminal.out_json(&json!({
-            "id": token.id, "name": token.name, "role": token.role.as_str(), "token": text,
+            "id": token.id, "name": token.name, "role": token.role.as_str(), "roles": token.roles, "token": text,
             "expires_at": token.expires_at.map(|at| at.0),
         }));
         return Ok(Exit::Done);
@@ -75,7 +81,7 @@ fn list(store: &Store, terminal: &mut Terminal) -> Result<Exit, Fault> {
     if terminal.is_json() {
         let documents = tokens.iter().map(|token| {
             json!({
-                "id": token.id, "name": token.name, "role": token.role.as_str(), "created_at": token.created_at.0,
+                "id": token.id, "name": token.name, "role": token.role.as_str(), "roles": token.roles, "created_at": token.created_at.0,
                 "created_by": token.created_by, "expires_at": token.expires_at.map(|at| at.0),
                 "revoked_at": token.revoked_at.map(|at| at.0), "is_valid": token.is_valid(now()),
             })
@@ -99,13 +105,18 @@ fn list(store: &Store, terminal: &mut Terminal) -> Result<Exit, Fault> {
                 token.id.clone(),
                 token.name.clone(),
                 token.role.to_string(),
+                token.roles.join(", "),
                 human_instant(token.created_at),
                 token.expires_at.map_or_else(|| "never".to_owned(), human_instant),
                 state,
             ]
         })
         .collect();
-    terminal.table(&["ID", "NAME", "ROLE", "MADE", "EXPIRES", "STATE"], &[], &rows);
+    terminal.table(
+        &["ID", "NAME", "ROLE", "ROLES", "MADE", "EXPIRES", "STATE"],
+        &[],
+        &rows,
+    );
     Ok(Exit::Done)
 }
 

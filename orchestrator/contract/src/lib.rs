@@ -18,6 +18,7 @@ pub mod schema;
 pub mod step;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod yaml;
 
 pub use artifact::{ArtifactKind, ArtifactRef, ContentHash, OutputValue};
@@ -33,3 +34,4 @@ pub use step::{
 };
 pub use task::{CurvePoint, Failure, FailureClass, StepError, TaskReport, TaskSpec};
 pub use time::{ByteSize, Millis, Timestamp};
+pub use trace::TraceContext;

@@ -115,18 +115,18 @@ impl RunId {
 
     /// The time that is part of it: when it was made, to the millisecond.
     pub fn made_at(&self) -> Timestamp {
-        const TIME_CHARACTERS: usize = 10;
-        let digit = |byte: u8| {
-            Self::ALPHABET
-                .iter()
-                .position(|known| *known == byte)
-                .unwrap_or(0) as i64
-        };
-        let time = self.0.bytes().skip("run_".len()).take(TIME_CHARACTERS);
-        Timestamp(
-            time.fold(0, |millis, byte| millis * 32 + digit(byte))
-                .saturating_mul(1_000),
-        )
+        const BITS_BELOW: u32 = 80;
+        let millis = i64::try_from(self.bits() >> BITS_BELOW).unwrap_or(i64::MAX);
+        Timestamp(millis.saturating_mul(1_000))
+    }
+
+    /// The 128 bits that the characters stand for.
+    pub fn bits(&self) -> u128 {
+        let digits = self.0.bytes().skip("run_".len());
+        digits.fold(0, |bits, byte| {
+            let digit = Self::ALPHABET.iter().position(|letter| *letter == byte);
+            bits << 5 | digit.unwrap_or(0) as u128
+        })
     }
 
     /// The last eight characters: enough to tell runs apart on a screen.

@@ -57,6 +57,9 @@ pub struct TaskSpec {
     pub scratch: PathBuf,
     /// File that takes the attempt's log.
     pub log: PathBuf,
+    /// The attempt's span, where runs are traced: commands find it in `TRACEPARENT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// A command in place of a built-in step.

@@ -85,6 +85,9 @@ pub struct Run {
     standing: bounds::Standing,
     cancel: Cancel,
     ended: Option<RunOutcome>,
+    /// Retries of the whole run, and when the last was asked for.
+    retries: u32,
+    retried: Option<Timestamp>,
     /// The latest time heard of, from events and decisions. Only [`Run::ready`] depends on it, by
     /// the retries that have come due.
     clock: Timestamp,
@@ -159,6 +162,8 @@ impl Run {
             standing,
             cancel: Cancel::No,
             ended: None,
+            retries: 0,
+            retried: None,
             clock: Timestamp(i64::MIN),
             events_applied: 0,
             #[cfg(test)]
@@ -215,6 +220,11 @@ impl Run {
     /// When it was started.
     pub fn started_at(&self) -> Option<Timestamp> {
         self.started.as_ref().map(|started| started.at)
+    }
+
+    /// How often it was tried again after its end, and since when it has been going on.
+    pub fn round(&self) -> (u32, Option<Timestamp>) {
+        (self.retries, self.retried.or_else(|| self.started_at()))
     }
 
     /// Whether it was asked to stop, and has not been asked to try again since.

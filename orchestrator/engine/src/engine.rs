@@ -84,6 +84,8 @@ pub struct Engine {
     project: PathBuf,
     owner: Owner,
     reuse: bool,
+    /// Whether commands are told their place in a trace.
+    is_traced: bool,
     clock: fn() -> Timestamp,
     runs: BTreeMap<RunId, Active>,
     inbox_read: Instant,
@@ -128,6 +130,7 @@ impl Engine {
             project: setup.project,
             owner: setup.owner,
             reuse: setup.reuse,
+            is_traced: false,
             clock: setup.clock,
             runs: BTreeMap::new(),
             inbox_read: Instant::now(),
@@ -145,6 +148,12 @@ impl Engine {
     pub fn with_lease(mut self, lease: Millis) -> Self {
         self.lease = lease;
         self.renew_at = Instant::now() + third(lease);
+        self
+    }
+
+    /// The same engine; commands find the span of their attempt in `TRACEPARENT`.
+    pub fn with_traces(mut self, is_traced: bool) -> Self {
+        self.is_traced = is_traced;
         self
     }
 

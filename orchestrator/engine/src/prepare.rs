@@ -151,6 +151,7 @@ impl Workshop<'_> {
             objects: self.objects.folder().to_owned(),
             scratch: Default::default(),
             log: Default::default(),
+            traceparent: None,
         };
         Ok(Prepared::Launch {
             key,

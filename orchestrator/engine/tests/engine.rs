@@ -95,6 +95,7 @@ fn chain(names: &[&str]) -> RunDefinition {
         params: IndexMap::new(),
         vars: Map::new(),
         trigger: Value::Null,
+        caller: None,
         seed: 1,
         contracts: BTreeMap::new(),
         datasets: IndexMap::new(),

@@ -211,6 +211,7 @@ pub(crate) fn spec_in(dir: &Path, run: &RunId, step: u32, uses: &str, with: serd
         objects: dir.join("home/objects"),
         scratch: dir.join(format!("scratch/{step}")),
         log: dir.join(format!("logs/{step}.log")),
+        traceparent: None,
     }
 }
 

@@ -275,6 +275,7 @@ fn definition(steps: u32) -> RunDefinition {
         params: IndexMap::new(),
         vars: Map::new(),
         trigger: Value::Null,
+        caller: None,
         seed: 1,
         contracts: BTreeMap::new(),
         datasets: IndexMap::new(),

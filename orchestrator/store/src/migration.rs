@@ -15,6 +15,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0005_plans", include_str!("../migrations/0005_plans.sql")),
     ("0006_ends", include_str!("../migrations/0006_ends.sql")),
     ("0007_usage", include_str!("../migrations/0007_usage.sql")),
+    (
+        "0008_token_roles",
+        include_str!("../migrations/0008_token_roles.sql"),
+    ),
 ];
 
 /// The schema this version writes.

@@ -54,6 +54,8 @@ pub struct Token {
     /// Who or what uses it; the name its runs carry.
     pub name: String,
     pub role: TokenRole,
+    /// Roles that it has among people, as manual triggers name them.
+    pub roles: Vec<String>,
     /// BLAKE3 hash of the secret.
     pub hash: [u8; 32],
     pub created_at: Timestamp,
@@ -72,6 +74,7 @@ impl Token {
 struct TokenRow {
     token: Token,
     role: String,
+    roles: String,
 }
 
 impl TokenRow {
@@ -81,6 +84,7 @@ impl TokenRow {
                 id: row.get(0)?,
                 name: row.get(1)?,
                 role: TokenRole::Viewer,
+                roles: Vec::new(),
                 hash: row.get(3)?,
                 created_at: Timestamp(row.get(4)?),
                 created_by: row.get(5)?,
@@ -88,6 +92,7 @@ impl TokenRow {
                 revoked_at: row.get::<_, Option<i64>>(7)?.map(Timestamp),
             },
             role: row.get(2)?,
+            roles: row.get(8)?,
         })
     }
 }
@@ -108,6 +113,7 @@ impl Store {
                 token.created_at.0,
                 token.created_by,
                 token.expires_at.map(|at| at.0),
+                serde_json::Value::from(token.roles.clone()).to_string(),
             ];
             store.execute(doing, queries::TOKEN_PUT, values).map(|_| ())
         })
@@ -122,7 +128,12 @@ impl Store {
         let rows = self.all(doing, queries::TOKEN_LIST, [], TokenRow::read)?;
         let tokens = rows.into_iter().map(|row| {
             let role = row.role.parse().map_err(unreadable(doing))?;
-            Ok(Token { role, ..row.token })
+            let roles = serde_json::from_str(&row.roles).map_err(unreadable(doing))?;
+            Ok(Token {
+                role,
+                roles,
+                ..row.token
+            })
         });
         tokens.collect()
     }

@@ -7,7 +7,7 @@ mod params;
 mod policy;
 
 use super::Pipeline;
-use super::spec::{Environment, FailureAction, Trigger};
+use super::spec::{Environment, FailureAction};
 use super::values::Values;
 use crate::expression::{RenderError, render_known};
 use crate::run::definition::{DEFINITION_VERSION, RunDefinition};
@@ -117,6 +117,7 @@ impl Pipeline {
             params,
             vars: binding.values.vars,
             trigger: request.trigger.clone(),
+            caller: None,
             seed: request.seed,
             contracts: self
                 .contracts
@@ -218,15 +219,6 @@ impl Pipeline {
                 || spec.steps.values().any(|step| step.pool.is_some()),
             "pool",
         );
-        for (name, trigger) in &spec.triggers {
-            match trigger {
-                Trigger::Alert(_) => parts.push(format!("triggers.{name}")),
-                Trigger::Manual(manual) if !manual.roles.is_empty() => {
-                    parts.push(format!("triggers.{name}.roles"));
-                }
-                _ => {}
-            }
-        }
         for ((name, step), wired) in spec.steps.iter().zip(&self.steps) {
             let is_process = wired
                 .kind

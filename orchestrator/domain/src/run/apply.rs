@@ -21,6 +21,8 @@ impl Run {
         if self.ended.is_some() {
             if let What::RetryAsked { .. } = event.what {
                 self.standing.begin(event.at);
+                self.retries += 1;
+                self.retried = Some(event.at);
                 self.begin_afresh();
             }
             return;

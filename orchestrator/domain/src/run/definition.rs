@@ -35,6 +35,9 @@ pub struct RunDefinition {
     pub vars: Map<String, Value>,
     /// `trigger.*` as expressions see it, e.g. `{"type": "manual", "logical_date": "2026-11-22"}`.
     pub trigger: Value,
+    /// The span of whoever asked for the run, as `traceparent`: the run's trace is linked with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// Seed for retry jitter.
     pub seed: u64,
     pub contracts: BTreeMap<String, DataContract>,

@@ -231,6 +231,7 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         params: IndexMap::new(),
         vars: Map::new(),
         trigger: serde_json::json!({"type": "manual"}),
+        caller: None,
         seed: 42,
         contracts: BTreeMap::new(),
         datasets: IndexMap::new(),

@@ -31,7 +31,7 @@ pub(super) fn of_alert(
     else {
         return;
     };
-    if !spec.alerts.contains(alert) {
+    if !spec.alerts.contains(alert) || !decision.state.note_breach(breach) {
         return;
     }
     let draft = Draft {

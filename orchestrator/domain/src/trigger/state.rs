@@ -1,7 +1,7 @@
 //! What is kept of a trigger between two decisions: one document, opaque to the store.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use trainyard_contract::{Millis, Timestamp};
 
 /// What is kept of a trigger. A trigger that is new has the default.
@@ -22,7 +22,13 @@ pub struct TriggerState {
     pub(super) data: Option<DataState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ends: Option<EndsState>,
+    /// Breaches of alerts that were decided, oldest first.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub(super) breaches: VecDeque<String>,
 }
+
+/// Breaches that a trigger remembers: one that is told again after so many others counts as new.
+const BREACHES: usize = 256;
 
 /// Runs are told in the order of their ends; one that is told later than this after others that
 /// ended after it is taken for old. Engines on several machines, whose clocks differ, may be so late.
@@ -74,6 +80,18 @@ impl EndsState {
 }
 
 impl TriggerState {
+    /// Takes note of a breach; false if it was decided before.
+    pub(super) fn note_breach(&mut self, breach: &str) -> bool {
+        if self.breaches.iter().any(|known| known == breach) {
+            return false;
+        }
+        if self.breaches.len() == BREACHES {
+            self.breaches.pop_front();
+        }
+        self.breaches.push_back(breach.to_owned());
+        true
+    }
+
     /// From when on ends of the followed pipeline's runs may be undecided; `None` for a trigger that
     /// follows none, or was not woken yet.
     pub fn ends_since(&self) -> Option<Timestamp> {

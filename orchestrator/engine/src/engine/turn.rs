@@ -8,7 +8,7 @@ use crate::prepare::{Prepared, Workshop, number};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use trainyard_contract::task::{EffectRequest, Failure, TaskReport, TaskSpec};
-use trainyard_contract::{FailureClass, OutputValue, RunId, Timestamp};
+use trainyard_contract::{FailureClass, OutputValue, RunId, Timestamp, TraceContext};
 use trainyard_domain::run::{Event, Input, InstanceIx, Run, RunStatus, What};
 use trainyard_executors::{AttemptKey, ExecutorNews};
 use trainyard_store::{Append, Settled, StoreError, Unsettled};
@@ -247,6 +247,10 @@ impl Engine {
                         });
                         if let Some(attempt) = attempt {
                             number(&mut spec, &self.home, &active.run, attempt);
+                            if self.is_traced {
+                                let span = TraceContext::of_attempt(&id, step, attempt);
+                                spec.traceparent = Some(span.to_string());
+                            }
                             let launches = if may_go_ahead(&active.run, step, &spec) {
                                 &mut turned.ahead
                             } else {

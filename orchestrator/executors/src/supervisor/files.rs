@@ -116,6 +116,12 @@ pub(super) fn prepare(
         ("TRAINYARD_CACHE", cache(spec).into()),
         (crate::proc::MARK, mark.into()),
     ];
+    if let Some(span) = &spec.traceparent {
+        // What the pipeline itself says of its environment is meant so.
+        environment
+            .entry("TRACEPARENT".into())
+            .or_insert_with(|| span.into());
+    }
     environment.extend(ours.into_iter().map(|(name, value)| (name.into(), value)));
     environment.extend(secrets.iter().map(|(name, value)| (name.into(), value.into())));
     let find = |mut words: std::vec::IntoIter<OsString>| match words.next() {

@@ -33,6 +33,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0007_usage",
         include_str!("../../migrations/postgres/0007_usage.sql"),
     ),
+    (
+        "0008_token_roles",
+        include_str!("../../migrations/postgres/0008_token_roles.sql"),
+    ),
 ];
 
 /// The schema this version writes.

@@ -10,6 +10,7 @@ pub(crate) mod plans;
 pub(crate) mod registry;
 pub(crate) mod reuse;
 pub(crate) mod runs;
+pub(crate) mod tokens;
 pub(crate) mod turns;
 pub(crate) mod usage;
 
@@ -120,6 +121,8 @@ suite! {
         depth_and_number_of_nodes_are_limited,
         an_edge_becomes_derived_and_stays_so,
         a_run_shows_what_its_steps_took_and_gave;
+    tokens:
+        a_token_keeps_what_its_bearer_may_and_is;
     usage:
         attempts_count_in_the_month_in_which_they_end,
         what_was_not_committed_was_not_used,

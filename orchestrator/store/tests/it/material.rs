@@ -28,6 +28,7 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         params: IndexMap::new(),
         vars: Map::new(),
         trigger: json!({ "type": "manual" }),
+        caller: None,
         seed: 1,
         contracts: BTreeMap::new(),
         datasets: IndexMap::new(),

@@ -254,6 +254,33 @@ fn an_alert_that_flaps_starts_what_the_policy_allows() {
 }
 
 #[test]
+fn a_breach_is_decided_once_whatever_became_of_it() {
+    let spec = json!({"type": "alert", "alerts": ["drift"], "cooldown": "1h"});
+    let mut story = Story::new(spec, "2026-11-22");
+    let breach = |key: &str| News::Alerted {
+        alert: "drift".to_owned(),
+        breach: key.to_owned(),
+        detail: Value::Null,
+    };
+    assert_eq!(story.at("2026-11-22T01:00Z", &breach("a")).len(), 1);
+    let told = story.at("2026-11-22T01:30Z", &breach("b"));
+    assert!(
+        told[0].contains("Cooldown") || told[0].contains("cooldown"),
+        "{told:?}"
+    );
+    // Both are sent again, and meanwhile the cooldown is over.
+    assert_eq!(story.at("2026-11-22T03:00Z", &breach("a")), [""; 0]);
+    assert_eq!(story.at("2026-11-22T03:00Z", &breach("b")), [""; 0]);
+    assert_eq!(story.at("2026-11-22T03:00Z", &breach("c")).len(), 1);
+    // What is remembered stays small.
+    for number in 0..1_000 {
+        story.at("2026-11-22T03:00Z", &breach(&format!("n{number}")));
+    }
+    let kept = serde_json::to_value(&story.state).unwrap();
+    assert_eq!(kept["breaches"].as_array().unwrap().len(), 256);
+}
+
+#[test]
 fn the_end_of_another_pipeline_starts_its_followers_with_its_date() {
     let ended = |outcome, environment: &str| {
         News::RunEnded(RunEnded {
