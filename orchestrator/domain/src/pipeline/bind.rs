@@ -1,6 +1,7 @@
 //! From a checked pipeline to the definition of one run: an environment, values for all params,
 //! every expression evaluated that does not wait for results, matrices expanded, edges laid.
 
+mod arguments;
 mod instance;
 mod matrix;
 mod params;
@@ -94,6 +95,7 @@ impl Pipeline {
             .map(|(name, bound)| (name.clone(), bound.value.clone()))
             .collect();
         let datasets = binding.datasets();
+        binding.arguments();
         let instances = if binding.errors.is_empty() {
             binding.instances()
         } else {
@@ -237,6 +239,7 @@ impl Pipeline {
             parts.extend(channels(&step.on_failure, &format!("steps.{name}.on_failure")));
         }
         parts.extend(channels(&spec.on_failure, "on_failure"));
+        parts.extend(self.expansion.not_taken.iter().cloned());
         parts
     }
 }
