@@ -25,6 +25,7 @@ mod parameters;
 mod pipelines;
 mod serve;
 mod triggers;
+mod uses;
 #[cfg(feature = "steps")]
 mod validation;
 mod yard;

@@ -537,6 +537,7 @@ pub(crate) struct SchemaArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaKind {
     Pipeline,
+    Library,
     Contract,
     Project,
 }
