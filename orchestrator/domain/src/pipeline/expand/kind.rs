@@ -1,7 +1,7 @@
 //! A kind of step from a library: `uses: late_share@v1`.
 
 use super::arguments::Callee;
-use super::scope::{Scope, foreign, plain};
+use super::scope::{Scope, blank, foreign, plain};
 use super::{Expander, Handed, Template, Templates, in_file};
 use crate::diagnostic::Span;
 use crate::pipeline::checks::found;
@@ -40,9 +40,9 @@ impl Expander<'_, '_> {
             self.out.unresolved.insert(template.name.clone());
             return step;
         };
-        for finding in foreign(&body, &spec.params, &template.name, self.kinds) {
-            self.add(finding);
-        }
+        let sources = &self.loader.sources;
+        let (findings, faulty) = foreign(&body, &spec.params, &template.name, self.kinds, sources);
+        findings.into_iter().for_each(|finding| self.add(finding));
         self.closed(&step, &template.name);
         let callee = Callee {
             name: &template.name,
@@ -53,6 +53,7 @@ impl Expander<'_, '_> {
         let params = self.arguments(&callee, &step, uses);
         self.kind_inputs(&step, &spec, &body, &template.name, uses);
         let mut filled = body.clone();
+        blank(&mut filled, &faulty);
         let nothing = BTreeMap::new();
         let scope = Scope {
             params: &params,

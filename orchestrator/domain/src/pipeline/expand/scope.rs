@@ -1,8 +1,9 @@
 //! The names of a library's kind or of a pipeline, as the using document knows them.
 
-use crate::diagnostic::Span;
+use crate::diagnostic::{Sources, Span};
 use crate::expression::{Expression, Replacement, Substitution, Template, Type};
 use crate::pipeline::checks::{Finding, found, type_of};
+use crate::pipeline::locate;
 use crate::pipeline::reader::{Content, Entry, Node, Scalar};
 use crate::pipeline::spec::Param;
 use crate::pipeline::values;
@@ -227,14 +228,16 @@ fn is_word(name: &str) -> bool {
 }
 
 /// What a kind of a library says that it cannot see: params it does not declare, and all that belongs
-/// to the using pipeline's steps.
+/// to the using pipeline's steps; with the texts in which it says so.
 pub(super) fn foreign(
     body: &Node,
     params: &IndexMap<String, Param>,
     name: &str,
     kinds: &Kinds<'_>,
-) -> Vec<Finding> {
+    sources: &Sources,
+) -> (Vec<Finding>, BTreeSet<Span>) {
     let mut findings = Vec::new();
+    let mut texts = BTreeSet::new();
     let unknown = |param: &str, span: Span| {
         let finding = found(
             "S02/unknown-param",
@@ -250,15 +253,16 @@ pub(super) fn foreign(
     body.each_text(&Path::root(), &mut |_, node, _| {
         let Some(template) = template_of(node) else { return };
         for mention in template.references().mentions {
+            let place = locate::of_range(sources, node, mention.at.clone());
             match (mention.root.as_str(), mention.name.as_deref()) {
                 ("params", Some(param)) if !params.contains_key(param) => {
-                    findings.push(unknown(param, node.span));
+                    findings.push(unknown(param, place));
                 }
-                ("params" | "vars" | "environment" | "trigger", _) => {}
+                ("params" | "vars" | "environment" | "trigger", _) => continue,
                 (root, _) => findings.push(
                     found(
                         "S02/unknown-name",
-                        node.span,
+                        place,
                         format!("a library does not see `{root}` of the pipeline that uses it"),
                     )
                     .label("not known here")
@@ -267,17 +271,34 @@ pub(super) fn foreign(
                     )),
                 ),
             }
+            texts.insert(node.span);
         }
     });
     if let (Some(kind), Some(with)) = (kind_of(body, kinds), body.get("with")) {
         for (path, root, param) in values::mentioned_in_columns(&with.to_value(), &kind.signature.params) {
-            let place = body.find(&path.0).node.span;
             if root == "params" && !params.contains_key(&param) {
-                findings.push(unknown(&param, place));
+                let node = body.find(&path.0).node;
+                let place = locate::of_word(sources, node, &format!("params.{param}"));
+                findings.push(unknown(&param, place.unwrap_or(node.span)));
+                texts.insert(node.span);
             }
         }
     }
-    findings
+    (findings, texts)
+}
+
+/// Texts with faults that are reported are not known.
+pub(super) fn blank(node: &mut Node, texts: &BTreeSet<Span>) {
+    match &mut node.content {
+        Content::List(items) => items.iter_mut().for_each(|item| blank(item, texts)),
+        Content::Map(entries) => entries
+            .iter_mut()
+            .for_each(|entry| blank(&mut entry.value, texts)),
+        Content::Scalar(_) | Content::Unknown if texts.contains(&node.span) => {
+            node.content = Content::Unknown;
+        }
+        Content::Scalar(_) | Content::Unknown => {}
+    }
 }
 
 pub(super) fn template_of(node: &Node) -> Option<Template> {

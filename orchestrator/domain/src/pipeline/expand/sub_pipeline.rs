@@ -28,6 +28,9 @@ pub(super) struct Given {
     pub(super) steps: Vec<String>,
 }
 
+/// Longest name of a step with those of the steps that use it, in bytes: room for a hook's is left.
+const MAX_NAME: usize = 180;
+
 /// What a use says for all of its steps that say nothing themselves.
 const POLICY: [&str; 5] = ["retry", "timeout", "resources", "cache", "pool"];
 /// What only a single step can have, with what to do instead.
@@ -313,6 +316,15 @@ impl Expander<'_, '_> {
                 if let Some(outer) = step.value.entry("if") {
                     both(keys, outer);
                 }
+            }
+            if entry.key.len() > MAX_NAME {
+                let at = step.value.get("uses").map_or(step.key_span, |uses| uses.span);
+                let message = format!("the name `{}` has more than {MAX_NAME} letters", entry.key);
+                self.add(
+                    found("S01/limit", at, message)
+                        .label("too long with all that it is inside of")
+                        .help("shorten the names of the using steps"),
+                );
             }
             if tolerates {
                 let by = step.key.to_string();
