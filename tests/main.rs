@@ -31,6 +31,7 @@ mod schema;
 mod serve;
 mod telemetry;
 mod triggers;
+mod uses;
 #[cfg(feature = "steps")]
 mod validation;
 mod yard;

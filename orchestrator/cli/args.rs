@@ -540,6 +540,7 @@ pub(crate) struct SchemaArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaKind {
     Pipeline,
+    Library,
     Contract,
     Project,
 }

@@ -1,5 +1,6 @@
 //! `trainyard runs`.
 
+mod groups;
 mod items;
 
 use super::run::{Options, Start, drive, interrupts};
@@ -170,6 +171,7 @@ impl Shelf {
         for (ix, instance) in definition.instances.iter().enumerate() {
             let ix = InstanceIx::try_from(ix)?;
             let state = run.step(ix);
+            groups::headings(&run, ix, &mut rows, terminal);
             let (tone, word) = state_word(state);
             let (time, note) = match state {
                 StepState::Items { .. } => (String::new(), items::progress(&run, ix)),
@@ -192,7 +194,7 @@ impl Shelf {
                 _ => (String::new(), String::new()),
             };
             rows.push(vec![
-                instance.name.clone(),
+                groups::name(instance),
                 terminal.paint(tone, word),
                 time,
                 note.trim_end().to_owned(),
@@ -316,7 +318,9 @@ impl Shelf {
             None => (0..)
                 .zip(&definition.instances)
                 .filter(|(_, instance)| {
-                    step.is_none_or(|step| instance.name == step || instance.step.as_str() == step)
+                    step.is_none_or(|step| {
+                        instance.name == step || instance.step.as_str() == step || instance.is_within(step)
+                    })
                 })
                 .flat_map(|(ix, _)| run.cells_of(ix))
                 .collect(),

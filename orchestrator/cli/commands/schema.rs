@@ -8,6 +8,7 @@ use trainyard_domain::pipeline;
 pub(crate) fn schema(args: &SchemaArgs, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let document = match args.kind {
         SchemaKind::Pipeline => pipeline::pipeline_json_schema(&catalogue()),
+        SchemaKind::Library => pipeline::library_json_schema(&catalogue()),
         SchemaKind::Contract => pipeline::contract_json_schema(),
         SchemaKind::Project => pipeline::project_json_schema(),
     };

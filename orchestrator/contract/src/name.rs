@@ -28,8 +28,17 @@ fn is_identifier(text: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
 }
 
+const STEP_RULE: &str = "a lower-case letter, then up to 62 of a-z, 0-9, `_` and `-`; inside a pipeline that is used, such names joined by `.`";
+
+/// Longest name of a step within pipelines that are used by others, in bytes.
+const MAX_STEP_NAME: usize = 255;
+
+fn is_step_name(text: &str) -> bool {
+    text.len() <= MAX_STEP_NAME && text.split('.').all(is_identifier)
+}
+
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $is_one:ident, $rule:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -44,10 +53,10 @@ macro_rules! identifier {
         impl FromStr for $name {
             type Err = InvalidName;
             fn from_str(text: &str) -> Result<Self, InvalidName> {
-                if is_identifier(text) {
+                if $is_one(text) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err(InvalidName { what: $what, text: text.chars().take(80).collect(), rule: IDENTIFIER_RULE })
+                    Err(InvalidName { what: $what, text: text.chars().take(80).collect(), rule: $rule })
                 }
             }
         }
@@ -78,12 +87,17 @@ macro_rules! identifier {
 identifier!(
     /// Name of a pipeline, unique within its project: `[a-z][a-z0-9_-]*`, at most 63 bytes.
     PipelineName,
-    "pipeline name"
+    "pipeline name",
+    is_identifier,
+    IDENTIFIER_RULE
 );
 identifier!(
-    /// Name of a step, unique within its pipeline: `[a-z][a-z0-9_-]*`, at most 63 bytes.
+    /// Name of a step, unique within its run: `[a-z][a-z0-9_-]*`, at most 63 bytes. A step of a
+    /// pipeline that another one uses has the name of the using step before its own: `prepare.clean`.
     StepName,
-    "step name"
+    "step name",
+    is_step_name,
+    STEP_RULE
 );
 
 /// Id of a run: `run_` and 26 characters of Crockford base 32 (a ULID), so that ids sort by time.
@@ -175,10 +189,25 @@ mod tests {
 
     #[test]
     fn a_step_name_is_lower_case_and_starts_with_a_letter() {
-        for good in ["a", "train", "train_2", "x-y"] {
+        for good in ["a", "train", "train_2", "x-y", "prepare.clean", "a.b.c"] {
             assert!(good.parse::<StepName>().is_ok(), "{good}");
         }
-        for bad in ["", "Train", "2nd", "_x", "a b", "é", &"x".repeat(64)] {
+        assert!("a.b".parse::<PipelineName>().is_err());
+        let long = ["x".repeat(63).as_str(); 5].join(".");
+        for bad in [
+            "",
+            "Train",
+            "2nd",
+            "_x",
+            "a b",
+            "é",
+            "a.",
+            ".a",
+            "a..b",
+            "a.2",
+            &"x".repeat(64),
+            &long,
+        ] {
             assert!(bad.parse::<StepName>().is_err(), "{bad}");
         }
     }

@@ -27,6 +27,47 @@ pub struct Diagnostic {
     pub fix: Option<Fix>,
 }
 
+/// What is said beside the place from which a library or another pipeline is used.
+const USED_HERE: &str = "used here";
+
+impl Diagnostic {
+    /// Points into the files themselves, and says from where they were used: the nearest use first.
+    pub(crate) fn settle(&mut self, sources: &Sources) {
+        let mut chain = Vec::new();
+        let mut file = self.primary.span.file;
+        while let Some((_, at)) = sources.use_of(file) {
+            chain.push(at);
+            file = at.file;
+        }
+        self.secondary.extend(chain.into_iter().map(|span| Label {
+            span,
+            text: USED_HERE.to_owned(),
+        }));
+        let labels = std::iter::once(&mut self.primary.span)
+            .chain(self.secondary.iter_mut().map(|label| &mut label.span))
+            .chain(self.fix.iter_mut().map(|fix| &mut fix.span));
+        labels.for_each(|span| span.file = sources.itself(span.file));
+    }
+
+    /// The file that is at fault: of what was found through a use, the one that it began in.
+    pub(crate) fn blamed(&self) -> FileId {
+        let used = self.secondary.iter().rfind(|label| label.text == USED_HERE);
+        used.map_or(self.primary.span.file, |label| label.span.file)
+    }
+
+    /// Takes over the uses of the same finding through another use.
+    pub(crate) fn also_used(&mut self, other: &mut Self) {
+        if !self.secondary.iter().any(|label| label.text == USED_HERE) {
+            return;
+        }
+        for label in other.secondary.drain(..) {
+            if label.text == USED_HERE && !self.secondary.contains(&label) {
+                self.secondary.push(label);
+            }
+        }
+    }
+}
+
 /// A place and what to say there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {

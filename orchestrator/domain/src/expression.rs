@@ -18,6 +18,7 @@ mod lexer;
 mod parser;
 mod references;
 mod render;
+mod substitute;
 mod syntax;
 mod template;
 mod typing;
@@ -30,6 +31,7 @@ mod tests;
 pub use evaluate::Context;
 pub use references::{Mention, References};
 pub use render::{Partial, RenderError, render, render_known};
+pub use substitute::{Replacement, Substitution};
 pub use template::Template;
 pub use typing::{Type, TypeEnv};
 

@@ -12,6 +12,7 @@ mod admission;
 mod bind;
 mod checks;
 mod draft;
+mod expand;
 pub mod files;
 #[cfg(test)]
 mod fixture;
@@ -112,6 +113,7 @@ pub struct Pipeline {
     hooks: Vec<wiring::WiredHook>,
     contracts: BTreeMap<String, Arc<DataContract>>,
     shapes: BTreeMap<(String, String), Shape>,
+    expansion: expand::Expanded,
     as_written: indexmap::IndexMap<String, serde_json::Value>,
 }
 

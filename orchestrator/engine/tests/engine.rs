@@ -66,6 +66,7 @@ fn instance(name: &str, upstream: &[u32]) -> Instance {
         limits: Limits::default(),
         cache: CachePolicy::Off,
         continue_on_error: false,
+        tolerated_by: None,
         matrix_limits: None,
         for_each: None,
         repeat: None,

@@ -313,6 +313,7 @@ fn instance(at: u32) -> Instance {
             ttl: None,
         },
         continue_on_error: false,
+        tolerated_by: None,
         matrix_limits: None,
         for_each: None,
         repeat: None,

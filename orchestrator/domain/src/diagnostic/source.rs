@@ -27,7 +27,12 @@ pub struct SourceFile {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     files: Vec<SourceFile>,
+    /// Files as used from one place: of which file, and where.
+    uses: Vec<(FileId, Span)>,
 }
+
+/// Ids from here on are of uses.
+const FIRST_USE: u32 = 1 << 31;
 
 impl Sources {
     /// Adds a file.
@@ -51,9 +56,28 @@ impl Sources {
         id
     }
 
-    /// The file of that id; ids come only from [`Sources::add`].
+    /// The same file under another id, which says from where it is used: what is found in it through
+    /// that use can be told from what is found through others.
+    pub fn used_at(&mut self, file: FileId, at: Span) -> FileId {
+        let id = FIRST_USE.saturating_add(u32::try_from(self.uses.len()).unwrap_or(u32::MAX));
+        self.uses.push((file, at));
+        FileId(id)
+    }
+
+    /// The file that an id of [`Sources::used_at`] stands for, and the place of the use.
+    pub fn use_of(&self, id: FileId) -> Option<(FileId, Span)> {
+        let index = id.0.checked_sub(FIRST_USE)?;
+        self.uses.get(index as usize).copied()
+    }
+
+    /// The id of the file itself.
+    pub fn itself(&self, id: FileId) -> FileId {
+        self.use_of(id).map_or(id, |(file, _)| file)
+    }
+
+    /// The file of that id; ids come only from [`Sources::add`] and [`Sources::used_at`].
     pub fn file(&self, id: FileId) -> Option<&SourceFile> {
-        self.files.get(id.0 as usize)
+        self.files.get(self.itself(id).0 as usize)
     }
 
     /// All files in the order they were added.

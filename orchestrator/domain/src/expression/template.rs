@@ -1,6 +1,8 @@
 //! Texts with `${{ … }}` inside.
 
-use super::function::{kind_of, print};
+use super::function::{Function, kind_of, print};
+use super::substitute::Substitution;
+use super::syntax::{Kind, Node};
 use super::{Context, ErrorKind, Expression, ExpressionError, MAX_LENGTH, References, Type, TypeEnv};
 use serde_json::Value;
 
@@ -115,6 +117,46 @@ impl Template {
             }
         }
         Ok(Value::String(text))
+    }
+}
+
+impl Template {
+    /// The text with names replaced; `None` if it mentions none of them.
+    pub fn substitute(&self, substitution: &dyn Substitution) -> Option<String> {
+        let mut text = String::new();
+        let mut changed = false;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Expression(expression) => {
+                    let next = expression.substitute(substitution);
+                    changed |= next.is_some();
+                    let written = next.as_ref().unwrap_or(expression);
+                    text.push_str(&format!("{OPEN} {written} }}}}"));
+                }
+            }
+        }
+        changed.then_some(text)
+    }
+
+    /// One expression of the same value.
+    pub(super) fn into_node(self) -> Node {
+        let at = 0..0;
+        let node = |kind| Node { at: at.clone(), kind };
+        if let [Piece::Expression(expression)] = self.pieces.as_slice() {
+            return expression.node().clone();
+        }
+        let parts = self.pieces.into_iter().map(|piece| match piece {
+            Piece::Literal(literal) => node(Kind::Text(literal)),
+            Piece::Expression(expression) => {
+                node(Kind::Call(Function::String, vec![expression.node().clone()]))
+            }
+        });
+        let list = node(Kind::List(parts.collect()));
+        node(Kind::Call(
+            Function::Join,
+            vec![list, node(Kind::Text(String::new()))],
+        ))
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a checked pipeline to the definition of one run: an environment, values for all params,
 //! every expression evaluated that does not wait for results, matrices expanded, edges laid.
 
+mod arguments;
 mod instance;
 mod matrix;
 mod params;
@@ -93,6 +94,7 @@ impl Pipeline {
             .map(|(name, bound)| (name.clone(), bound.value.clone()))
             .collect();
         let datasets = binding.datasets();
+        binding.arguments();
         let instances = if binding.errors.is_empty() {
             binding.instances()
         } else {
@@ -232,6 +234,7 @@ impl Pipeline {
         parts.extend(channels(&spec.on_failure, "on_failure"));
         let on_breach = spec.sla.iter().flat_map(|sla| &sla.on_breach);
         parts.extend(on_breach.map(|channel| format!("{channel} of sla.on_breach")));
+        parts.extend(self.expansion.not_taken.iter().cloned());
         parts
     }
 }

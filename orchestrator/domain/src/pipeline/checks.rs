@@ -12,6 +12,7 @@ mod expressions;
 mod fairness;
 mod files;
 mod guard;
+mod handed;
 mod ignores;
 mod names;
 mod params;
@@ -147,18 +148,17 @@ impl Scene<'_> {
 pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
     let mut loader = Loader::new(request.files);
     let project = project(&mut loader, request.project);
+    let kinds = Kinds::new(request.catalogue);
     let drafts: Vec<Draft> = request
         .entries
         .iter()
-        .filter_map(|entry| draft::read(&mut loader, entry, project.as_ref()))
+        .filter_map(|entry| draft::read(&mut loader, &kinds, entry, project.as_ref()))
         .collect();
     let mut diagnostics = std::mem::take(&mut loader.diagnostics);
-    let form_errors: BTreeSet<u32> = diagnostics
-        .iter()
-        .filter(|found| found.severity == Severity::Error)
-        .map(|found| found.primary.span.file.0)
-        .collect();
-    let kinds = Kinds::new(request.catalogue);
+    diagnostics
+        .iter_mut()
+        .for_each(|found| found.settle(&loader.sources));
+    let form_errors = blamed(&diagnostics);
     let steps = drafts.iter().map(|draft| draft.spec.steps.len()).sum();
     let mut results = Vec::new();
     diagnostics.extend(contracts::run(&loader));
@@ -168,11 +168,13 @@ pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
     for draft in &drafts {
         let level = level_of(request, project.as_ref(), draft);
         let (mut found, pipeline) = check_draft(request, &loader, &kinds, project.as_ref(), draft, level);
+        found.iter_mut().for_each(|found| found.settle(&loader.sources));
         graded(&mut found, level);
         diagnostics.extend(found);
         results.push((draft, pipeline));
     }
     let ignored = ignores::apply(&loader, &mut diagnostics);
+    let broken: BTreeSet<u32> = blamed(&diagnostics).into_iter().chain(form_errors).collect();
     diagnostics.sort_by(|one, other| {
         let place = |found: &Diagnostic| {
             (
@@ -187,25 +189,16 @@ pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
             .then_with(|| one.message.cmp(&other.message))
     });
     diagnostics.dedup_by(|next, kept| {
-        next.code == kept.code && next.primary.span == kept.primary.span && next.message == kept.message
+        let same =
+            next.code == kept.code && next.primary.span == kept.primary.span && next.message == kept.message;
+        if same {
+            kept.also_used(next);
+        }
+        same
     });
-    let broken: BTreeSet<u32> = diagnostics
-        .iter()
-        .filter(|found| found.severity == Severity::Error)
-        .map(|found| found.primary.span.file.0)
-        .chain(form_errors)
-        .collect();
     let pipelines = results
         .into_iter()
-        .filter(|(draft, _)| {
-            let files = draft
-                .includes
-                .iter()
-                .flat_map(|include| &include.files)
-                .map(|file| file.file);
-            let mut files = files.chain([draft.loaded.file]);
-            !files.any(|file| broken.contains(&file.0))
-        })
+        .filter(|(draft, _)| !draft.files().any(|file| broken.contains(&file.file.0)))
         .filter_map(|(_, pipeline)| pipeline)
         .map(Arc::new)
         .collect();
@@ -218,6 +211,15 @@ pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
         files_read,
         steps,
     }
+}
+
+/// Files with errors; of an error that was found through a use, the file that it began in.
+fn blamed(diagnostics: &[Diagnostic]) -> BTreeSet<u32> {
+    diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .map(|found| found.blamed().0)
+        .collect()
 }
 
 fn project(loader: &mut Loader<'_>, path: Option<&str>) -> Option<Project> {
@@ -310,6 +312,7 @@ fn check_draft(
         reachable::run(&mut scene, order);
         // Column checks need a graph whose names mean something; without one they would only repeat.
         shapes = infer::run(&mut scene, order);
+        handed::run(&mut scene, &shapes);
         effects::run(&mut scene);
         test_rows::run(&mut scene, order, &shapes);
         delay::run(&mut scene, &shapes);
@@ -354,6 +357,7 @@ fn pipeline(
             .map(|(name, known)| (name.clone(), known.contract.clone()))
             .collect(),
         shapes,
+        expansion: draft.expansion.for_runs(),
         as_written: draft
             .root
             .get("steps")

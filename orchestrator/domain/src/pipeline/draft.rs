@@ -1,11 +1,13 @@
 //! A pipeline while it is being checked: its document with libraries filled in, and everything it
 //! includes.
 
+use super::expand::{self, Expansion};
 use super::files::{FileFault, in_project, is_pattern, relative_to};
 use super::load::{Kind as FileKind, Loaded, Loader, parse};
 use super::locate;
 use super::reader::{Content, Entry, Node};
 use super::spec::{Library, PipelineSpec, Project};
+use super::wiring::Kinds;
 use crate::diagnostic::{Diagnostic, Sources, Span};
 use crate::pipeline::checks::found;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +26,10 @@ pub(crate) struct Draft {
     pub(crate) includes: Vec<Include>,
     /// Library steps that `uses: lib:NAME` took, by file and name.
     pub(crate) library_uses: BTreeSet<(String, String)>,
+    /// What libraries and other pipelines brought along.
+    pub(crate) expansion: Expansion,
+    /// Whether what it uses has faults, so that nobody knows what is unused.
+    pub(crate) is_patchy: bool,
     /// Steps with faults of form: what they lack is not reported again.
     pub(crate) damaged: BTreeSet<String>,
     /// Declared by a library, not by the pipeline's own file.
@@ -55,7 +61,20 @@ impl Draft {
                 && root.is_none_or(|root| root.get("name").and_then(Node::text) == Some(name))
         };
         self.contracts.contains_key(name)
-            || self.includes.iter().flat_map(|include| &include.files).any(named)
+            || self
+                .includes
+                .iter()
+                .chain(&self.expansion.includes)
+                .flat_map(|include| &include.files)
+                .any(named)
+    }
+
+    /// All files that it is made of.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Rc<Loaded>> {
+        let included = self.includes.iter().flat_map(|include| &include.files);
+        included
+            .chain(&self.expansion.files)
+            .chain(std::iter::once(&self.loaded))
     }
 
     /// The node of a step, by its place in the order written.
@@ -73,7 +92,12 @@ impl Draft {
 }
 
 /// Reads a pipeline with what it includes; `None` if its form is too broken to go on.
-pub(crate) fn read(loader: &mut Loader<'_>, path: &str, project: Option<&Project>) -> Option<Draft> {
+pub(crate) fn read(
+    loader: &mut Loader<'_>,
+    kinds: &Kinds<'_>,
+    path: &str,
+    project: Option<&Project>,
+) -> Option<Draft> {
     let loaded = match loader.read(path, FileKind::Pipeline) {
         Ok(loaded) => loaded,
         Err(fault) => {
@@ -94,7 +118,16 @@ pub(crate) fn read(loader: &mut Loader<'_>, path: &str, project: Option<&Project
     let mut library_uses = BTreeSet::new();
     let mut borrowed = BTreeSet::new();
     fill_libraries(loader, &includes, &mut root, &mut library_uses, &mut borrowed);
-    let contracts = contracts(loader, &includes);
+    let sound = loader.diagnostics.len();
+    let expansion = expand::expand(loader, kinds, &mut root, &loaded, &includes);
+    let is_patchy = loader.diagnostics.len() > sound;
+    borrowed.extend(expansion.datasets.iter().map(|name| ("datasets", name.clone())));
+    for channel in &expansion.channels {
+        if add_entry(&mut root, "notify", channel) {
+            borrowed.insert(("notify", channel.key.to_string()));
+        }
+    }
+    let contracts = contracts(loader, includes.iter().chain(&expansion.includes));
     if let Some(project) = project {
         borrow_channels(&mut root, project, &mut borrowed);
     }
@@ -123,7 +156,7 @@ pub(crate) fn read(loader: &mut Loader<'_>, path: &str, project: Option<&Project
     for (name, channel) in project.into_iter().flat_map(|project| &project.notify) {
         spec.notify.entry(name.clone()).or_insert_with(|| channel.clone());
     }
-    let damaged = root
+    let mut damaged: BTreeSet<String> = root
         .get("steps")
         .map(Node::entries)
         .unwrap_or_default()
@@ -138,9 +171,11 @@ pub(crate) fn read(loader: &mut Loader<'_>, path: &str, project: Option<&Project
         })
         .map(|entry| entry.key.to_string())
         .collect();
+    damaged.extend(expansion.damaged.iter().cloned());
     let mut hasher = blake3::Hasher::new();
     let mut files: BTreeMap<&str, ContentHash> = BTreeMap::from([(loaded.path.as_str(), loaded.hash)]);
-    for file in includes.iter().flat_map(|include| &include.files) {
+    let included = includes.iter().flat_map(|include| &include.files);
+    for file in included.chain(&expansion.files) {
         files.insert(&file.path, file.hash);
     }
     for (path, hash) in files {
@@ -156,6 +191,8 @@ pub(crate) fn read(loader: &mut Loader<'_>, path: &str, project: Option<&Project
         contracts,
         includes,
         library_uses,
+        expansion,
+        is_patchy,
         damaged,
         borrowed,
         hash,
@@ -163,7 +200,7 @@ pub(crate) fn read(loader: &mut Loader<'_>, path: &str, project: Option<&Project
 }
 
 /// Reads the files that `include` names.
-fn includes(loader: &mut Loader<'_>, pipeline: &Loaded, root: &Node) -> Vec<Include> {
+pub(crate) fn includes(loader: &mut Loader<'_>, pipeline: &Loaded, root: &Node) -> Vec<Include> {
     let mut includes = Vec::new();
     for item in root.get("include").map(Node::items).unwrap_or_default() {
         let Some(text) = item.text() else { continue };
@@ -251,9 +288,12 @@ pub(crate) fn missing(span: Span, path: &str, fault: &FileFault, near: Option<&s
     }
 }
 
-fn contracts(loader: &mut Loader<'_>, includes: &[Include]) -> BTreeMap<String, IncludedContract> {
+fn contracts<'i>(
+    loader: &mut Loader<'_>,
+    includes: impl Iterator<Item = &'i Include>,
+) -> BTreeMap<String, IncludedContract> {
     let mut contracts: BTreeMap<String, IncludedContract> = BTreeMap::new();
-    for file in includes.iter().flat_map(|include| &include.files) {
+    for file in includes.flat_map(|include| &include.files) {
         if file.kind != FileKind::Contract {
             continue;
         }
@@ -309,7 +349,7 @@ const JOINED: [&str; 7] = [
     "resources",
 ];
 
-fn fill_libraries(
+pub(crate) fn fill_libraries(
     loader: &mut Loader<'_>,
     includes: &[Include],
     root: &mut Node,
@@ -327,13 +367,13 @@ fn fill_libraries(
                     .is_some_and(|root| parse::<Library>(root).is_some())
         })
         .collect();
-    let mut templates: BTreeMap<&str, (&str, &Entry)> = BTreeMap::new();
+    let mut templates: BTreeMap<&str, (&Loaded, &Entry)> = BTreeMap::new();
     for library in &libraries {
         let Some(document) = library.root.as_ref() else {
             continue;
         };
         for entry in document.get("steps").map(Node::entries).unwrap_or_default() {
-            templates.entry(&entry.key).or_insert((&library.path, entry));
+            templates.entry(&entry.key).or_insert((library, entry));
         }
         for section in ["datasets", "notify"] {
             for entry in document.get(section).map(Node::entries).unwrap_or_default() {
@@ -361,9 +401,10 @@ fn fill_libraries(
             continue;
         };
         match templates.get(name.as_str()) {
-            Some((file, template)) => {
-                uses.insert(((*file).to_owned(), name));
-                join(&mut step.value, &template.value);
+            Some((library, template)) => {
+                uses.insert((library.path.clone(), name));
+                let file = loader.sources.used_at(library.file, span);
+                join(&mut step.value, &expand::in_file(template.value.clone(), file));
             }
             None => {
                 let mut diagnostic = found(

@@ -8,6 +8,8 @@ mod columns;
 mod edges;
 mod leak;
 
+pub(crate) use edges::compare;
+
 use super::checks::{Scene, found, parse_text, type_of, value_fault};
 use super::locate;
 use super::reader::Node;

@@ -1,5 +1,6 @@
 //! Reads files and checks their form: what comes out can be deserialised.
 
+use super::expand::Known;
 use super::files::{FileFault, Files};
 use super::reader::{self, Content, Ignore, Node, ReadFault};
 use super::rules;
@@ -41,6 +42,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     loaded: BTreeMap<(String, bool), Rc<Loaded>>,
     schemas: BTreeMap<Kind, Value>,
+    /// Pipelines that could be used from a folder.
+    pub(crate) pipelines: BTreeMap<String, Rc<Vec<Known>>>,
 }
 
 impl<'a> Loader<'a> {
@@ -51,6 +54,7 @@ impl<'a> Loader<'a> {
             diagnostics: Vec::new(),
             loaded: BTreeMap::new(),
             schemas: BTreeMap::new(),
+            pipelines: BTreeMap::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! JSON Schemas of all kinds of files: the same that files are checked against, for editors.
 
+use super::spec::library::KIND_PATTERN;
 use super::spec::{Library, PipelineSpec, Project};
 use serde_json::{Map, Value, json};
 use trainyard_contract::{Catalogue, DataContract, Ports, Signature};
@@ -40,8 +41,26 @@ pub fn library_json_schema(catalogue: &Catalogue) -> Value {
         "library.v1.json",
         "Trainyard step library, version 1",
     );
-    add_kinds(&mut schema, catalogue, &["Step"]);
+    add_kinds(&mut schema, catalogue, &["Step", "LibraryKind"]);
+    open_inputs(&mut schema);
     schema
+}
+
+/// The inputs of a library's kind are declared, not taken from somewhere: a kind's ports only give
+/// their names.
+fn open_inputs(schema: &mut Value) {
+    let rules = schema
+        .pointer_mut("/$defs/LibraryKind/allOf")
+        .and_then(Value::as_array_mut);
+    for rule in rules.into_iter().flatten() {
+        if let Some(then) = rule
+            .pointer_mut("/then/properties")
+            .and_then(Value::as_object_mut)
+        {
+            then.remove("inputs");
+            then.remove("outputs");
+        }
+    }
 }
 
 /// The schema of contract files.
@@ -114,7 +133,19 @@ fn add_kinds(schema: &mut Value, catalogue: &Catalogue, steps: &[&str]) {
         if let Some(uses) = step.get_mut("properties").and_then(|known| known.get_mut("uses")) {
             let description = uses.get("description").cloned().unwrap_or(Value::Null);
             let mut options = names.clone();
-            options.push(json!({"type": "string", "pattern": "^lib:[a-z][a-z0-9_-]{0,62}$"}));
+            options.push(json!({
+                "type": "string", "pattern": "^lib:[a-z][a-z0-9_-]{0,62}$",
+                "description": "A step of an included library.",
+            }));
+            options.push(json!({
+                "type": "string", "pattern": "^pipeline:[a-z][a-z0-9_-]{0,62}@v[1-9][0-9]{0,5}$",
+                "description": "A pipeline as a step, `pipeline:NAME@v1`: `with` sets its params, `inputs` its datasets.",
+            }));
+            // What a project's own libraries declare cannot stand in a schema for all projects.
+            options.push(json!({
+                "type": "string", "pattern": KIND_PATTERN,
+                "description": "A kind of an included library, `name@v1`.",
+            }));
             *uses = json!({"description": description, "anyOf": options});
         }
     }

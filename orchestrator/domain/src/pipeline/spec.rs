@@ -19,7 +19,7 @@ pub mod trigger;
 
 pub use alert::{Alert, Channel};
 pub use environment::{CheckLevel, Environment};
-pub use library::Library;
+pub use library::{KindInput, Library, LibraryKind};
 pub use param::Param;
 pub use policy::{Budget, Cache, CachePart, Concurrency, Defaults, Resources, Retry, Sla};
 pub use project::Project;
@@ -45,6 +45,11 @@ pub struct PipelineSpec {
     /// Unique within the project: `[a-z][a-z0-9_-]*`, at most 63 characters.
     #[schemars(regex(pattern = r"^[a-z][a-z0-9_-]{0,62}$"))]
     pub name: String,
+    /// What `uses: pipeline:NAME@vN` names by N; raised when its params, its datasets or what it gives
+    /// change. Default: 1.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 999999))]
+    pub revision: Option<u32>,
     /// What it is for, in a sentence or two.
     #[serde(default)]
     pub description: Option<String>,
@@ -102,6 +107,10 @@ pub struct PipelineSpec {
     /// The work, by name; the order is free.
     #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}, "minProperties" = 1))]
     pub steps: IndexMap<String, Step>,
+    /// What it gives to a pipeline that uses it as a step: name → `step.output`.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}))]
+    pub outputs: IndexMap<String, String>,
     /// When someone or something is to hear of the model in production.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}))]

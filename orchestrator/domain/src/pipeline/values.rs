@@ -198,6 +198,35 @@ pub(crate) fn mentioned_in_columns(with: &Value, schema: &Value) -> Vec<(Path, S
     found
 }
 
+/// Column expressions with names replaced: path and new text of each that changes.
+pub(crate) fn rename_in_columns(
+    with: &Value,
+    schema: &Value,
+    replace: &mut dyn FnMut(&str, &str) -> Option<String>,
+) -> Vec<(Path, String)> {
+    let mut changed = Vec::new();
+    let mut copy = with.clone();
+    let mut visit = |path: &Path, text: &mut String| {
+        let next = spliced(text, &mut |root, name| {
+            Some(replace(root, name).unwrap_or_else(|| format!("{root}.{name}")))
+        });
+        if let Some(Cow::Owned(next)) = next
+            && next != *text
+        {
+            changed.push((path.clone(), next));
+        }
+    };
+    each_column_expression(
+        &mut copy,
+        schema,
+        schema,
+        &Path::root().key("with"),
+        0,
+        &mut visit,
+    );
+    changed
+}
+
 const ROOTS: [&str; 3] = ["params", "vars", "matrix"];
 
 fn each_column_expression(
@@ -329,7 +358,7 @@ fn spliced<'t>(text: &'t str, replace: &mut dyn FnMut(&str, &str) -> Option<Stri
 }
 
 /// A value as a SQL literal; `None` for what SQL has no literal for.
-fn literal(value: &Value) -> Option<String> {
+pub(crate) fn literal(value: &Value) -> Option<String> {
     match value {
         Value::Null => Some("NULL".to_owned()),
         Value::Bool(value) => Some(value.to_string()),

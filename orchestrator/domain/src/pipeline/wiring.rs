@@ -96,7 +96,8 @@ pub(crate) enum Reference<'t> {
 }
 
 impl<'t> Reference<'t> {
-    /// Reads `dataset`, `step.output`, `step[*].output` or `registry:MODEL@ALIAS` with an optional
+    /// Reads `dataset`, `step.output`, `step[*].output` or (where `step` may be `use.step`, of a
+    /// pipeline that is used) `registry:MODEL@ALIAS` with an optional
     /// `?`. `None` if it is none of them.
     pub(crate) fn parse(text: &'t str) -> Option<Self> {
         let text = text.trim();
@@ -110,14 +111,14 @@ impl<'t> Reference<'t> {
                 optional,
             });
         }
-        let Some((step, output)) = text.split_once('.') else {
+        let Some((step, output)) = text.rsplit_once('.') else {
             return (!text.is_empty() && !text.contains(['[', ' '])).then_some(Self::Dataset(text));
         };
         let (step, all) = step
             .strip_suffix("[*]")
             .map_or((step, false), |step| (step, true));
-        let fits = |name: &str| !name.is_empty() && !name.contains(['[', ']', ' ', '.']);
-        (fits(step) && fits(output)).then_some(Self::Output { step, output, all })
+        let fits = |name: &str| !name.is_empty() && !name.contains(['[', ']', ' ']);
+        (step.split('.').all(fits) && fits(output)).then_some(Self::Output { step, output, all })
     }
 }
 
@@ -314,11 +315,17 @@ mod tests {
             optional: true,
         };
         assert_eq!(Reference::parse("registry:late@production?"), Some(registry));
+        let inside = Reference::Output {
+            step: "prepare.split",
+            output: "train",
+            all: false,
+        };
+        assert_eq!(Reference::parse("prepare.split.train"), Some(inside));
         for wrong in [
             "",
             "a.",
             ".b",
-            "a.b.c",
+            "a..c",
             "train[0].model",
             "registry:late",
             "registry:@x",

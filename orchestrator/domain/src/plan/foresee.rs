@@ -137,7 +137,7 @@ impl<'a> Foresight<'a> {
             }
             let mut fate = self.fate(ix, instance, &needed);
             fate.outlook.known = fate.known.is_some();
-            if fate.verdict == Verdict::Fails && instance.continue_on_error {
+            if fate.verdict == Verdict::Fails && instance.may_fail() {
                 (fate.outlook.blocked_by, fate.outlook.may_skip) = (None, true);
             }
             if let Some(what) = fate.known {

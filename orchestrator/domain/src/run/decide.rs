@@ -477,7 +477,7 @@ impl Run {
         let failed = |state: &StepState| matches!(state, StepState::Failed { .. });
         let counts = |instance: &Instance| {
             let after_a_failure = matches!(instance.hook, Some(Hook::OnFailure(_) | Hook::RunFailed));
-            !instance.continue_on_error && !after_a_failure
+            !instance.may_fail() && !after_a_failure
         };
         let all = self.definition.instances.iter().zip(&self.steps);
         all.filter(move |(instance, state)| failed(state) && counts(instance))

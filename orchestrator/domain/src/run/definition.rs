@@ -112,6 +112,10 @@ pub struct Instance {
     pub limits: Limits,
     pub cache: CachePolicy,
     pub continue_on_error: bool,
+    /// The use of a pipeline that this step is a part of and whose failure is tolerated: within that
+    /// use a failure counts as ever, outside of it as one that may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerated_by: Option<String>,
     /// For matrix steps: how many cells at once, and whether one failure cancels the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix_limits: Option<MatrixLimits>,
@@ -130,6 +134,19 @@ pub struct Instance {
     pub hook: Option<Hook>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+}
+
+impl Instance {
+    /// Whether the run goes on and counts as well when it fails.
+    pub fn may_fail(&self) -> bool {
+        self.continue_on_error || self.tolerated_by.is_some()
+    }
+
+    /// Whether it is part of a use of a pipeline: of that step, or of one inside it.
+    pub fn is_within(&self, using: &str) -> bool {
+        let rest = self.step.as_str().strip_prefix(using);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    }
 }
 
 /// [`trainyard_contract::Runner`] as kept.

@@ -61,6 +61,7 @@ pub(crate) fn step(name: &str) -> Draft {
             limits: Limits::default(),
             cache: CachePolicy::Off,
             continue_on_error: false,
+            tolerated_by: None,
             matrix_limits: None,
             for_each: None,
             repeat: None,

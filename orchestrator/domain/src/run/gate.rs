@@ -46,6 +46,7 @@ impl RunDefinition {
             limits: Limits::default(),
             cache: CachePolicy::Off,
             continue_on_error: false,
+            tolerated_by: None,
             matrix_limits: None,
             for_each: None,
             repeat: None,

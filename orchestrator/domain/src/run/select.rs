@@ -29,7 +29,8 @@ impl SelectError {
 }
 
 /// The instances an expression names: `step`, `+step` (and what it needs), `step+` (and what needs
-/// it), `tag:x`; several separated by commas.
+/// it), `tag:x`; several separated by commas. `use` is all steps of a pipeline that is used, `use.step`
+/// one of them.
 ///
 /// # Errors
 /// If a part names nothing, or nothing is named at all.
@@ -47,12 +48,16 @@ pub fn select(text: &str, definition: &RunDefinition) -> Result<BTreeSet<Instanc
         let (name, up) = part.strip_prefix('+').map_or((part, false), |name| (name, true));
         let (name, down) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
         let named = matching(definition, |instance| {
-            instance.step.as_str() == name || instance.name == name
+            instance.step.as_str() == name || instance.name == name || instance.is_within(name)
         });
         if named.is_empty() {
             let fault = SelectError::new(format!("there is no step `{name}` to select"));
-            let names = definition.instances.iter().map(|instance| instance.step.as_str());
-            return Err(match nearest(name, names) {
+            let steps = definition.instances.iter().map(|instance| instance.step.as_str());
+            let uses = steps.clone().flat_map(|step| {
+                let ends = step.match_indices('.').map(|(at, _)| at);
+                ends.map(|end| &step[..end])
+            });
+            return Err(match nearest(name, steps.chain(uses)) {
                 Some(near) => fault.help(format!("did you mean `{near}`?")),
                 None => fault,
             });

@@ -14,6 +14,7 @@ mod order;
 mod retrying;
 mod selecting;
 mod skips;
+mod uses;
 
 use super::fixture::{Draft, Play, definition, rule, run_id, step};
 use super::*;

@@ -92,7 +92,7 @@ impl Run {
         let mut without_data = None;
         let mut not_selected = None;
         for edge in &instance.upstream {
-            match self.passage(edge.instance) {
+            match self.passage(edge.instance, instance) {
                 Passage::Open => continue,
                 Passage::Blocked(root) if !is_hook => {
                     return Err(Verdict::Skip(SkipReason::UpstreamFailed { step: root }));
@@ -125,7 +125,7 @@ impl Run {
                 && let Some(first) = cells.first()
                 && !cells
                     .iter()
-                    .any(|cell| matches!(self.passage(*cell), Passage::Open))
+                    .any(|cell| matches!(self.passage(*cell, instance), Passage::Open))
             {
                 without_data.get_or_insert(*first);
             }
@@ -146,10 +146,18 @@ impl Run {
                 .is_some_and(|items| items.counts().succeeded > 0)
     }
 
-    fn passage(&self, ix: InstanceIx) -> Passage {
-        let may_fail = self
-            .instance(ix)
-            .is_some_and(|instance| instance.continue_on_error);
+    /// What an instance that is over means for `below`.
+    fn passage(&self, ix: InstanceIx, below: &Instance) -> Passage {
+        let above = self.instance(ix);
+        // A use whose failure is tolerated, seen from outside of it.
+        let use_of_above = above
+            .and_then(|above| above.tolerated_by.as_deref())
+            .filter(|using| !below.is_within(using));
+        let may_fail = use_of_above.is_some() || above.is_some_and(|above| above.continue_on_error);
+        let began_in_use = |root: InstanceIx| {
+            let root = self.instance(root);
+            use_of_above.is_some_and(|using| root.is_some_and(|root| root.is_within(using)))
+        };
         match self.step(ix) {
             StepState::Succeeded { .. } => Passage::Open,
             StepState::Skipped {
@@ -160,6 +168,9 @@ impl Run {
             {
                 Passage::Open
             }
+            StepState::Skipped {
+                because: SkipReason::UpstreamFailed { step },
+            } if began_in_use(*step) => Passage::NoData,
             StepState::Skipped {
                 because: SkipReason::UpstreamFailed { step },
             } => Passage::Blocked(*step),

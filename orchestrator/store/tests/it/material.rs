@@ -77,6 +77,7 @@ fn instance(at: usize) -> Instance {
             ttl: None,
         },
         continue_on_error: false,
+        tolerated_by: None,
         matrix_limits: None,
         for_each: None,
         repeat: None,

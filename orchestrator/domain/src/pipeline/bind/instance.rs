@@ -133,6 +133,7 @@ impl Binding<'_> {
                 pipeline.cache(spec.cache.as_ref(), has_effect)
             },
             continue_on_error: spec.continue_on_error,
+            tolerated_by: pipeline.expansion.tolerated.get(step).cloned(),
             matrix_limits: spec.matrix.as_ref().map(|matrix| MatrixLimits {
                 max_parallel: matrix.max_parallel,
                 fail_fast: matrix.fail_fast.unwrap_or(true),
@@ -207,6 +208,7 @@ impl Binding<'_> {
             limits: pipeline.limits(spec.timeout, spec.resources.as_ref()),
             cache: CachePolicy::Off,
             continue_on_error: true,
+            tolerated_by: None,
             matrix_limits: None,
             for_each: None,
             repeat: None,

@@ -10,6 +10,7 @@
 //! ```
 
 mod types;
+mod uses;
 
 use super::{Finding, Scene, found};
 use crate::diagnostic::{Fix, Span};
@@ -55,10 +56,15 @@ impl Place<'_> {
 pub(super) fn run(scene: &mut Scene<'_>, wired: &mut [Wired]) {
     let types = Types::new(scene);
     let root = &scene.draft.root;
+    let misused = uses::run(scene, &types, wired);
     for entry in root.entries() {
         match &*entry.key {
             "steps" => {
                 for (index, step) in entry.value.entries().iter().enumerate() {
+                    // What a faulty value is put into would only repeat the fault.
+                    if misused.iter().any(|owner| uses::is_of(&step.key, owner)) {
+                        continue;
+                    }
                     self::step(scene, &types, wired, index, &step.value);
                 }
             }

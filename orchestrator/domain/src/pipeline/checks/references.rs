@@ -10,6 +10,7 @@
 //!   inputs: {train: split.trian}      # S02/unknown-output
 //! ```
 
+mod exports;
 mod hooks;
 mod inputs;
 mod outputs;
@@ -82,6 +83,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> (Vec<Wired>, Vec<WiredHook>) {
     }
     let mut hooks = Vec::new();
     failure_actions(scene, &mut hooks);
+    exports::run(scene, &wired);
     datasets(scene);
     triggers_and_alerts(scene);
     secrets(scene);
@@ -110,7 +112,7 @@ fn kind(scene: &mut Scene<'_>, index: usize) -> Option<Arc<Kind>> {
     if step.uses.is_none() && step.run.is_none() {
         return None;
     }
-    if uses.starts_with("lib:") {
+    if uses.starts_with("lib:") || scene.draft.expansion.unresolved.contains(&uses) {
         return None;
     }
     let found_kind = scene.kinds.get(&uses);
@@ -124,16 +126,8 @@ fn kind(scene: &mut Scene<'_>, index: usize) -> Option<Arc<Kind>> {
 }
 
 fn unknown_uses(scene: &Scene<'_>, uses: &str, span: Span) -> Finding {
-    let names = kind_names(scene.kinds.catalogue);
-    if uses.starts_with("pipeline:") {
-        return found(
-            "S02/unknown-uses",
-            span,
-            "pipelines inside pipelines are not run by this version",
-        )
-        .label("not run yet")
-        .help("include its steps from a library: `uses: lib:NAME`");
-    }
+    let mut names = kind_names(scene.kinds.catalogue);
+    names.extend(scene.draft.expansion.kinds.iter().map(String::as_str));
     let finding = found(
         "S02/unknown-uses",
         span,

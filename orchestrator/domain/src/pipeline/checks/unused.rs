@@ -8,6 +8,7 @@
 
 use super::{Scene, found};
 use crate::expression::Template;
+use crate::pipeline::draft::Draft;
 use crate::pipeline::load::Kind;
 use crate::pipeline::reader::Node;
 use crate::pipeline::spec::{Trigger, alert::Alert};
@@ -28,6 +29,7 @@ pub(super) fn run(scene: &mut Scene<'_>, _hooks: &[WiredHook]) {
     }
     let is_open = |uses: &Option<String>| uses.as_ref().is_some_and(|uses| uses.starts_with("lib:"));
     if !scene.draft.loaded.damage.is_empty()
+        || scene.draft.is_patchy
         || scene.draft.spec.steps.values().any(|step| is_open(&step.uses))
     {
         return;
@@ -66,7 +68,13 @@ pub(super) fn run(scene: &mut Scene<'_>, _hooks: &[WiredHook]) {
         for (output, declaration) in &step.outputs {
             let stored = matches!(declaration.kind, ArtifactKind::Table | ArtifactKind::Model);
             // A step that makes one thing is run for it; what a person reads is never unused.
-            if !stored || step.outputs.len() == 1 || used.outputs.contains(&(index, output.clone())) {
+            // What a pipeline that is used makes is judged where it is checked itself.
+            let is_inside = name.contains('.');
+            if !stored
+                || is_inside
+                || step.outputs.len() == 1
+                || used.outputs.contains(&(index, output.clone()))
+            {
                 continue;
             }
             let span = draft
@@ -111,6 +119,7 @@ fn includes(scene: &mut Scene<'_>, used: &Used) {
                             .any(|entry| names.contains(&*entry.key))
                     };
                     draft.library_uses.iter().any(|(path, _)| *path == file.path)
+                        || draft.expansion.used_libraries.contains(&file.path)
                         || takes("datasets", &used.datasets)
                         || takes("notify", &used.channels)
                 }
@@ -144,7 +153,7 @@ impl Used {
     fn collect(scene: &Scene<'_>) -> Self {
         let draft = scene.draft;
         let mut used = Self::default();
-        draft.root.each_text(&Path::root(), &mut |_, _, text| {
+        let mut each = |text: &str| {
             if !Template::is_in(text) {
                 if let Some(channel) = text.strip_prefix("notify.") {
                     used.channels.insert(channel.to_owned());
@@ -164,7 +173,21 @@ impl Used {
                         .extend(outputs.into_iter().map(|output| (index, output.to_owned())));
                 }
             }
-        });
+        };
+        draft.root.each_text(&Path::root(), &mut |_, _, text| each(text));
+        for argument in &draft.expansion.arguments {
+            argument
+                .node
+                .each_text(&Path::root(), &mut |_, _, text| each(text));
+        }
+        let given = draft.spec.outputs.values();
+        let handed = draft.expansion.handed.iter().map(|handed| &handed.source);
+        for text in given.chain(handed) {
+            used.reference(draft, text);
+        }
+        let contracts = draft.expansion.handed.iter();
+        used.contracts
+            .extend(contracts.filter_map(|handed| handed.contract.clone()));
         for (step, wired) in draft.spec.steps.values().zip(scene.steps) {
             if let Some(kind) = &wired.kind {
                 let with = Value::Object(step.with.clone());
@@ -211,6 +234,20 @@ impl Used {
         }
         used.alerts(draft.spec.alerts.values());
         used
+    }
+
+    fn reference(&mut self, draft: &Draft, text: &str) {
+        match Reference::parse(text) {
+            Some(Reference::Dataset(name)) => {
+                self.datasets.insert(name.to_owned());
+            }
+            Some(Reference::Output { step, output, .. }) => {
+                if let Some(index) = draft.spec.steps.get_index_of(step) {
+                    self.outputs.insert((index, output.to_owned()));
+                }
+            }
+            Some(Reference::Registry { .. }) | None => {}
+        }
     }
 
     fn alerts<'a>(&mut self, alerts: impl Iterator<Item = &'a Alert>) {

@@ -70,7 +70,7 @@ pub(super) fn outputs(
                 .map_or(draft.root.span, |node| node.span);
             // A step that takes the contract as its word has already answered for it.
             if !schema_is_contract(schema, contract) {
-                compare(scene, (step, name), span, schema, contract);
+                compare(scene, &format!("{step}.{name}"), span, schema, contract);
             }
             refine(schema, contract);
         }
@@ -112,9 +112,10 @@ fn refine(schema: &mut Schema, contract: &DataContract) {
     }
 }
 
-fn compare(
+/// What a table lacks of what a contract promises.
+pub(crate) fn compare(
     scene: &mut Scene<'_>,
-    (step, output): (&str, &str),
+    what: &str,
     span: Span,
     schema: &Schema,
     contract: &DataContract,
@@ -139,7 +140,7 @@ fn compare(
                 "D01/missing-column",
                 span,
                 format!(
-                    "`{step}.{output}` has no column `{name}`, which the contract `{}` promises",
+                    "`{what}` has no column `{name}`, which the contract `{}` promises",
                     contract.name
                 ),
             )
@@ -164,7 +165,10 @@ fn compare(
                         found(
                             "D02/narrowing",
                             span,
-                            format!("`{name}` of `{step}.{output}` is {is}, and the contract `{}` holds only {wanted}", contract.name),
+                            format!(
+                                "`{name}` of `{what}` is {is}, and the contract `{}` holds only {wanted}",
+                                contract.name
+                            ),
                         )
                         .label("values may not fit")
                         .help(format!("promise {is}, or convert it in the step")),
@@ -176,7 +180,7 @@ fn compare(
                         "D01/wrong-column-type",
                         span,
                         format!(
-                            "`{name}` of `{step}.{output}` is {is}; the contract `{}` promises {wanted}",
+                            "`{name}` of `{what}` is {is}; the contract `{}` promises {wanted}",
                             contract.name
                         ),
                     )
@@ -191,10 +195,15 @@ fn compare(
                 found(
                     "D02/nullable",
                     span,
-                    format!("`{name}` of `{step}.{output}` may be missing, and the contract `{}` says it never is", contract.name),
+                    format!(
+                        "`{name}` of `{what}` may be missing, and the contract `{}` says it never is",
+                        contract.name
+                    ),
                 )
                 .label("may be missing")
-                .help(format!("fill the gaps in the step, or promise `{name}: {{nullable: true}}`")),
+                .help(format!(
+                    "fill the gaps in the step, or promise `{name}: {{nullable: true}}`"
+                )),
             ));
         }
         if let (Some(is), Some(wanted)) = (&column.unit, &promised.unit)
@@ -205,7 +214,7 @@ fn compare(
                     "D02/unit",
                     span,
                     format!(
-                        "`{name}` of `{step}.{output}` is in {is}, and the contract `{}` says {wanted}",
+                        "`{name}` of `{what}` is in {is}, and the contract `{}` says {wanted}",
                         contract.name
                     ),
                 )

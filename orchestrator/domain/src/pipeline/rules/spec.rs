@@ -219,7 +219,7 @@ pub(super) static RULES: &[Rule] = &[
     error(
         "S02/unknown-uses",
         "a kind of step is named that does not exist",
-        "`uses` names a kind and its version, e.g. `split.time@v1`, or a step of an included library, `lib:NAME`.",
+        "`uses` names a kind and its version, e.g. `split.time@v1`: one of every pipeline or of an included library. It may also be a pipeline, `pipeline:NAME@v1`, or a step of an included library, `lib:NAME`.",
         "uses: split.tiem@v1",
         "uses: split.time@v1",
     ),
@@ -253,10 +253,10 @@ pub(super) static RULES: &[Rule] = &[
     ),
     error(
         "S02/unknown-pipeline",
-        "a trigger names a pipeline that there is not",
-        "It would wait for ever. Pipelines are named by their `name:`.",
-        "after: {type: pipeline, pipeline: featrues}",
-        "after: {type: pipeline, pipeline: features}",
+        "a trigger or a step names a pipeline that there is not",
+        "A trigger would wait for ever, and a step would do nothing. Pipelines are named by their `name:`; a step says the `revision:` as well.",
+        "after: {type: pipeline, pipeline: featrues}\n# or\nprepare: {uses: pipeline:featrues@v1}",
+        "after: {type: pipeline, pipeline: features}\n# or\nprepare: {uses: pipeline:features@v1}",
     ),
     error(
         "S02/unknown-alert",
@@ -358,7 +358,7 @@ pub(super) static RULES: &[Rule] = &[
     ),
     error(
         "S04/cycle",
-        "steps wait for each other",
+        "steps wait for each other, or pipelines or libraries use each other",
         "None of them could ever start. The whole way round is shown.",
         "a: {needs: [b]}\nb: {needs: [a]}",
         "a: {needs: []}\nb: {needs: [a]}",

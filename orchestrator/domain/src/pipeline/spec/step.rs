@@ -14,7 +14,8 @@ use trainyard_contract::ArtifactKind;
 #[serde(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [{"required": ["uses"]}, {"required": ["run"]}]))]
 pub struct Step {
-    /// Kind and version, `name@v1`; or `lib:NAME` for a step of an included library.
+    /// Kind and version, `name@v1`, of every pipeline or of an included library; `pipeline:NAME@v1` for
+    /// a pipeline as a step; or `lib:NAME` for a step of an included library.
     #[serde(default)]
     pub uses: Option<String>,
     /// A shell script. Inputs are files `$IN_name`, outputs are written to `$OUT_name`. Values come

@@ -136,7 +136,9 @@ fn hook(
             Occasion::Finally => format!("finally-{kind}"),
         }
     });
-    let base: String = base.chars().take(58).collect();
+    // Of a step inside a use only its own name is cut.
+    let (using, own) = base.split_at(base.rfind('.').map_or(0, |dot| dot + 1));
+    let base: String = using.chars().chain(own.chars().take(58)).collect();
     let mut name = base.clone();
     let mut number = 2;
     while scene.draft.spec.steps.contains_key(&name) || !names.insert(name.clone()) {

@@ -121,6 +121,10 @@ pub(super) fn inputs(
                 output,
                 all,
             } => {
+                // Where a part of a step is named, that is reported already.
+                if from.contains('.') && draft.is_patchy && !draft.spec.steps.contains_key(from) {
+                    continue;
+                }
                 let Some(from_index) = step_index(scene, from, (value, span), name, names) else {
                     continue;
                 };
