@@ -11,6 +11,7 @@
 
 mod cli;
 mod contracts;
+mod differences;
 mod faults;
 mod firing;
 mod fleet;

@@ -100,6 +100,7 @@ fn chain(names: &[&str]) -> RunDefinition {
         instances: instances.collect(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
+        sections: None,
     }
 }
 

@@ -282,6 +282,7 @@ fn definition(steps: u32) -> RunDefinition {
         instances: (0..steps).map(instance).collect(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
+        sections: None,
     }
 }
 

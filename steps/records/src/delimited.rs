@@ -223,9 +223,7 @@ impl Delimited {
             self.header = names
                 .map(|(at, name)| if name.is_empty() { nameless(at) } else { name })
                 .collect();
-            self.unnamed = (0..first.len())
-                .filter(|at| first[*at].trim().is_empty())
-                .collect();
+            self.unnamed = (0..first.len()).filter(|at| first[*at].trim().is_empty()).collect();
         } else {
             self.header = (0..first.len()).map(nameless).collect();
         }

@@ -118,9 +118,7 @@ fn read_delimited(
         opened.rename(&names);
     }
     for name in opened.unnamed() {
-        reader.note(format!(
-            "gives a column no name in its header: it is called `{name}`"
-        ));
+        reader.note(format!("gives a column no name in its header: it is called `{name}`"));
     }
     let header = opened.header().to_vec();
     for name in options.formats.keys() {

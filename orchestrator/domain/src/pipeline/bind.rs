@@ -129,6 +129,7 @@ impl Pipeline {
             instances,
             not_obeyed: self.not_obeyed(),
             as_written: self.as_written.clone(),
+            sections: Some(self.sections.clone()),
         })
     }
 

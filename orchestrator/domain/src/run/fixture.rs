@@ -238,6 +238,7 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         instances: instances.collect(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
+        sections: None,
     }
 }
 

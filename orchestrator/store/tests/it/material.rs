@@ -35,6 +35,7 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         instances: (0..steps).map(instance).collect(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
+        sections: None,
     }
 }
 
