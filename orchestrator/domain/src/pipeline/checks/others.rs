@@ -164,6 +164,9 @@ impl Fault {
     }
 }
 
+/// A pipeline, its dataset, and the steps that read it.
+type Reader<'a> = (&'a Party<'a>, &'a str, BTreeSet<String>);
+
 fn broken_readers(
     sources: &Sources,
     writer: &Party<'_>,
@@ -171,7 +174,7 @@ fn broken_readers(
     readers: &[(&Party<'_>, &str)],
 ) -> Vec<(usize, Diagnostic)> {
     // Column and fault, and by reader the dataset and the steps.
-    let mut broken: BTreeMap<(&str, Fault), Vec<(&Party<'_>, &str, BTreeSet<String>)>> = BTreeMap::new();
+    let mut broken: BTreeMap<(&str, Fault), Vec<Reader<'_>>> = BTreeMap::new();
     for (reader, dataset) in readers
         .iter()
         .copied()
