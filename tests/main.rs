@@ -13,6 +13,7 @@ mod alerts;
 mod cli;
 mod collector;
 mod contracts;
+mod differences;
 mod faults;
 mod firing;
 mod fleet;

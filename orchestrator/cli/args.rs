@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Say what would run, why, and what it costs
     Plan(PlanArgs),
+    /// Say what one environment has and another has not
+    Diff(DiffArgs),
     /// Run a saved plan, exactly as it was made or not at all
     Apply(ApplyArgs),
     /// Run a pipeline
@@ -159,6 +161,17 @@ pub(crate) struct CheckArgs {
     pub(crate) level: Option<Level>,
 }
 
+impl Command {
+    /// Whether the exit code is to tell more than success and failure.
+    pub(crate) fn has_detailed_exitcode(&self) -> bool {
+        match self {
+            Self::Plan(args) => args.detailed_exitcode,
+            Self::Diff(args) => args.detailed_exitcode,
+            _ => false,
+        }
+    }
+}
+
 /// Levels of checking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
@@ -183,6 +196,22 @@ pub(crate) struct PlanArgs {
     /// Plan as if no earlier result were known
     #[arg(long)]
     pub(crate) no_reuse: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Environment that may have more, e.g. uat
+    #[arg(value_name = "ENV_A")]
+    pub(crate) this: String,
+    /// Environment that it is compared with, e.g. prod
+    #[arg(value_name = "ENV_B")]
+    pub(crate) other: String,
+    /// Pipeline files; default: all of the project
+    #[arg(value_name = "PIPELINE")]
+    pub(crate) pipelines: Vec<PathBuf>,
+    /// Exit with 0 if both have the same, 2 if they differ, 1 on error
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
 }
 
 #[derive(Debug, Args)]
@@ -543,6 +572,7 @@ pub(crate) enum SchemaKind {
     Library,
     Contract,
     Project,
+    Stream,
 }
 
 #[derive(Debug, Args)]

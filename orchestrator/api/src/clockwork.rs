@@ -205,25 +205,18 @@ impl Clockwork {
                 let Some(found) = bound.definition.datasets.get(dataset) else {
                     continue;
                 };
-                let location = &found.location;
-                let began = Instant::now();
-                let seen = match self
-                    .watching
-                    .unfinished(app.project.root(), location, SystemTime::now())
-                {
-                    Some(wait) => Err(wait),
-                    None => self.read(app, location),
-                };
+                let (began, read_at) = (Instant::now(), SystemTime::now());
+                let content = content(app, &found.location);
                 sight.took += began.elapsed();
-                let content = match seen {
-                    Ok(content) => content,
-                    Err(wait) => {
-                        sight.unfinished = Some(sight.unfinished.map_or(wait, |least| least.min(wait)));
-                        continue;
-                    }
-                };
                 let key = (format!("{}/{name}", pipeline.name()), dataset.clone());
                 if self.seen.get(&key) == Some(&content) {
+                    continue;
+                }
+                if let Some(wait) = self
+                    .watching
+                    .unfinished(app.project.root(), &found.location, read_at)
+                {
+                    sight.unfinished = Some(sight.unfinished.map_or(wait, |least| least.min(wait)));
                     continue;
                 }
                 let news = News::Looked {
@@ -235,16 +228,6 @@ impl Clockwork {
                     crate::meter::looked();
                 }
             }
-        }
-    }
-
-    /// What is at a location; how long to wait if somebody began to write there while it was read.
-    fn read(&self, app: &Shared, location: &str) -> Result<Option<String>, Duration> {
-        let read_at = SystemTime::now();
-        let content = content(app, location);
-        match self.watching.unfinished(app.project.root(), location, read_at) {
-            Some(wait) => Err(wait),
-            None => Ok(content),
         }
     }
 

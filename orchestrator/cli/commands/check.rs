@@ -7,9 +7,9 @@ use crate::project::Project;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use trainyard_contract::Severity;
+use trainyard_contract::{PipelineName, Severity};
 use trainyard_domain::diagnostic::render;
-use trainyard_domain::pipeline::{self, BindRequest, CheckLevel, CheckRequest, Checked, Pipeline};
+use trainyard_domain::pipeline::{self, BindRequest, CheckLevel, CheckRequest, Checked, History, Pipeline};
 use trainyard_domain::run::RunDefinition;
 use trainyard_engine::DiskFiles;
 
@@ -32,7 +32,7 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
     }
     let catalogue = catalogue();
     let files = DiskFiles::new(project.root.clone());
-    let checked = pipeline::check(&CheckRequest {
+    let request = CheckRequest {
         project: project.file.as_deref(),
         entries: &entries,
         files: &files,
@@ -44,7 +44,8 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
             Level::Baseline => CheckLevel::Baseline,
             Level::Strict => CheckLevel::Strict,
         }),
-    });
+    };
+    let checked = check_by_past(&request, &project, terminal);
     let errors = print(&checked, terminal);
     if errors > 0 {
         return Ok(Exit::Refused);
@@ -63,6 +64,34 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
         terminal.status(Tone::Good, "Checked", line);
     }
     Ok(Exit::Done)
+}
+
+/// Checks, and holds what is asked of runs against how long earlier ones took, if there were any.
+fn check_by_past(request: &CheckRequest<'_>, project: &Project, terminal: &mut Terminal) -> Checked {
+    let checked = pipeline::check(request);
+    let judged = checked
+        .pipelines
+        .iter()
+        .filter(|pipeline| pipeline.is_judged_by_past());
+    let judged: Vec<PipelineName> = judged.map(|pipeline| pipeline.name().clone()).collect();
+    if judged.is_empty() || !project.has_state() {
+        return checked;
+    }
+    let past = || -> Result<History, Fault> {
+        let store = project.open_home()?.store()?;
+        Ok(trainyard_engine::history(&store, judged, super::now())?)
+    };
+    match past() {
+        Ok(history) => pipeline::check_with(request, &history),
+        Err(fault) => {
+            // Files can be checked without their past.
+            terminal.note(format!(
+                "warning: earlier runs are not looked at: {}",
+                fault.message
+            ));
+            checked
+        }
+    }
 }
 
 /// Prints all diagnostics in the asked format and returns the number of errors.
@@ -175,7 +204,7 @@ pub(crate) fn bind_entry(
 ) -> Result<Binding, Fault> {
     let catalogue = catalogue();
     let files = DiskFiles::new(project.root.clone());
-    let checked = pipeline::check(&CheckRequest {
+    let request = CheckRequest {
         project: project.file.as_deref(),
         entries: &[entry],
         files: &files,
@@ -183,7 +212,8 @@ pub(crate) fn bind_entry(
         environment,
         params,
         level: None,
-    });
+    };
+    let checked = check_by_past(&request, &project, terminal);
     let errors = checked
         .diagnostics
         .iter()

@@ -5,6 +5,7 @@ mod approvals;
 mod check;
 mod completions;
 mod contracts;
+mod diff;
 mod doctor;
 mod explain;
 mod init;
@@ -34,6 +35,7 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Init(args) => init::init(&args, terminal),
         Command::Check(args) => check::check(&args, home, terminal),
         Command::Plan(args) => plan::plan(&args, home, terminal),
+        Command::Diff(args) => diff::diff(&args, home, terminal),
         Command::Apply(args) => apply::apply(&args, home, terminal),
         Command::Run(args) => run::run(&args, home, terminal),
         Command::Test(args) => test::test(&args, home, terminal),

@@ -1,16 +1,17 @@
 //! `trainyard plan`.
 
 use super::check::{Binding, Bound, bind};
-use super::now;
+use super::{catalogue, now};
 use crate::args::{Format, PlanArgs};
 use crate::output::{Exit, Fault, Terminal};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use trainyard_contract::Severity;
-use trainyard_domain::pipeline::{Admission, NotAdmitted, Origin};
+use trainyard_domain::pipeline::{self, Admission, CheckLevel, CheckRequest, NotAdmitted, Origin};
 use trainyard_domain::plan::{self, ChecksSummary, Cost, PlanRequest, SavedPlan, render};
-use trainyard_domain::run::{self, InstanceIx, RunDefinition};
-use trainyard_engine::Outlook;
+use trainyard_domain::run::{self, InstanceIx, Run, RunDefinition};
+use trainyard_engine::{DiskFiles, Outlook};
 
 pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let mut bound = match bind(&args.bind, home, terminal)? {
@@ -30,6 +31,7 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
         .map(|text| select(text, &bound.definition))
         .transpose()?;
     let (mut plan, _) = bound.plan_within_budget(select, !args.no_reuse)?;
+    plan.outside = outside(&bound, &plan)?;
     let notes = not_admitted
         .iter()
         .map(|fault| format!("{fault}; {}", fault.help(&plan.file)));
@@ -63,6 +65,41 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
         return Ok(Exit::Fault);
     }
     Ok(Exit::Done)
+}
+
+/// What the run means for the project's other pipelines and for registered models.
+fn outside(bound: &Bound, plan: &plan::Plan) -> Result<Vec<plan::OutsideEffect>, Fault> {
+    let project = &bound.project;
+    let store = project.open_home()?.store()?;
+    let registered = trainyard_engine::registered_by(&store, &bound.pipeline)?;
+    let previous = match &plan.previous {
+        Some(id) => {
+            let stored = store.load_run(id)?;
+            Some(Run::replay(
+                id.clone(),
+                Arc::new(stored.definition),
+                &stored.events,
+            )?)
+        }
+        None => None,
+    };
+    // Faults of the others are theirs to tell; they are looked at as far as they are right.
+    let others = pipeline::check(&CheckRequest {
+        project: project.file.as_deref(),
+        entries: &project.pipeline_files()?,
+        files: &DiskFiles::new(project.root.clone()),
+        catalogue: &catalogue(),
+        environment: None,
+        params: &BTreeMap::new(),
+        level: Some(CheckLevel::Off),
+    });
+    Ok(plan::effects_outside(
+        plan,
+        &bound.pipeline,
+        previous.as_ref(),
+        &others.pipelines,
+        &registered,
+    ))
 }
 
 /// Keeps the plan for `apply`.

@@ -11,6 +11,7 @@ pub(crate) fn schema(args: &SchemaArgs, terminal: &mut Terminal) -> Result<Exit,
         SchemaKind::Library => pipeline::library_json_schema(&catalogue()),
         SchemaKind::Contract => pipeline::contract_json_schema(),
         SchemaKind::Project => pipeline::project_json_schema(),
+        SchemaKind::Stream => pipeline::stream_json_schema(),
     };
     terminal.out(serde_json::to_string_pretty(&document)?);
     Ok(Exit::Done)

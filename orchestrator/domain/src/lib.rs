@@ -1,5 +1,6 @@
 //! Every rule of the product, pure: no clock, disk, network, async or randomness.
 
+mod avro;
 pub mod diagnostic;
 pub mod expression;
 pub mod pipeline;

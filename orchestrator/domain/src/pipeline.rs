@@ -15,11 +15,13 @@ mod draft;
 mod expand;
 pub mod files;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
+pub mod history;
 mod infer;
 mod load;
 mod locate;
-mod reader;
+mod models;
+pub(crate) mod reader;
 pub mod rules;
 mod schema;
 pub mod schemas;
@@ -31,8 +33,13 @@ pub use admission::{Admission, NotAdmitted, Origin};
 pub use bind::{BindError, BindRequest};
 pub(crate) use checks::{declaration, type_of, value_fault};
 pub use files::{FileFault, Files};
+pub use history::{History, PastRuns};
+pub use infer::Reads;
+pub use models::Registers;
 pub use rules::{Rule, rules};
-pub use schemas::{contract_json_schema, library_json_schema, pipeline_json_schema, project_json_schema};
+pub use schemas::{
+    contract_json_schema, library_json_schema, pipeline_json_schema, project_json_schema, stream_json_schema,
+};
 pub use spec::{CheckLevel, PipelineSpec, TestCase};
 
 use crate::diagnostic::{Diagnostic, Ignored, Sources};
@@ -96,7 +103,12 @@ pub fn read_yaml(text: &str) -> Result<serde_json::Value, (usize, String)> {
 
 /// Reads and checks pipelines with everything they include.
 pub fn check(request: &CheckRequest<'_>) -> Checked {
-    checks::run(request)
+    checks::run(request, &History::default())
+}
+
+/// The same with what is known of earlier runs.
+pub fn check_with(request: &CheckRequest<'_>, history: &History) -> Checked {
+    checks::run(request, history)
 }
 
 /// A pipeline in which everything is resolved: each name means something, the graph has no cycle,
@@ -115,6 +127,8 @@ pub struct Pipeline {
     shapes: BTreeMap<(String, String), Shape>,
     expansion: expand::Expanded,
     as_written: indexmap::IndexMap<String, serde_json::Value>,
+    sections: serde_json::Map<String, serde_json::Value>,
+    reads: Reads,
 }
 
 impl Pipeline {
@@ -187,6 +201,11 @@ impl Pipeline {
 
     pub fn contracts(&self) -> &BTreeMap<String, Arc<DataContract>> {
         &self.contracts
+    }
+
+    /// Which columns of datasets and outputs are read, and by which steps.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// What is known before the run of an output. For a matrix, of its first cell.

@@ -7,10 +7,12 @@
 
 mod changes;
 mod cost;
+pub mod environments;
 mod facts;
 mod forecast;
 mod foresee;
 mod month;
+mod outside;
 mod reason;
 pub mod render;
 mod saved;
@@ -18,11 +20,12 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-pub use changes::{Change, ChangeClass, changes_between};
+pub use changes::{Change, ChangeClass, Difference, changes_between, spare_unread_columns};
 pub use cost::{Cost, MonthCost, Usage, cost_of};
 pub use facts::{Missed, PlanFacts, Preparation, Source};
 pub use forecast::{Forecast, Span};
 pub use month::{Month, MonthUsage};
+pub use outside::{OutsideEffect, RegisteredModel, effects_outside};
 pub use reason::Reason;
 pub use saved::{Grounds, PlanRequest, SAVED_PLAN_VERSION, SavedPlan};
 
@@ -50,6 +53,9 @@ pub struct Plan {
     pub params: IndexMap<String, PlannedParam>,
     /// What changed in the pipeline since the previous run.
     pub changes: Vec<Change>,
+    /// What the environment has, where the previous run has not succeeded; set by whoever knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<Deployed>,
     pub data: Vec<PlannedData>,
     /// Files of code and schemas with their content, where that can be known.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -62,6 +68,9 @@ pub struct Plan {
     pub on_run_failure: Vec<String>,
     /// What is changed outside of the run's own outputs.
     pub effects: Vec<PlannedEffect>,
+    /// What it means for other pipelines and registered models; set by whoever knows them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<OutsideEffect>,
     /// For the whole run: along its longest path.
     pub forecast: Option<Forecast>,
     /// Cores and memory, for as long as they are held.
@@ -72,6 +81,13 @@ pub struct Plan {
     pub not_obeyed: Vec<String>,
     /// Findings of the checks; set by whoever ran them.
     pub checks: Option<ChecksSummary>,
+}
+
+/// The last run in the environment that succeeded, and what changed since.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Deployed {
+    pub run: RunId,
+    pub changes: Vec<Change>,
 }
 
 /// A parameter as the run would have it.
@@ -195,12 +211,14 @@ pub fn plan(
         changes: previous
             .map(|run| changes_between(run.definition(), &definition))
             .unwrap_or_default(),
+        deployed: None,
         data: data(&definition, previous.is_some(), facts),
         code: code(&definition, facts),
         steps,
         on_failure: foreseen.on_failure,
         on_run_failure: foreseen.on_run_failure,
         effects: Vec::new(),
+        outside: Vec::new(),
         forecast: None,
         usage: cost::usage(&definition, &expected),
         cost: None,

@@ -1,13 +1,13 @@
 //! Plans against a project's state, and what the budget says to them.
 
-use crate::{EngineError, Facts};
+use crate::{EngineError, Facts, deployed};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use trainyard_contract::Timestamp;
 use trainyard_domain::pipeline::Pipeline;
 use trainyard_domain::pipeline::spec::policy::OnExceed;
-use trainyard_domain::plan::{self, Cost, Month, Plan};
+use trainyard_domain::plan::{self, Cost, Deployed, Month, Plan};
 use trainyard_domain::run::{ApprovalRule, InstanceIx, OnExpire, Run, RunDefinition};
 use trainyard_store::Home;
 
@@ -54,10 +54,29 @@ impl Outlook<'_> {
             self.now,
             self.reuse,
         )?;
-        let definition = Arc::new(definition.clone());
-        let mut plan = plan::plan(definition, previous.as_ref(), select, &mut facts)?;
+        let planned = Arc::new(definition.clone());
+        let mut plan = plan::plan(planned.clone(), previous.as_ref(), select, &mut facts)?;
+        if let Some(previous) = &previous {
+            plan::spare_unread_columns(&mut plan.changes, self.pipeline, previous);
+            plan.deployed = self.deployed(previous, &planned)?;
+        }
         plan.cost = plan::cost_of(&plan, self.pipeline, self.now, used);
         Ok(plan)
+    }
+
+    /// What the environment has, unless that is the run before.
+    fn deployed(&self, previous: &Run, now: &RunDefinition) -> Result<Option<Deployed>, EngineError> {
+        let store = self.home.store()?;
+        let environment = now.environment.as_deref();
+        let Some(run) = deployed(&store, &now.pipeline, environment)?.filter(|run| run != previous.id())
+        else {
+            return Ok(None);
+        };
+        let stored = store.load_run(&run)?;
+        let before = Run::replay(run.clone(), Arc::new(stored.definition), &stored.events)?;
+        let mut changes = plan::changes_between(before.definition(), now);
+        plan::spare_unread_columns(&mut changes, self.pipeline, &before);
+        Ok(Some(Deployed { run, changes }))
     }
 
     /// The same behind `gates`, which are joined by one of the budget's if it asks for agreement; with

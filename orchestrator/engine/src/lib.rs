@@ -1,19 +1,27 @@
 //! The shell around the pure domain: news in, decisions committed, actions out.
 
 mod admission;
+mod deployed;
 mod disk_files;
 mod engine;
+mod environments;
 mod facts;
 pub mod fingerprint;
 mod foresee;
+mod history;
 mod lineage;
 mod memory;
 mod observe;
 mod prepare;
+mod registered;
 
 pub use admission::{Admitted, admit};
+pub use deployed::deployed;
 pub use disk_files::{DiskFiles, PROJECT_FILE, pipeline_files};
 pub use engine::{Driven, Engine, EngineError, Interrupts, Setup};
+pub use environments::difference;
 pub use facts::{Facts, surroundings_of};
 pub use foresee::{Outlook, asks_to_foresee, with_gates};
+pub use history::history;
 pub use observe::Observation;
+pub use registered::registered_by;

@@ -105,6 +105,7 @@ fn chain(names: &[&str]) -> RunDefinition {
         bounds: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
+        sections: None,
     }
 }
 

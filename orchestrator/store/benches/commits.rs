@@ -284,6 +284,7 @@ fn definition(steps: u32) -> RunDefinition {
         bounds: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
+        sections: None,
     }
 }
 

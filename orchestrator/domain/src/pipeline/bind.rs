@@ -132,6 +132,7 @@ impl Pipeline {
             bounds: self.bounds(),
             not_obeyed: self.not_obeyed(),
             as_written: self.as_written.clone(),
+            sections: Some(self.sections.clone()),
         })
     }
 

@@ -15,6 +15,8 @@ mod guard;
 mod handed;
 mod ignores;
 mod names;
+mod others;
+mod pace;
 mod params;
 mod reachable;
 mod references;
@@ -22,6 +24,7 @@ mod schedules;
 mod script;
 mod secrets;
 mod seed;
+mod signature;
 mod test_rows;
 mod trigger_cycle;
 mod trigger_sources;
@@ -36,7 +39,7 @@ use super::load::{Kind as FileKind, Loader, parse};
 use super::rules::{self, covers};
 use super::spec::{CheckLevel, Project};
 use super::wiring::{Kinds, Wired, WiredHook};
-use super::{CheckRequest, Checked, Pipeline};
+use super::{CheckRequest, Checked, History, Pipeline};
 use crate::diagnostic::{Diagnostic, Fix, Label, Severity, Sources, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -145,7 +148,7 @@ impl Scene<'_> {
 }
 
 /// Reads and checks everything that a request names.
-pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
+pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
     let mut loader = Loader::new(request.files);
     let project = project(&mut loader, request.project);
     let kinds = Kinds::new(request.catalogue);
@@ -167,11 +170,28 @@ pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
     diagnostics.extend(names::run(&drafts));
     for draft in &drafts {
         let level = level_of(request, project.as_ref(), draft);
-        let (mut found, pipeline) = check_draft(request, &loader, &kinds, project.as_ref(), draft, level);
+        let (mut found, pipeline) =
+            check_draft(request, history, &loader, &kinds, project.as_ref(), draft, level);
         found.iter_mut().for_each(|found| found.settle(&loader.sources));
         graded(&mut found, level);
         diagnostics.extend(found);
         results.push((draft, pipeline));
+    }
+    let parties: Vec<others::Party<'_>> = results
+        .iter()
+        .enumerate()
+        .filter_map(|(index, (draft, pipeline))| {
+            Some(others::Party {
+                index,
+                draft,
+                pipeline: pipeline.as_ref()?,
+            })
+        })
+        .collect();
+    for (index, found) in others::run(&loader.sources, &parties) {
+        let mut found = vec![found];
+        graded(&mut found, level_of(request, project.as_ref(), results[index].0));
+        diagnostics.extend(found);
     }
     let ignored = ignores::apply(&loader, &mut diagnostics);
     let broken: BTreeSet<u32> = blamed(&diagnostics).into_iter().chain(form_errors).collect();
@@ -283,6 +303,7 @@ fn graded(found: &mut Vec<Diagnostic>, level: CheckLevel) {
 
 fn check_draft(
     request: &CheckRequest<'_>,
+    history: &History,
     loader: &Loader<'_>,
     kinds: &Kinds<'_>,
     project: Option<&Project>,
@@ -305,19 +326,21 @@ fn check_draft(
     expressions::run(&mut scene, &mut steps);
     files::run(&mut scene);
     schedules::run(&mut scene);
+    pace::run(&mut scene, history);
     let order = cycle::run(&mut scene, &steps);
-    let mut shapes = BTreeMap::new();
+    let mut flows = infer::Flows::default();
     scene.steps = &steps;
     if let Some(order) = &order {
         reachable::run(&mut scene, order);
         // Column checks need a graph whose names mean something; without one they would only repeat.
-        shapes = infer::run(&mut scene, order);
-        handed::run(&mut scene, &shapes);
+        flows = infer::run(&mut scene, order);
+        handed::run(&mut scene, &flows.shapes);
         effects::run(&mut scene);
-        test_rows::run(&mut scene, order, &shapes);
-        delay::run(&mut scene, &shapes);
+        test_rows::run(&mut scene, order, &flows.shapes);
+        delay::run(&mut scene, &flows.shapes);
+        signature::run(&mut scene, &flows.shapes);
         guard::run(&mut scene);
-        fairness::run(&mut scene, &shapes);
+        fairness::run(&mut scene, &flows.shapes);
         seed::run(&mut scene);
     }
     secrets::run(&mut scene);
@@ -330,9 +353,12 @@ fn check_draft(
     {
         return (out, None);
     }
-    let pipeline = pipeline(draft, project, level, steps, hooks, shapes);
+    let pipeline = pipeline(draft, project, level, steps, hooks, flows);
     (out, pipeline)
 }
+
+/// Sections that a run keeps as bound, or that say nothing themselves.
+const BOUND: [&str; 6] = ["version", "name", "include", "params", "datasets", "steps"];
 
 fn pipeline(
     draft: &Draft,
@@ -340,7 +366,7 @@ fn pipeline(
     level: CheckLevel,
     steps: Vec<Wired>,
     hooks: Vec<WiredHook>,
-    shapes: BTreeMap<(String, String), trainyard_contract::Shape>,
+    flows: infer::Flows,
 ) -> Option<Pipeline> {
     Some(Pipeline {
         name: draft.spec.name.parse().ok()?,
@@ -356,8 +382,16 @@ fn pipeline(
             .iter()
             .map(|(name, known)| (name.clone(), known.contract.clone()))
             .collect(),
-        shapes,
         expansion: draft.expansion.for_runs(),
+        shapes: flows.shapes,
+        reads: flows.reads,
+        sections: draft
+            .root
+            .entries()
+            .iter()
+            .filter(|entry| !BOUND.contains(&&*entry.key))
+            .map(|entry| (entry.key.to_string(), entry.value.to_value()))
+            .collect(),
         as_written: draft
             .root
             .get("steps")

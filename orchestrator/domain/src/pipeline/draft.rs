@@ -24,6 +24,8 @@ pub(crate) struct Draft {
     pub(crate) root: Node,
     pub(crate) contracts: BTreeMap<String, IncludedContract>,
     pub(crate) includes: Vec<Include>,
+    /// Avro schemas and stream descriptors that its steps name, by path; only those that are there.
+    pub(crate) documents: BTreeMap<String, Rc<Loaded>>,
     /// Library steps that `uses: lib:NAME` took, by file and name.
     pub(crate) library_uses: BTreeSet<(String, String)>,
     /// What libraries and other pipelines brought along.
@@ -172,6 +174,7 @@ pub(crate) fn read(
         .map(|entry| entry.key.to_string())
         .collect();
     damaged.extend(expansion.damaged.iter().cloned());
+    let documents = documents(loader, &root);
     let mut hasher = blake3::Hasher::new();
     let mut files: BTreeMap<&str, ContentHash> = BTreeMap::from([(loaded.path.as_str(), loaded.hash)]);
     let included = includes.iter().flat_map(|include| &include.files);
@@ -190,6 +193,7 @@ pub(crate) fn read(
         root,
         contracts,
         includes,
+        documents,
         library_uses,
         expansion,
         is_patchy,
@@ -336,6 +340,59 @@ fn contracts<'i>(
         );
     }
     contracts
+}
+
+/// Reads the schemas and stream descriptors that steps name. Those that are missing are told where missing
+/// files are; streams here, since no kind of step says that they are files.
+fn documents(loader: &mut Loader<'_>, root: &Node) -> BTreeMap<String, Rc<Loaded>> {
+    let mut documents = BTreeMap::new();
+    let steps = root.get("steps").map(Node::entries).unwrap_or_default();
+    for step in steps {
+        for output in step.value.get("outputs").map(Node::entries).unwrap_or_default() {
+            for key in ["input_schema", "output_schema"] {
+                let path = output.value.get(key).and_then(Node::text).and_then(local_file);
+                let loaded = path.and_then(|path| loader.read(&path, FileKind::Avro).ok());
+                documents.extend(loaded.map(|loaded| (loaded.path.clone(), loaded)));
+            }
+        }
+        let streams = step.value.get("with").and_then(|with| with.get("streams"));
+        for entry in streams.map(Node::entries).unwrap_or_default() {
+            let Some(text) = entry.value.text() else { continue };
+            let Some(path) = local_file(text) else { continue };
+            let stream = match loader.read(&path, FileKind::Stream) {
+                Ok(stream) => stream,
+                Err(fault) => {
+                    let near = neighbours(loader, &path, text);
+                    let missing = missing(entry.value.span, text, &fault, near.as_deref());
+                    loader.diagnostics.push(missing);
+                    continue;
+                }
+            };
+            let named = stream.root.as_ref().and_then(|root| root.get("schema"));
+            if let Some((node, path)) = named.and_then(|node| Some((node, schema_file(node)?))) {
+                match loader.read(&path, FileKind::Avro) {
+                    Ok(schema) => {
+                        documents.insert(path, schema);
+                    }
+                    Err(fault) => {
+                        let near = neighbours(loader, &path, &path);
+                        loader
+                            .diagnostics
+                            .push(missing(node.span, &path, &fault, near.as_deref()));
+                    }
+                }
+            }
+            documents.insert(path, stream);
+        }
+    }
+    documents
+}
+
+/// The file that a descriptor's schema is, if it is one: a type has a name without a dot.
+pub(crate) fn schema_file(node: &Node) -> Option<String> {
+    node.text()
+        .filter(|text| text.contains(['.', '/']))
+        .and_then(local_file)
 }
 
 /// Keys whose maps are joined key by key when a step uses one of a library.

@@ -1,7 +1,7 @@
 //! A small catalogue and project for tests: kinds of steps that know just enough.
 
 use super::files::memory::MemoryFiles;
-use super::{CheckLevel, CheckRequest, Checked, check};
+use super::{CheckLevel, CheckRequest, Checked, History, check_with};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -419,8 +419,17 @@ pub(crate) fn project(pipeline: &str) -> MemoryFiles {
 
 /// What a check of some files finds.
 pub(crate) fn checked(files: &MemoryFiles, entries: &[&str], level: Option<CheckLevel>) -> Checked {
+    check_of(files, entries, level, &History::default())
+}
+
+/// What a check finds that knows earlier runs.
+pub(crate) fn checked_with(files: &MemoryFiles, entries: &[&str], history: &History) -> Checked {
+    check_of(files, entries, None, history)
+}
+
+fn check_of(files: &MemoryFiles, entries: &[&str], level: Option<CheckLevel>, history: &History) -> Checked {
     let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
-    check(&CheckRequest {
+    let request = CheckRequest {
         project: files.0.contains_key("trainyard.yaml").then_some("trainyard.yaml"),
         entries: &entries,
         files,
@@ -428,7 +437,8 @@ pub(crate) fn checked(files: &MemoryFiles, entries: &[&str], level: Option<Check
         environment: None,
         params: &BTreeMap::new(),
         level,
-    })
+    };
+    check_with(&request, history)
 }
 
 /// Findings as `code line:column text-underlined`.

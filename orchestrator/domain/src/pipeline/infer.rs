@@ -7,6 +7,9 @@
 mod columns;
 mod edges;
 mod leak;
+mod reads;
+
+pub use reads::Reads;
 
 pub(crate) use edges::compare;
 
@@ -123,9 +126,16 @@ fn cells(scene: &Scene<'_>, index: usize, values: &Values) -> Vec<Option<Map<Str
     cells.into_iter().map(Some).collect()
 }
 
-/// Infers shapes and reports what kinds of steps find. The shapes are those of the first
-/// environment; of a matrix, of its first cell.
-pub(crate) fn run(scene: &mut Scene<'_>, order: &[usize]) -> BTreeMap<(String, String), Shape> {
+/// What flows along the edges.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    /// Of the first environment; of a matrix, of its first cell.
+    pub(crate) shapes: BTreeMap<(String, String), Shape>,
+    pub(crate) reads: Reads,
+}
+
+/// Infers what flows, and reports what kinds of steps find.
+pub(crate) fn run(scene: &mut Scene<'_>, order: &[usize]) -> Flows {
     let contracts: BTreeMap<String, Arc<DataContract>> = scene
         .draft
         .contracts
@@ -146,8 +156,9 @@ pub(crate) fn run(scene: &mut Scene<'_>, order: &[usize]) -> BTreeMap<(String, S
     }
     let known = first.unwrap_or_default();
     let clean = !scene.out.iter().any(|found| found.severity == Severity::Error);
+    let reads = reads::of(scene, order, &known);
     if clean {
-        columns::unused(scene, order, &known, &contracts);
+        columns::unused(scene, &reads, &contracts);
     }
     let mut shapes = BTreeMap::new();
     for (index, known) in known.into_iter().enumerate() {
@@ -158,7 +169,7 @@ pub(crate) fn run(scene: &mut Scene<'_>, order: &[usize]) -> BTreeMap<(String, S
             shapes.insert((name.clone(), output), shape);
         }
     }
-    shapes
+    Flows { shapes, reads }
 }
 
 fn step(

@@ -19,6 +19,9 @@ pub(crate) enum Kind {
     Contract,
     Library,
     Project,
+    Stream,
+    /// An Avro schema: its form is not one of ours.
+    Avro,
 }
 
 /// A file as read.
@@ -128,6 +131,9 @@ impl<'a> Loader<'a> {
 
     fn check_form(&mut self, loaded: &mut Loaded) {
         let Some(root) = loaded.root.as_mut() else { return };
+        if loaded.kind == Kind::Avro {
+            return;
+        }
         let schema = self
             .schemas
             .entry(loaded.kind)
@@ -135,7 +141,8 @@ impl<'a> Loader<'a> {
                 Kind::Pipeline => schemas::pipeline_form(),
                 Kind::Contract => schemas::contract_json_schema(),
                 Kind::Library => schemas::library_form(),
-                Kind::Project => schemas::project_json_schema(),
+                Kind::Stream => schemas::stream_json_schema(),
+                Kind::Project | Kind::Avro => schemas::project_json_schema(),
             });
         let none = BTreeSet::new();
         let mut walk = Walk::new(&none);

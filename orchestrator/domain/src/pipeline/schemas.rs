@@ -1,7 +1,7 @@
 //! JSON Schemas of all kinds of files: the same that files are checked against, for editors.
 
 use super::spec::library::KIND_PATTERN;
-use super::spec::{Library, PipelineSpec, Project};
+use super::spec::{Library, PipelineSpec, Project, Stream};
 use serde_json::{Map, Value, json};
 use trainyard_contract::{Catalogue, DataContract, Ports, Signature};
 
@@ -78,6 +78,13 @@ pub fn contract_json_schema() -> Value {
 pub fn project_json_schema() -> Value {
     let mut schema = of::<Project>();
     with_title(&mut schema, "project.v1.json", "Trainyard project, version 1");
+    schema
+}
+
+/// The schema of stream descriptors.
+pub fn stream_json_schema() -> Value {
+    let mut schema = of::<Stream>();
+    with_title(&mut schema, "stream.v1.json", "Trainyard stream, version 1");
     schema
 }
 

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod project;
 pub mod scalar;
 pub mod step;
+pub mod stream;
 pub mod trigger;
 
 pub use alert::{Alert, Channel};
@@ -25,6 +26,7 @@ pub use policy::{Budget, Cache, CachePart, Concurrency, Defaults, Resources, Ret
 pub use project::Project;
 pub use scalar::{Duration, Size};
 pub use step::{FailureAction, ForEach, HookStep, Matrix, MatrixValues, Output, Repeat, Step};
+pub use stream::Stream;
 pub use trigger::Trigger;
 
 use indexmap::IndexMap;

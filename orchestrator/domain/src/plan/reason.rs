@@ -1,6 +1,6 @@
 //! Why a step has its verdict.
 
-use super::changes::{Change, compare, short};
+use super::changes::{Difference, compare, short};
 use super::{PlanFacts, Source, spoken};
 use crate::run::{BoundInput, CachePolicy, Instance, InstanceIx, Run, RunDefinition, StepState};
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub enum Reason {
     /// The program's own code of the step changed.
     RevisionChanged,
     ConfigChanged {
-        changes: Vec<Change>,
+        changes: Vec<Difference>,
     },
     InputChanged {
         input: String,
@@ -215,7 +215,7 @@ fn version_change(before: &str, now: &str) -> Reason {
     }
 }
 
-fn config_changes(before: &Instance, now: &Instance) -> Vec<Change> {
+fn config_changes(before: &Instance, now: &Instance) -> Vec<Difference> {
     let mut changes = Vec::new();
     let mut found = |change| changes.push(change);
     compare(Some(&before.with), Some(&now.with), "", &mut |change| {
@@ -224,7 +224,7 @@ fn config_changes(before: &Instance, now: &Instance) -> Vec<Change> {
         } else {
             change.path.clone()
         };
-        found(Change { path, ..change });
+        found(Difference { path, ..change });
     });
     let matrix = |instance: &Instance| Value::Object(instance.matrix.clone());
     compare(Some(&matrix(before)), Some(&matrix(now)), "matrix", &mut found);

@@ -1,7 +1,7 @@
 //! A plan for people, for programs and for pull requests.
 
 use super::changes::short;
-use super::{ChangeClass, Forecast, Plan, PlannedStep, Reason, Verdict, spoken};
+use super::{Change, ChangeClass, Deployed, Forecast, Plan, PlannedStep, Reason, Verdict, spoken};
 use crate::run::ParamOrigin;
 use std::fmt::Write;
 
@@ -13,12 +13,21 @@ pub struct Style {
 }
 
 impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(super) fn paint(self, code: &str, text: &str) -> String {
         if self.color {
             format!("\u{1b}[{code}m{text}\u{1b}[0m")
         } else {
             text.to_owned()
         }
+    }
+
+    fn class(self, class: ChangeClass) -> String {
+        let code = match class {
+            ChangeClass::Breaking => "1",
+            ChangeClass::ForwardOnly | ChangeClass::NonBreaking => "36",
+            ChangeClass::NoRerun => "2",
+        };
+        self.paint(code, &format!("{:<12}", class.words()))
     }
 
     fn verdict(self, verdict: Verdict, text: &str) -> String {
@@ -51,21 +60,10 @@ pub fn human(plan: &Plan, style: Style) -> String {
         .unwrap_or_default();
     head(&mut out, "Plan", &format!("{}{of}", plan.file));
     head(&mut out, "Spec", &spec_line(plan));
-    let changes: Vec<_> = plan
-        .changes
-        .iter()
-        .map(|change| (change, change_words(change)))
-        .collect();
-    let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
-    let width = widest(&mut changes.iter().map(|(change, _)| change.path.chars().count()));
-    let value_width = widest(&mut changes.iter().map(|(_, (_, values))| values.chars().count()));
-    for (change, (mark, values)) in &changes {
-        let class = style.paint("2", change.class.words());
-        let _ = writeln!(
-            out,
-            "  {mark} {:<width$}  {values:<value_width$}   {class}",
-            change.path
-        );
+    change_table(&mut out, &plan.changes, style);
+    if let Some(deployed) = &plan.deployed {
+        head(&mut out, "Deployed", &deployed_line(deployed));
+        change_table(&mut out, &deployed.changes, style);
     }
     if !plan.data.is_empty() {
         head(&mut out, "Data", &data_line(plan));
@@ -86,6 +84,9 @@ pub fn human(plan: &Plan, style: Style) -> String {
             "Effect",
             &format!("{}: {}{open}", effect.step, effect.effect),
         );
+    }
+    for effect in &plan.outside {
+        head(&mut out, "Effects", &effect.line());
     }
     if let Some(forecast) = &plan.forecast {
         head(&mut out, "Time", &time_line(forecast));
@@ -123,6 +124,37 @@ fn hooks(plan: &Plan) -> impl Iterator<Item = (&str, String)> {
     of_steps.chain(of_the_run.map(|hook| (hook.as_str(), "on failure of the run".to_owned())))
 }
 
+pub(super) fn change_table(out: &mut String, changes: &[Change], style: Style) {
+    let rows: Vec<_> = changes
+        .iter()
+        .map(|change| (change, change_words(change)))
+        .collect();
+    let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
+    let width = widest(
+        &mut rows
+            .iter()
+            .map(|(change, _)| change.difference.path.chars().count()),
+    );
+    let value_width = widest(&mut rows.iter().map(|(_, (_, values))| values.chars().count()));
+    for (change, (mark, values)) in &rows {
+        let class = style.class(change.class);
+        let _ = writeln!(
+            out,
+            "  {mark} {:<width$}  {values:<value_width$}   {class}  {}",
+            change.difference.path, change.why
+        );
+    }
+}
+
+fn deployed_line(deployed: &Deployed) -> String {
+    let run = deployed.run.short();
+    match deployed.changes.len() {
+        0 => format!("unchanged since run {run}, the last that succeeded"),
+        1 => format!("1 change since run {run}, the last that succeeded:"),
+        n => format!("{n} changes since run {run}, the last that succeeded:"),
+    }
+}
+
 fn spec_line(plan: &Plan) -> String {
     match (&plan.previous, plan.changes.len()) {
         (None, _) => "first run of this pipeline here".to_owned(),
@@ -132,8 +164,8 @@ fn spec_line(plan: &Plan) -> String {
     }
 }
 
-fn change_words(change: &super::Change) -> (char, String) {
-    match (&change.before, &change.now) {
+fn change_words(change: &Change) -> (char, String) {
+    match (&change.difference.before, &change.difference.now) {
         (Some(before), Some(now)) => ('~', format!("{} -> {}", short(before), short(now))),
         (None, Some(now)) => ('+', short(now)),
         (before, None) => ('-', before.as_ref().map(short).unwrap_or_default()),
@@ -303,17 +335,10 @@ pub fn markdown(plan: &Plan) -> String {
     let _ = writeln!(out, "### Plan of `{}`{of}\n", plan.pipeline);
     let _ = writeln!(out, "{}\n", summary(plan));
     let _ = writeln!(out, "Spec: {}", spec_line(plan));
-    if !plan.changes.is_empty() {
-        out.push_str("\n| change | before | now | |\n| --- | --- | --- | --- |\n");
-        for change in &plan.changes {
-            let cell = |value: &Option<_>| value.as_ref().map(|v| code(&short(v))).unwrap_or_default();
-            let class = match change.class {
-                ChangeClass::Breaking => "**breaking**",
-                ChangeClass::NoRerun => change.class.words(),
-            };
-            let (before, now) = (cell(&change.before), cell(&change.now));
-            let _ = writeln!(out, "| {} | {before} | {now} | {class} |", code(&change.path));
-        }
+    change_rows(&mut out, &plan.changes);
+    if let Some(deployed) = &plan.deployed {
+        let _ = writeln!(out, "\nDeployed: {}", deployed_line(deployed));
+        change_rows(&mut out, &deployed.changes);
     }
     if !plan.data.is_empty() {
         let _ = writeln!(out, "\nData: {}", escaped(&data_line(plan)));
@@ -345,6 +370,9 @@ pub fn markdown(plan: &Plan) -> String {
             escaped(&effect.effect)
         );
     }
+    for effect in &plan.outside {
+        let _ = writeln!(out, "- Effects: {}", escaped(&effect.line()));
+    }
     if let Some(forecast) = &plan.forecast {
         let _ = writeln!(out, "- Time: {}", time_line(forecast));
     }
@@ -358,12 +386,32 @@ pub fn markdown(plan: &Plan) -> String {
     out
 }
 
+pub(super) fn change_rows(out: &mut String, changes: &[Change]) {
+    if !changes.is_empty() {
+        out.push_str("\n| change | before | now | class | why |\n| --- | --- | --- | --- | --- |\n");
+        for change in changes {
+            let cell = |value: &Option<_>| value.as_ref().map(|v| code(&short(v))).unwrap_or_default();
+            let class = match change.class {
+                ChangeClass::Breaking => "**breaking**",
+                class => class.words(),
+            };
+            let (before, now) = (cell(&change.difference.before), cell(&change.difference.now));
+            let _ = writeln!(
+                out,
+                "| {} | {before} | {now} | {class} | {} |",
+                code(&change.difference.path),
+                escaped(&change.why)
+            );
+        }
+    }
+}
+
 /// Texts of the pipeline must not become markup of the comment.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         if matches!(letter, '|' | '<' | '*' | '_' | '`' | '[' | ']' | '\\') {

@@ -103,14 +103,17 @@ impl SavedPlan {
         let mut moved = Vec::new();
         let then = &self.definition;
         if then.pipeline_hash != definition.pipeline_hash {
-            let changes = super::changes_between(then, definition);
+            let mut changes = super::changes_between(then, definition);
+            // These are told by themselves.
+            let is_value = |path: &str| path.starts_with("params.") || path.starts_with("vars.");
+            changes.retain(|change| !is_value(&change.difference.path));
             match changes.len() {
                 0 => moved.push("the files of the pipeline have changed".to_owned()),
                 n => {
                     let first: Vec<&str> = changes
                         .iter()
                         .take(3)
-                        .map(|change| change.path.as_str())
+                        .map(|change| change.difference.path.as_str())
                         .collect();
                     let more = if n > 3 {
                         format!(" and {} more", n - 3)

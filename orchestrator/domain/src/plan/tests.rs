@@ -317,10 +317,10 @@ fn a_changed_number_runs_what_depends_on_it_and_says_why() {
     insta::assert_snapshot!(render::human(&plan, render::Style::default()), @r#"
     Plan     pipelines/example.yaml  (prod)
     Spec     4 changes since run 00000000:
-      ~ steps.features.with.as_of_join[0].lag  24h -> 48h   breaking
-      ~ steps.features.timeout                 30m -> 1h    no re-run
-      ~ steps.tune.with.max_trials             40 -> 60     breaking
-      ~ steps.tune.timeout                     30m -> 1h    no re-run
+      ~ steps.features.with.as_of_join[0].lag  24h -> 48h   breaking      part of what `features` is made of
+      ~ steps.features.timeout                 30m -> 1h    no re-run     says only how long it may take
+      ~ steps.tune.with.max_trials             40 -> 60     breaking      part of what `tune` is made of
+      ~ steps.tune.timeout                     30m -> 1h    no re-run     says only how long it may take
     Data     flights_raw unchanged
     Params   seed=42
 
@@ -360,11 +360,11 @@ fn the_same_plan_for_a_pull_request() {
 
     Spec: 3 changes since run 00000000:
 
-    | change | before | now | |
-    | --- | --- | --- | --- |
-    | `steps.features.timeout` | `30m` | `1h` | no re-run |
-    | `steps.tune.with.max_trials` | `40` | `60` | **breaking** |
-    | `steps.tune.timeout` | `30m` | `1h` | no re-run |
+    | change | before | now | class | why |
+    | --- | --- | --- | --- | --- |
+    | `steps.features.timeout` | `30m` | `1h` | no re-run | says only how long it may take |
+    | `steps.tune.with.max_trials` | `40` | `60` | **breaking** | part of what \`tune\` is made of |
+    | `steps.tune.timeout` | `30m` | `1h` | no re-run | says only how long it may take |
 
     Data: flights\_raw unchanged
 

@@ -56,6 +56,10 @@ pub struct RunDefinition {
     pub not_obeyed: Vec<String>,
     /// Documents as written, for `plan` to compare the next run with: step name → its YAML as JSON.
     pub as_written: IndexMap<String, Value>,
+    /// The other sections as written, but for what is bound above: triggers, alerts and the like. None in
+    /// runs of programs that did not keep them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sections: Option<Map<String, Value>>,
 }
 
 /// A parameter's value and its origin.

@@ -241,6 +241,7 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         bounds: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
+        sections: None,
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         bounds: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
+        sections: None,
     }
 }
 

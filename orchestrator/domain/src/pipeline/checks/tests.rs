@@ -19,9 +19,27 @@ fn worked_example() -> MemoryFiles {
         let contract = format!("version: 1\nname: {name}\ncolumns: {{carrier: {{type: string}}}}\n");
         files = files.with(&format!("contracts/{name}.yaml"), contract);
     }
+    for (name, field) in [("in", "carrier"), ("out", "probability")] {
+        let of = if name == "in" { "string" } else { "double" };
+        let schema = format!(
+            r#"{{"type": "record", "name": "flight_{name}", "fields": [{{"name": "{field}", "type": "{of}"}}]}}"#
+        );
+        files = files.with(&format!("schemas/flight_{name}.avsc"), schema);
+    }
+    for (name, transport, schema) in [
+        ("flights_rest", "{type: rest}", "in"),
+        (
+            "scores_kafka",
+            "{type: kafka, bootstrap_servers: [\"localhost:9092\"], topic: scores}",
+            "out",
+        ),
+    ] {
+        let stream = format!(
+            "version: 1\nname: {name}\ntransport: {transport}\nschema: schemas/flight_{schema}.avsc\n"
+        );
+        files = files.with(&format!("streams/{name}.yaml"), stream);
+    }
     for path in [
-        "schemas/flight_in.avsc",
-        "schemas/flight_out.avsc",
         "tests/flights_3rows.csv",
         "tests/weather_48h.csv",
         "tests/features_3rows.csv",

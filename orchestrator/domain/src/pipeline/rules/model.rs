@@ -82,6 +82,14 @@ pub(super) static RULES: &[Rule] = &[
         "as_of_join: [{table: weather, by: [origin], lag: 30h}]",
     ),
     Rule {
+        code: "M07/not-delivered",
+        title: "a feature is there in training, and nothing brings it when the model is asked",
+        severity: Severity::Error,
+        why: "The model would see gaps, or other values than it has learnt from: training and serving differ. A feature is delivered by the stream's record, by what it is made of, or by a feature view with `online: true` whose keys the record brings.",
+        bad: "store: {feature_view: flight_features} # and the stream has no weather",
+        good: "store: {feature_view: flight_features, online: true}",
+    },
+    Rule {
         code: "M08/gate-without-champion",
         title: "a gate compares with a champion that the step does not have",
         severity: Severity::Error,

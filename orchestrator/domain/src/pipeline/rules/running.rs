@@ -70,4 +70,18 @@ pub(super) static RULES: &[Rule] = &[
         "run: curl -X POST https://example.com/hook",
         "run: curl -X POST https://example.com/hook\ncache: false",
     ),
+    warning(
+        "S07/sla-below-past",
+        "an SLA is shorter than most runs were",
+        "A promise that every second run breaks tells nobody anything. Earlier runs that succeeded say how long they take; without at least three nothing is said.",
+        "sla: {max_duration: 10m} # runs take 12 minutes",
+        "sla: {max_duration: 30m}",
+    ),
+    warning(
+        "S10/tick-lost",
+        "the next tick comes before most runs have ended, and is skipped",
+        "With `on_limit: skip` a tick that finds the limit reached starts nothing, ever. Coming ticks of all schedules are held against how long earlier runs took that succeeded; without at least three nothing is said.",
+        "concurrency: {limit: 1, on_limit: skip} # every 5 minutes, and runs take 12",
+        "concurrency: {limit: 1, on_limit: queue}",
+    ),
 ];
