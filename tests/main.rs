@@ -10,6 +10,7 @@
 )]
 
 mod cli;
+mod concurrency;
 mod contracts;
 mod faults;
 mod firing;
@@ -23,6 +24,7 @@ mod iterations;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;
+mod pools;
 mod serve;
 mod triggers;
 #[cfg(feature = "steps")]

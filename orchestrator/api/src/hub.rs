@@ -165,6 +165,19 @@ impl Hub {
                 });
                 self.mention(notice);
             }
+            Observation::AwaitsSlot {
+                run,
+                step,
+                reason,
+                of,
+            } => {
+                let mut notice = Notice::new("awaits_slot", now);
+                notice.run = Some(run.as_str().to_owned());
+                notice.pipeline = Some(of.definition().pipeline.as_str().to_owned());
+                notice.instance = Some(of.name(*step).into_owned());
+                notice.message = Some((*reason).to_owned());
+                self.mention(notice);
+            }
             _ => {}
         }
     }
@@ -209,6 +222,7 @@ pub(crate) fn word(what: &What) -> &'static str {
         What::IterationDue { .. } => "iteration_due",
         What::RepeatEnded { .. } => "repeat_ended",
         What::CancelAsked { .. } => "cancel_asked",
+        What::RunTurnedAway { .. } => "run_turned_away",
         What::StepCancelled { .. } => "step_cancelled",
         What::RetryAsked { .. } => "retry_asked",
         What::RunEnded { .. } => "run_ended",
@@ -282,6 +296,10 @@ fn describe(notice: &mut Notice, what: &What, of: &Run) {
             notice.instance = name(step);
             let verb = if *approve { "approved" } else { "rejected" };
             notice.message = Some(format!("{verb} by {by}"));
+        }
+        What::RunTurnedAway { outcome, reason } => {
+            notice.outcome = Some(outcome_word(*outcome).to_owned());
+            notice.message = Some(reason.clone());
         }
         What::RunEnded { outcome } => notice.outcome = Some(outcome_word(*outcome).to_owned()),
     }

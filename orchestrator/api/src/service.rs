@@ -104,6 +104,12 @@ fn observe(app: &Shared, observation: &Observation<'_>) {
             What::RunStarted { by, .. } => {
                 tracing::info!(%run, pipeline = %of.definition().pipeline, by, "run_started");
             }
+            What::RunTurnedAway { outcome, reason } => {
+                tracing::info!(%run, pipeline = %of.definition().pipeline, reason, "run_turned_away");
+                if let Err(problem) = crate::firing::keep_turned_away(app, of, *outcome, reason) {
+                    tracing::warn!(%run, problem = problem.detail(), "firing_not_kept");
+                }
+            }
             What::RunEnded { outcome } => {
                 let outcome = crate::hub::outcome_word(*outcome);
                 tracing::info!(%run, pipeline = %of.definition().pipeline, outcome, "run_ended");

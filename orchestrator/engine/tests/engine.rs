@@ -8,6 +8,8 @@
     reason = "a test or bench fails by panicking and tells by printing"
 )]
 
+#[path = "engine/pools.rs"]
+mod pools;
 #[path = "engine/several.rs"]
 mod several;
 
@@ -62,6 +64,7 @@ fn instance(name: &str, upstream: &[u32]) -> Instance {
         memory: None,
         retry: RetryPolicy::default(),
         limits: Limits::default(),
+        pool: None,
         cache: CachePolicy::Off,
         continue_on_error: false,
         matrix_limits: None,
@@ -98,6 +101,9 @@ fn chain(names: &[&str]) -> RunDefinition {
         datasets: IndexMap::new(),
         files: BTreeMap::new(),
         instances: instances.collect(),
+        concurrency: None,
+        priority: None,
+        pools: BTreeMap::new(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
     }

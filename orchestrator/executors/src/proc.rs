@@ -74,8 +74,13 @@ pub(crate) fn own_children() -> Option<Vec<i32>> {
         // A thread that ended meanwhile has handed its children on to one that is read before or after
         // it: whoever acts on this list looks again.
         match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && thread.path().exists() => return None,
+            Ok(list) => children.extend(
+                list.split_ascii_whitespace()
+                    .filter_map(|pid| pid.parse::<i32>().ok()),
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && thread.path().exists() => {
+                return None;
+            }
             Err(_) => {}
         }
     }

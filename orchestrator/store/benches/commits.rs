@@ -280,6 +280,9 @@ fn definition(steps: u32) -> RunDefinition {
         datasets: IndexMap::new(),
         files: BTreeMap::new(),
         instances: (0..steps).map(instance).collect(),
+        concurrency: None,
+        priority: None,
+        pools: BTreeMap::new(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
     }
@@ -304,6 +307,7 @@ fn instance(at: u32) -> Instance {
         memory: None,
         retry: RetryPolicy::default(),
         limits: Limits::default(),
+        pool: None,
         cache: CachePolicy::On {
             code: true,
             inputs: true,

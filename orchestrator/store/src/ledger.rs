@@ -21,6 +21,8 @@ pub(crate) struct Ledger {
     keys: BTreeMap<(InstanceIx, u32), ContentHash>,
     /// How long the successful attempts took.
     walls: Vec<(InstanceIx, Millis)>,
+    /// Attempts of some steps need slots.
+    has_pools: bool,
 }
 
 /// How a step instance ended.
@@ -82,6 +84,7 @@ impl Ledger {
             gates: gates.collect(),
             keys: BTreeMap::new(),
             walls: Vec::new(),
+            has_pools: !definition.pools.is_empty(),
         }
     }
 
@@ -174,7 +177,10 @@ impl Ledger {
                     ..self.counts
                 };
             }
-            What::RunStarted { .. } | What::CancelAsked { .. } | What::RunEnded { .. } => {}
+            What::RunStarted { .. }
+            | What::CancelAsked { .. }
+            | What::RunTurnedAway { .. }
+            | What::RunEnded { .. } => {}
         }
         noted
     }
@@ -220,6 +226,11 @@ impl Ledger {
             self.end(step, End::Succeeded);
         }
         true
+    }
+
+    /// Whether ends of attempts give slots of pools back.
+    pub(crate) fn has_pools(&self) -> bool {
+        self.has_pools
     }
 
     /// Whether somebody may be asked about the step instance.

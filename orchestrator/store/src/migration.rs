@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0004_serve", include_str!("../migrations/0004_serve.sql")),
     ("0005_plans", include_str!("../migrations/0005_plans.sql")),
     ("0006_ends", include_str!("../migrations/0006_ends.sql")),
+    ("0007_pools", include_str!("../migrations/0007_pools.sql")),
 ];
 
 /// The schema this version writes.

@@ -17,6 +17,7 @@ mod names;
 mod params;
 mod reachable;
 mod references;
+mod satisfiable;
 mod schedules;
 mod script;
 mod secrets;
@@ -223,7 +224,13 @@ pub(crate) fn run(request: &CheckRequest<'_>) -> Checked {
 fn project(loader: &mut Loader<'_>, path: Option<&str>) -> Option<Project> {
     let path = path?;
     match loader.read(path, FileKind::Project) {
-        Ok(loaded) => loaded.root.as_ref().and_then(parse::<Project>),
+        Ok(loaded) => {
+            let root = loaded.root.as_ref()?;
+            let project = parse::<Project>(root)?;
+            let unknown = references::pools_of_project(&project, root);
+            loader.diagnostics.extend(unknown);
+            Some(project)
+        }
         Err(fault) => {
             let file = loader.sources.add(path, "");
             let span = Span {
@@ -303,6 +310,7 @@ fn check_draft(
     expressions::run(&mut scene, &mut steps);
     files::run(&mut scene);
     schedules::run(&mut scene);
+    satisfiable::run(&mut scene);
     let order = cycle::run(&mut scene, &steps);
     let mut shapes = BTreeMap::new();
     scene.steps = &steps;

@@ -18,7 +18,12 @@ impl Run {
         self.events_applied += 1;
         self.clock = event.at;
         if self.ended.is_some() {
-            if let What::RetryAsked { .. } = event.what {
+            if let What::RetryAsked { by } = &event.what {
+                // Whoever wants a run that was turned away starts it.
+                self.started.get_or_insert_with(|| Started {
+                    by: by.clone(),
+                    at: event.at,
+                });
                 self.begin_afresh();
             }
             return;
@@ -26,6 +31,11 @@ impl Run {
         match &event.what {
             What::RunStarted { by, reuse_only } => self.start(by, event.at, reuse_only),
             What::CancelAsked { .. } => self.cancel(),
+            What::RunTurnedAway { outcome, reason } => {
+                self.turned_away = Some((*outcome, reason.clone()));
+                self.cancel();
+                self.cancel();
+            }
             What::RunEnded { outcome } => {
                 self.ended = Some(*outcome);
                 self.pending.clear();
@@ -485,6 +495,7 @@ impl Run {
         let again = self.to_run_again();
         self.ended = None;
         self.cancel = Cancel::No;
+        self.turned_away = None;
         self.tripped.clear();
         for (ix, _) in again.iter().enumerate().filter(|(_, again)| **again) {
             self.leave(ix as InstanceIx);

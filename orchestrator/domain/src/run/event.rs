@@ -137,6 +137,12 @@ pub enum What {
     CancelAsked {
         by: String,
     },
+    /// It never starts: its group had no room for it, or it was cancelled while it waited.
+    RunTurnedAway {
+        outcome: RunOutcome,
+        /// For people, one sentence.
+        reason: String,
+    },
     StepCancelled {
         step: InstanceIx,
     },

@@ -59,6 +59,7 @@ pub(crate) fn step(name: &str) -> Draft {
                 ..RetryPolicy::default()
             },
             limits: Limits::default(),
+            pool: None,
             cache: CachePolicy::Off,
             continue_on_error: false,
             matrix_limits: None,
@@ -236,6 +237,9 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         datasets: IndexMap::new(),
         files: BTreeMap::new(),
         instances: instances.collect(),
+        concurrency: None,
+        priority: None,
+        pools: BTreeMap::new(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
     }

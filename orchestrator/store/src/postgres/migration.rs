@@ -29,6 +29,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0006_ends",
         include_str!("../../migrations/postgres/0006_ends.sql"),
     ),
+    (
+        "0007_pools",
+        include_str!("../../migrations/postgres/0007_pools.sql"),
+    ),
 ];
 
 /// The schema this version writes.

@@ -33,6 +33,9 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         datasets: IndexMap::new(),
         files: BTreeMap::new(),
         instances: (0..steps).map(instance).collect(),
+        concurrency: None,
+        priority: None,
+        pools: BTreeMap::new(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
     }
@@ -68,6 +71,7 @@ fn instance(at: usize) -> Instance {
         memory: None,
         retry: RetryPolicy::default(),
         limits: Limits::default(),
+        pool: None,
         cache: CachePolicy::On {
             code: true,
             inputs: true,

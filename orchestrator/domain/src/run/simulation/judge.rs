@@ -225,6 +225,7 @@ impl<'a> Judge<'a> {
             What::RepeatEnded { step, end } => self.repeat_ended(*step, end)?,
             What::ItemsEnded { step, counts } => self.items_ended(*step, *counts)?,
             What::CancelAsked { .. } => self.cancels += 1,
+            What::RunTurnedAway { .. } => return Err("a run that starts was turned away".to_owned()),
             What::StepCancelled { step } => {
                 ensure(!self.at(*step).over(), || {
                     "a step was cancelled that was over".to_owned()
