@@ -66,7 +66,9 @@ fn timeouts(scene: &mut Scene<'_>) {
     let sla = draft.span(scene.sources, &Path::root().key("sla").key("max_duration"));
     let of_steps = draft.spec.steps.iter().filter_map(|(name, step)| {
         let at = Path::root().key("steps").key(name).key("timeout");
-        Some((at, step.timeout?))
+        // How long people are waited for is no time of work.
+        let is_gate = step.uses.as_deref().is_some_and(|uses| uses.starts_with("gate."));
+        Some((at, step.timeout.filter(|_| !is_gate)?))
     });
     let at = Path::root().key("defaults").key("timeout");
     let of_defaults = draft.spec.defaults.timeout.map(|timeout| (at, timeout));
