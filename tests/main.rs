@@ -12,6 +12,7 @@
 mod alerts;
 mod cli;
 mod collector;
+mod concurrency;
 mod contracts;
 mod differences;
 mod faults;
@@ -28,6 +29,7 @@ mod manual;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;
+mod pools;
 mod schema;
 mod serve;
 mod telemetry;

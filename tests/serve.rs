@@ -133,6 +133,28 @@ fn a_request_that_is_sent_again_under_its_key_starts_nothing() {
 }
 
 #[test]
+fn a_request_that_is_sent_again_is_answered_though_it_would_be_refused_by_now() {
+    let yard = Yard::with(SMALL);
+    let served = Served::start(&yard);
+    let send = || {
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Idempotency-Key", "monday"),
+        ];
+        let body = json!({ "pipeline": "test" }).to_string();
+        served.send("POST", "/api/v1/runs", &headers, &body)
+    };
+    let first = send().expect(201);
+    std::fs::remove_file(yard.path().join("pipeline.yaml")).unwrap();
+    served
+        .post("/api/v1/runs", &json!({ "pipeline": "test" }))
+        .refused(404);
+    let again = send();
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.expect(200)["id"], first["id"]);
+}
+
+#[test]
 fn a_run_whose_server_was_killed_ends_once_under_the_next() {
     let yard = patient();
     let served = Served::start(&yard);

@@ -80,6 +80,12 @@ impl Progress {
                     bar.set_message(progress_text(*done, *total, unit, bar.elapsed()));
                 }
             }
+            Observation::AwaitsSlot { step, reason, .. } => {
+                if self.is_listed(*step) {
+                    let text = format!("{}  {reason}", self.name(*step));
+                    self.line(terminal, Tone::Quiet, "Queued", text);
+                }
+            }
             Observation::Waiting { run } => self.waiting(run, terminal),
             Observation::Ended { .. } => {
                 for (_, bar) in std::mem::take(&mut self.bars) {
@@ -238,6 +244,9 @@ impl Progress {
                 let text = format!("{}  by {by}", self.name(*step));
                 self.line(terminal, tone, verb, text);
             }
+            What::RunTurnedAway { reason, .. } => {
+                self.line(terminal, Tone::Warn, "Not started", reason.clone());
+            }
             What::CancelAsked { by } => {
                 self.line(terminal, Tone::Warn, "Cancelling", format!("asked by {by}"));
             }
@@ -312,6 +321,12 @@ impl Progress {
             } => serde_json::json!({
                 "event": "progress", "run": run.as_str(), "step": step, "instance": self.name(*step),
                 "done": done, "total": total, "unit": unit,
+            }),
+            Observation::AwaitsSlot {
+                run, step, reason, ..
+            } => serde_json::json!({
+                "event": "awaits_slot", "run": run.as_str(), "step": step, "instance": self.name(*step),
+                "reason": reason,
             }),
             Observation::Waiting { run } => serde_json::json!({ "event": "waiting", "run": run.as_str() }),
             Observation::Adopted { .. } | Observation::Ended { .. } | Observation::Committed { .. } => {

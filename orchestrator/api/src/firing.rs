@@ -11,6 +11,7 @@ use crate::runs::{Prepared, prepare};
 use serde_json::Value;
 use trainyard_contract::{ContentHash, RunId, Timestamp};
 use trainyard_domain::pipeline::{Origin, Pipeline, spec};
+use trainyard_domain::run::{Run, RunOutcome};
 use trainyard_domain::trigger::{Firing, Held, News, Trigger, TriggerState, decide};
 use trainyard_store::{Enqueued, IdempotencyKey, NewFiring, QueueOptions, REPEATED};
 
@@ -157,6 +158,41 @@ pub(crate) fn tell(
     Ok(Told { outcomes, wake_at })
 }
 
+/// Tells a trigger's history that the run it had made never started.
+pub(crate) fn keep_turned_away(
+    app: &Shared,
+    run: &Run,
+    outcome: RunOutcome,
+    reason: &str,
+) -> Result<(), Problem> {
+    let definition = run.definition();
+    let text = |key: &str| definition.trigger.get(key).and_then(Value::as_str);
+    let (Some(kind), Some(name)) = (text("type"), text("name")) else {
+        return Ok(());
+    };
+    if kind == "manual" {
+        return Ok(());
+    }
+    let firing = NewFiring {
+        pipeline: &definition.pipeline,
+        trigger: name,
+        kind,
+        at: (app.clock)(),
+        due: None,
+        verdict: match outcome {
+            RunOutcome::Failed => "failed",
+            _ => "skipped",
+        },
+        reason: Some(reason),
+        start: None,
+        about: Some(run.id()),
+    };
+    app.write_now(|_, store| {
+        store.keep_firings(std::slice::from_ref(&firing), None)?;
+        Ok(())
+    })
+}
+
 /// Binds the runs that are to start.
 fn want(
     app: &Shared,
@@ -258,6 +294,7 @@ fn keep(
                 };
                 start.prepared.queued(&by, Some(&outcome.reason), Some(key))
             }),
+            about: None,
         })
         .collect();
     let made =

@@ -165,6 +165,19 @@ impl Hub {
                 });
                 self.mention(notice);
             }
+            Observation::AwaitsSlot {
+                run,
+                step,
+                reason,
+                of,
+            } => {
+                let mut notice = Notice::new("awaits_slot", now);
+                notice.run = Some(run.as_str().to_owned());
+                notice.pipeline = Some(of.definition().pipeline.as_str().to_owned());
+                notice.instance = Some(of.name(*step).into_owned());
+                notice.message = Some((*reason).to_owned());
+                self.mention(notice);
+            }
             _ => {}
         }
     }
@@ -211,6 +224,7 @@ pub(crate) fn word(what: &What) -> &'static str {
         What::CancelAsked { .. } => "cancel_asked",
         What::SlaBreached { .. } => "sla_breached",
         What::RunTimedOut { .. } => "run_timed_out",
+        What::RunTurnedAway { .. } => "run_turned_away",
         What::StepCancelled { .. } => "step_cancelled",
         What::RetryAsked { .. } => "retry_asked",
         What::RunEnded { .. } => "run_ended",
@@ -287,6 +301,10 @@ fn describe(notice: &mut Notice, what: &What, of: &Run) {
         }
         What::SlaBreached { limit, due } => notice.message = Some(limit.sentence(*due)),
         What::RunTimedOut { after, hooks } => notice.message = Some(out_of_time(*after, *hooks)),
+        What::RunTurnedAway { outcome, reason } => {
+            notice.outcome = Some(outcome_word(*outcome).to_owned());
+            notice.message = Some(reason.clone());
+        }
         What::RunEnded { outcome } => notice.outcome = Some(outcome_word(*outcome).to_owned()),
     }
 }

@@ -69,6 +69,8 @@ pub struct RunOrder {
     pub select: Option<String>,
     /// `trigger` as expressions see it.
     pub trigger: Map<String, Value>,
+    /// Who asks, if it is a person.
+    pub by: String,
 }
 
 /// A pipeline bound for one run.
@@ -157,6 +159,7 @@ impl ProjectFolder {
         let disk = DiskFiles::new(self.root.clone());
         let files = Recorder::new(&disk);
         let checked = self.check(entries, &files, project);
+        self.declare_pools(&checked, store);
         let mut shelf = Shelf::default();
         for file in entries {
             let good = checked
@@ -240,6 +243,16 @@ impl ProjectFolder {
         })
     }
 
+    /// What `trainyard.yaml` allows holds from now on, also for runs that go on.
+    fn declare_pools(&self, checked: &Checked, store: &mut Store) {
+        let pools = checked.pipelines.first().map(|pipeline| pipeline.pools());
+        if let Some(pools) = pools.filter(|pools| !pools.is_empty())
+            && let Err(error) = store.declare_pools(&pools)
+        {
+            tracing::warn!(%error, "pools_not_declared");
+        }
+    }
+
     /// Keeps the text of a version, so that a server that starts beside a broken file still has it.
     fn keep(&self, current: &Pipeline, store: &mut Store, now: Timestamp) {
         let disk = DiskFiles::new(self.root.clone());
@@ -304,11 +317,12 @@ impl ProjectFolder {
         now: Timestamp,
     ) -> Result<Bound, Problem> {
         let mut trigger = order.trigger.clone();
-        if !trigger.contains_key("type") {
-            trigger.insert("type".into(), "manual".into());
-        }
-        if !trigger.contains_key("logical_date") {
-            trigger.insert("logical_date".into(), date_of(now).into());
+        if !trigger.contains_key("type")
+            && let Value::Object(by_hand) = trainyard_domain::trigger::by_hand(now, &order.by)
+        {
+            for (name, value) in by_hand {
+                trigger.entry(name).or_insert(value);
+            }
         }
         if !trigger.contains_key("params") {
             trigger.insert("params".into(), Value::Object(order.params.clone()));
@@ -372,12 +386,6 @@ fn diagnostics_of(checked: &Checked, file: &str) -> Vec<Value> {
     let mut all = render::json(&checked.diagnostics, &checked.sources);
     all.retain(|found| found["file"] == file);
     all
-}
-
-fn date_of(now: Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(now.0)
-        .map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
-        .unwrap_or_default()
 }
 
 /// Files that remember what was asked of them.

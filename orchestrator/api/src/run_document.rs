@@ -5,6 +5,7 @@ use crate::problem::Problem;
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use trainyard_contract::{OutputValue, Timestamp};
 use trainyard_domain::run::{Event, Instance, Run, RunStatus, SkipReason, SlaLimit, StepState};
 use trainyard_store::RunSummary;
@@ -84,6 +85,12 @@ pub(crate) struct RunDocument {
     line: RunLine,
     /// Nothing runs and nothing can start: only approvals or timers are left.
     is_waiting: bool,
+    /// Step instances, also items of `for_each` steps, that wait for a slot of their pool, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    waits_for: BTreeMap<String, String>,
+    /// Why it never started, or has not yet: its concurrency group has no room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_started_because: Option<String>,
     /// Hash of the pipeline's files when the run was made.
     version: String,
     /// The pipeline's file.
@@ -120,6 +127,15 @@ pub(crate) struct LateDocument {
     at: String,
     /// Channels that are to be told: `sla.on_breach`.
     tell: Vec<String>,
+}
+
+/// What keeps a run from going on.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    /// Of the run as a whole.
+    pub(crate) group: Option<String>,
+    /// Of its step instances.
+    pub(crate) slots: BTreeMap<u32, String>,
 }
 
 /// A step instance of a run.
@@ -206,7 +222,7 @@ pub(crate) struct OutputDocument {
 }
 
 impl RunDocument {
-    pub(crate) fn of(line: RunSummary, run: &Run, with_steps: bool) -> Self {
+    pub(crate) fn of(line: RunSummary, run: &Run, waits: Waits, with_steps: bool) -> Self {
         let definition = run.definition();
         let steps = with_steps.then(|| {
             let pairs = definition.instances.iter().zip(run.steps());
@@ -216,6 +232,12 @@ impl RunDocument {
         });
         Self {
             line: line.into(),
+            waits_for: waits
+                .slots
+                .into_iter()
+                .map(|(ix, reason)| (run.name(ix).into_owned(), reason))
+                .collect(),
+            not_started_because: run.turned_away().map(str::to_owned).or(waits.group),
             is_waiting: run.status() == RunStatus::Waiting,
             version: definition.pipeline_hash.to_string(),
             file: definition.file.clone(),

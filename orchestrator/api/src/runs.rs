@@ -9,7 +9,7 @@ use crate::hub::Notice;
 use crate::problem::Problem;
 use crate::project::RunOrder;
 use crate::random;
-use crate::run_document::{EventDocument, EventPage, RunDocument, RunLine, RunPage};
+use crate::run_document::{EventDocument, EventPage, RunDocument, RunLine, RunPage, Waits};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -62,7 +62,7 @@ impl NewRunRequest {
             environment: self.environment.clone(),
             params: self.params.clone(),
             select: self.select.clone(),
-            trigger: Map::new(),
+            ..RunOrder::default()
         }
     }
 }
@@ -162,18 +162,33 @@ pub(crate) async fn create(
             let fingerprint =
                 serde_json::to_vec(&request).map_err(|error| Problem::internal("read a request", &error))?;
             let options = QueueOptions {
-                select: None,
                 reuse: request.reuse,
+                ..QueueOptions::default()
             };
-            let prepared = prepare(&work, &pipeline, &request.order(), Origin::Person, options)?
-                .called_by(caller.map(|Extension(caller)| caller));
-            crate::manual::may_start(&work.project.entry(&pipeline)?.current, &principal)?;
             let key = key.as_deref().map(|key| IdempotencyKey {
                 scope: "runs",
                 key,
                 request: ContentHash::of(&fingerprint),
             });
-            let (id, is_new) = keep(&work, &prepared, &principal.name, request.reason.as_deref(), key)?;
+            let by = principal.name.as_str();
+            // First: what was allowed when the request came may not be any more when it comes again.
+            let earlier = match &key {
+                Some(key) => work.connections.with(|store| Ok(store.earlier_request(key)?))?,
+                None => None,
+            };
+            let (id, is_new) = match earlier.map(repeated).transpose()?.flatten() {
+                Some(run) => (run, false),
+                None => {
+                    let order = RunOrder {
+                        by: by.to_owned(),
+                        ..request.order()
+                    };
+                    let prepared = prepare(&work, &pipeline, &order, Origin::Person, options)?
+                        .called_by(caller.map(|Extension(caller)| caller));
+                    crate::manual::may_start(&work.project.entry(&pipeline)?.current, &principal)?;
+                    keep(&work, &prepared, by, request.reason.as_deref(), key)?
+                }
+            };
             let line = work.connections.with(|store| Ok(store.run_summary(&id)?))?;
             Ok((RunLine::from(line), is_new))
         })
@@ -333,15 +348,22 @@ fn keep(
     key: Option<IdempotencyKey<'_>>,
 ) -> Result<(RunId, bool), Problem> {
     let queued = prepared.queued(by, reason, key);
-    match app.write_now(|_, store| Ok(store.enqueue_run(&queued)?))? {
-        Enqueued::New => {
-            app.engine.nudge();
-            Ok((prepared.id.clone(), true))
-        }
-        Enqueued::Repeated(earlier) => Ok((earlier, false)),
-        Enqueued::KeyTaken(earlier) => Err(Problem::refused(
+    let enqueued = app.write_now(|_, store| Ok(store.enqueue_run(&queued)?))?;
+    if let Some(earlier) = repeated(enqueued)? {
+        return Ok((earlier, false));
+    }
+    app.engine.nudge();
+    Ok((prepared.id.clone(), true))
+}
+
+/// The run that an earlier request under the same key made.
+fn repeated(earlier: Enqueued) -> Result<Option<RunId>, Problem> {
+    match earlier {
+        Enqueued::New => Ok(None),
+        Enqueued::Repeated(run) => Ok(Some(run)),
+        Enqueued::KeyTaken(run) => Err(Problem::refused(
             "idempotency-key-taken",
-            format!("that Idempotency-Key stands for another request, which made run {earlier}"),
+            format!("that Idempotency-Key stands for another request, which made run {run}"),
         )),
     }
 }
@@ -385,11 +407,23 @@ pub(crate) async fn show(
     Asked(query): Asked<ShowQuery>,
 ) -> Result<Json<RunDocument>, Problem> {
     let with_steps = query.steps.unwrap_or(true);
+    let now = (app.clock)();
     let document = app
         .read(move |store| {
             let id = find(store, &run)?;
             let line = store.run_summary(&id)?;
-            Ok(RunDocument::of(line, &load(store, &id)?, with_steps))
+            let waits = match line.status {
+                RunStatus::Queued => Waits {
+                    group: store.waits_because(&id, now)?,
+                    ..Waits::default()
+                },
+                RunStatus::Running => Waits {
+                    slots: store.slots_awaited(&id, now)?,
+                    ..Waits::default()
+                },
+                _ => Waits::default(),
+            };
+            Ok(RunDocument::of(line, &load(store, &id)?, waits, with_steps))
         })
         .await?;
     Ok(Json(document))

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use trainyard_contract::Millis;
 use trainyard_contract::task::chain;
+use trainyard_domain::run::What;
 use trainyard_engine::{Engine, EngineError, Interrupts, Observation, Setup};
 use trainyard_executors::{Executor, ExecutorError, ExecutorNews};
 use trainyard_store::Owner;
@@ -102,6 +103,12 @@ fn observe(app: &Shared, observation: &Observation<'_>) {
     app.hub.observe(observation, (app.clock)());
     app.telemetry.observe(observation);
     narrate(observation);
+    if let Observation::Event { run, event, of, .. } = observation
+        && let What::RunTurnedAway { outcome, reason } = &event.what
+        && let Err(problem) = crate::firing::keep_turned_away(app, of, *outcome, reason)
+    {
+        tracing::warn!(%run, problem = problem.detail(), "firing_not_kept");
+    }
 }
 
 /// Says that the engine's thread is gone, in whatever way it went.

@@ -109,7 +109,8 @@ pub(crate) struct FiringDocument {
     at: String,
     /// The tick it stands for, or when it was due.
     due: Option<String>,
-    /// `started`, `repeated`, `refused`, or why it was held back: `paused`, `missed`, `cooldown`, `max_runs` …
+    /// `started`, `repeated`, `refused`; of a run that its concurrency group turned away afterwards
+    /// `skipped` or `failed`; or why it was held back: `paused`, `missed`, `cooldown`, `max_runs` …
     verdict: String,
     reason: Option<String>,
     run: Option<String>,

@@ -53,6 +53,18 @@ pub(crate) fn runs(
     }
 }
 
+/// Instances that wait for slots, of which `runs show` tells.
+const SLOTS_SHOWN: usize = 5;
+
+/// What a run waits for.
+#[derive(Default)]
+struct Waits {
+    /// Its concurrency group.
+    group: Option<String>,
+    /// Slots of pools, by instance.
+    slots: IndexMap<String, String>,
+}
+
 /// The runs of a home.
 pub(crate) struct Shelf {
     pub(crate) home: Home,
@@ -141,15 +153,57 @@ impl Shelf {
         Ok(Exit::Done)
     }
 
+    /// What keeps a run, or instances of it, from starting.
+    fn waits(&self, id: &RunId, run: &Run) -> Result<Waits, Fault> {
+        let now = now();
+        Ok(match run.status() {
+            RunStatus::NotStarted => Waits {
+                group: self.store.waits_because(id, now)?,
+                slots: IndexMap::new(),
+            },
+            RunStatus::Ended(_) => Waits::default(),
+            RunStatus::Running | RunStatus::Waiting => {
+                let slots = self.store.slots_awaited(id, now)?;
+                let named = slots
+                    .into_iter()
+                    .map(|(ix, why)| (run.name(ix).into_owned(), why));
+                Waits {
+                    group: None,
+                    slots: named.collect(),
+                }
+            }
+        })
+    }
+
     fn show(&self, text: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {
         let id = self.find(text)?;
         let run = self.load(&id)?;
+        let waits = self.waits(&id, &run)?;
         if terminal.is_json() {
-            terminal.out_json(&document(&run));
+            let mut document = document(&run);
+            if let Some(reason) = &waits.group {
+                document["not_started_because"] = reason.clone().into();
+            }
+            if !waits.slots.is_empty() {
+                document["waits_for"] = serde_json::to_value(waits.slots)?;
+            }
+            terminal.out_json(&document);
             return Ok(Exit::Done);
         }
         let definition = run.definition().clone();
         terminal.out(format!("{}  {}  {}", definition.pipeline, id, status_text(&run)));
+        if let Some(reason) = run.turned_away() {
+            terminal.out(format!("  never started: {reason}"));
+        }
+        if let Some(reason) = &waits.group {
+            terminal.out(format!("  waits: {reason}"));
+        }
+        for (name, reason) in waits.slots.iter().take(SLOTS_SHOWN) {
+            terminal.out(format!("  {name} waits: {reason}"));
+        }
+        if let more @ 1.. = waits.slots.len().saturating_sub(SLOTS_SHOWN) {
+            terminal.out(format!("  and {more} more wait for slots"));
+        }
         for (name, param) in &definition.params {
             let from = serde_json::to_value(param.from)?;
             terminal.out(format!(
@@ -618,6 +672,7 @@ pub(crate) fn document(run: &Run) -> Value {
         "by": run.started_by(),
         "late": run.breaches(),
         "timed_out_at": run.timed_out_at(),
+        "not_started_because": run.turned_away(),
         "steps": steps,
     })
 }

@@ -5,5 +5,6 @@ pub mod diagnostic;
 pub mod expression;
 pub mod pipeline;
 pub mod plan;
+pub mod pool;
 pub mod run;
 pub mod trigger;

@@ -43,6 +43,7 @@ pub use schemas::{
 pub use spec::{CheckLevel, PipelineSpec, TestCase};
 
 use crate::diagnostic::{Diagnostic, Ignored, Sources};
+use crate::pool::PoolLimits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use trainyard_contract::{Catalogue, ContentHash, DataContract, PipelineName, Shape};
@@ -188,6 +189,12 @@ impl Pipeline {
     /// What an hour costs in this project.
     pub fn prices(&self) -> Option<&spec::project::Prices> {
         self.project.as_ref()?.prices.as_ref()
+    }
+
+    /// What the project's pools allow.
+    pub fn pools(&self) -> BTreeMap<String, PoolLimits> {
+        let pools = self.project.iter().flat_map(|project| &project.pools);
+        pools.map(|(name, pool)| (name.clone(), pool.into())).collect()
     }
 
     pub fn tests(&self) -> &[TestCase] {

@@ -30,7 +30,7 @@ mod verdict;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;
 
@@ -84,6 +84,8 @@ pub struct Run {
     started: Option<Started>,
     standing: bounds::Standing,
     cancel: Cancel,
+    /// How it ended without ever having started, and why.
+    turned_away: Option<(RunOutcome, String)>,
     ended: Option<RunOutcome>,
     /// Retries of the whole run, and when the last was asked for.
     retries: u32,
@@ -161,6 +163,7 @@ impl Run {
             started: None,
             standing,
             cancel: Cancel::No,
+            turned_away: None,
             ended: None,
             retries: 0,
             retried: None,
@@ -232,6 +235,11 @@ impl Run {
         self.cancel > Cancel::No
     }
 
+    /// Why it never started, if it was turned away.
+    pub fn turned_away(&self) -> Option<&str> {
+        self.turned_away.as_ref().map(|(_, reason)| reason.as_str())
+    }
+
     /// Where an instance stands; one that the definition does not have waits for ever.
     pub fn step(&self, ix: InstanceIx) -> &StepState {
         self.steps.get(ix as usize).unwrap_or(&StepState::Waiting)
@@ -250,6 +258,16 @@ impl Run {
     /// What may be launched now, within the limits of matrices; the longest remaining path first.
     pub fn ready(&self) -> impl Iterator<Item = InstanceIx> {
         self.queue.iter()
+    }
+
+    /// Whether it may be launched now.
+    pub fn is_ready(&self, ix: InstanceIx) -> bool {
+        self.queue.contains(self.seat(ix))
+    }
+
+    /// The pool of which each attempt at it needs a slot.
+    pub fn pool_of(&self, ix: InstanceIx) -> Option<&str> {
+        self.instance(ix)?.pool.as_deref()
     }
 
     /// Live attempts.

@@ -27,7 +27,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub use admission::{Active, Capacity, Policy, Queued, Ruling, Verdict, admit};
+pub use admission::{Active, Capacity, Place, Policy, Queued, Ruling, Verdict, admit};
 pub use cron::{Cron, CronFault};
 pub use decide::{Decision, News, Outcome, RunEnded, Trigger, decide};
 pub use describe::describe;

@@ -5,6 +5,7 @@ mod news;
 mod outage;
 mod post;
 mod service;
+mod slots;
 mod turn;
 
 use crate::facts::surroundings_of;
@@ -13,6 +14,7 @@ use crate::prepare::Surroundings;
 use news::Pace;
 use outage::Outage;
 use service::Service;
+use slots::Slots;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,6 +90,7 @@ pub struct Engine {
     is_traced: bool,
     clock: fn() -> Timestamp,
     runs: BTreeMap<RunId, Active>,
+    slots: Slots,
     inbox_read: Instant,
     lease: Millis,
     renew_at: Instant,
@@ -133,6 +136,7 @@ impl Engine {
             is_traced: false,
             clock: setup.clock,
             runs: BTreeMap::new(),
+            slots: Slots::default(),
             inbox_read: Instant::now(),
             lease: LEASE,
             renew_at: Instant::now() + third(LEASE),
@@ -157,7 +161,8 @@ impl Engine {
         self
     }
 
-    /// Creates a run and starts it; durable when this returns.
+    /// Creates a run and starts it, or ends it if its concurrency group has no room; durable when this
+    /// returns.
     ///
     /// # Errors
     /// If the definition is not sound or the store refuses.
@@ -182,18 +187,24 @@ impl Engine {
         };
         self.store.create_run(&new)?;
         let epoch = self.store.acquire_lease(&id, &self.owner, now, self.lease)?;
+        let refused = match &definition.concurrency {
+            Some(place) => self.store.admit_by_hand(&id, place, definition.priority, now)?,
+            None => None,
+        };
         self.runs
             .insert(id.clone(), Active::new(run, epoch, 0, self.reuse));
-        let mut turned = Turned::default();
-        self.decide(
-            &id,
-            now,
-            Input::Start {
+        let first = match refused {
+            Some(refused) => Input::TurnAway {
+                outcome: refused.outcome,
+                reason: refused.reason,
+            },
+            None => Input::Start {
                 by: by.to_owned(),
                 select,
             },
-            &mut turned,
-        );
+        };
+        let mut turned = Turned::default();
+        self.decide(&id, now, first, &mut turned);
         self.finish_turn(now, turned, observer)
     }
 
@@ -254,7 +265,8 @@ impl Engine {
         };
         observer(Observation::Adopted { run: &active.run });
         let lost: Vec<(InstanceIx, u32)> = active.run.running().collect();
-        if active.run.status() == RunStatus::NotStarted {
+        let is_turned_away = matches!(first, Some(Input::TurnAway { .. }));
+        if active.run.status() == RunStatus::NotStarted && !is_turned_away {
             self.decide(id, now, Input::Start { by, select }, turned);
         }
         for (step, attempt) in lost {
@@ -279,6 +291,7 @@ impl Engine {
         if count > 0 {
             trainyard_executors::kill_orphans(id);
         }
+        self.slots.forget(id);
         let reuse = self.reuse && options.reuse;
         self.runs
             .insert(id.clone(), Active::new(run, epoch, count, reuse));

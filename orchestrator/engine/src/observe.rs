@@ -27,6 +27,14 @@ pub enum Observation<'a> {
         attempt: u32,
         at: Timestamp,
     },
+    /// Everything about an attempt is ready, but its pool has no slot for it now.
+    AwaitsSlot {
+        run: &'a RunId,
+        step: InstanceIx,
+        /// For people, one sentence.
+        reason: &'a str,
+        of: &'a Run,
+    },
     /// How far a running attempt is; not durable.
     Progress {
         run: &'a RunId,

@@ -10,6 +10,8 @@
 
 #[path = "engine/bounds.rs"]
 mod bounds;
+#[path = "engine/pools.rs"]
+mod pools;
 #[path = "engine/several.rs"]
 mod several;
 
@@ -64,6 +66,7 @@ fn instance(name: &str, upstream: &[u32]) -> Instance {
         memory: None,
         retry: RetryPolicy::default(),
         limits: Limits::default(),
+        pool: None,
         cache: CachePolicy::Off,
         continue_on_error: false,
         tolerated_by: None,
@@ -103,6 +106,9 @@ fn chain(names: &[&str]) -> RunDefinition {
         files: BTreeMap::new(),
         instances: instances.collect(),
         bounds: Default::default(),
+        concurrency: None,
+        priority: None,
+        pools: BTreeMap::new(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,

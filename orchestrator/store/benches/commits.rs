@@ -282,6 +282,9 @@ fn definition(steps: u32) -> RunDefinition {
         files: BTreeMap::new(),
         instances: (0..steps).map(instance).collect(),
         bounds: Default::default(),
+        concurrency: None,
+        priority: None,
+        pools: BTreeMap::new(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,
@@ -307,6 +310,7 @@ fn instance(at: u32) -> Instance {
         memory: None,
         retry: RetryPolicy::default(),
         limits: Limits::default(),
+        pool: None,
         cache: CachePolicy::On {
             code: true,
             inputs: true,

@@ -31,6 +31,8 @@ pub struct NewFiring<'a> {
     pub reason: Option<&'a str>,
     /// The run it starts.
     pub start: Option<QueuedRun<'a>>,
+    /// The run it is about, if that is there already.
+    pub about: Option<&'a RunId>,
 }
 
 /// The verdict on a firing whose run was made before.
@@ -153,7 +155,10 @@ impl Store {
                 (REPEATED, Some(self.number(run)?))
             }
             (Some(Enqueued::New), Some(start)) => (firing.verdict, Some(self.number(start.new.id)?)),
-            _ => (firing.verdict, None),
+            _ => (
+                firing.verdict,
+                firing.about.map(|run| self.number(run)).transpose()?,
+            ),
         };
         let values = params![
             firing.pipeline.as_str(),

@@ -31,6 +31,8 @@ pub(crate) struct Ledger {
     keys: BTreeMap<(InstanceIx, u32), ContentHash>,
     /// How long the successful attempts took.
     walls: Vec<(InstanceIx, Millis)>,
+    /// Attempts of some steps need slots.
+    has_pools: bool,
 }
 
 /// How a step instance ended.
@@ -104,6 +106,7 @@ impl Ledger {
             gates: gates.collect(),
             keys: BTreeMap::new(),
             walls: Vec::new(),
+            has_pools: !definition.pools.is_empty(),
         }
     }
 
@@ -201,6 +204,7 @@ impl Ledger {
             }
             What::RunStarted { .. }
             | What::CancelAsked { .. }
+            | What::RunTurnedAway { .. }
             | What::SlaBreached { .. }
             | What::RunTimedOut { .. } => {}
             What::RunEnded { .. } => noted.used = std::mem::take(&mut self.used),
@@ -266,6 +270,11 @@ impl Ledger {
             self.end(step, End::Succeeded);
         }
         true
+    }
+
+    /// Whether ends of attempts give slots of pools back.
+    pub(crate) fn has_pools(&self) -> bool {
+        self.has_pools
     }
 
     /// Whether somebody may be asked about the step instance.

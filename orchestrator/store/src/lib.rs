@@ -8,6 +8,7 @@
 //! An append names the lease's epoch and the number of events its author knew of. If either has
 //! moved on, nothing is written: an engine that lost its run cannot speak for it any more.
 
+mod admission;
 mod approval;
 mod artifact;
 mod condition;
@@ -25,6 +26,7 @@ mod lineage;
 mod migration;
 mod pipeline;
 mod plan;
+mod pool;
 mod postgres;
 mod queries;
 mod queue;
@@ -38,6 +40,7 @@ mod token;
 mod turn;
 mod usage;
 
+pub use admission::{Admitted, TurnedAway};
 pub use approval::{GivenApproval, WaitingApproval};
 pub use artifact::ArtifactOrigin;
 pub use condition::Condition;
@@ -49,6 +52,7 @@ pub use inbox::{PostedRequest, Request};
 pub use lease::{Lease, Owner};
 pub use lineage::{LineageEdge, LineageGraph, LineageNode};
 pub use pipeline::{Pause, PipelineVersion};
+pub use pool::{SlotAnswer, SlotClaim};
 pub use queue::{DEFAULT_PRIORITY, Enqueued, IdempotencyKey, QueueOptions, QueuedRun};
 pub use registry::{ModelSummary, ModelVersion, RegisteredVersion, check_alias};
 pub use reuse::Reusable;

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0008_token_roles",
         include_str!("../migrations/0008_token_roles.sql"),
     ),
+    ("0009_pools", include_str!("../migrations/0009_pools.sql")),
 ];
 
 /// The schema this version writes.

@@ -18,6 +18,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use trainyard_contract::{ContentHash, Millis, RunId, Timestamp};
 use trainyard_domain::run::InstanceIx;
+use trainyard_domain::trigger::Place;
 
 /// How long a repeated request is recognised.
 const KEYS_KEPT: Millis = Millis(7 * 86_400_000);
@@ -30,18 +31,26 @@ pub const DEFAULT_PRIORITY: u8 = 50;
 /// What the start of a queued run needs besides its definition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueOptions {
+    /// It was its turn; engines may take it. First, since statements look for it there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub admitted: bool,
     /// Only these instances; all of them if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select: Option<BTreeSet<InstanceIx>>,
     /// Whether earlier results are taken.
     pub reuse: bool,
+    /// Where it stands among other runs; taken from its definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Place>,
 }
 
 impl Default for QueueOptions {
     fn default() -> Self {
         Self {
+            admitted: false,
             select: None,
             reuse: true,
+            concurrency: None,
         }
     }
 }
@@ -97,14 +106,23 @@ impl Store {
         queued: &QueuedRun<'_>,
         was_tried: bool,
     ) -> Result<Enqueued, StoreError> {
-        if let Some(earlier) = queued.key.map(|key| self.keyed_run(&key)).transpose()?.flatten() {
+        if let Some(earlier) = queued
+            .key
+            .map(|key| self.earlier_request(&key))
+            .transpose()?
+            .flatten()
+        {
             return Ok(match earlier {
                 Enqueued::Repeated(run) if was_tried && run == *queued.new.id => Enqueued::New,
                 earlier => earlier,
             });
         }
         let body = document::write(QUEUEING, queued.new.definition)?;
-        let options = document::write(QUEUEING, queued.options)?;
+        let options = QueueOptions {
+            concurrency: queued.new.definition.concurrency.clone(),
+            ..queued.options.clone()
+        };
+        let options = document::write(QUEUEING, &options)?;
         let number = self.insert_run(&queued.new, &body, was_tried)?;
         self.execute(
             QUEUEING,
@@ -140,13 +158,25 @@ impl Store {
         let request = request
             .map(|request| document::write(doing, request))
             .transpose()?;
-        let options = document::write(doing, &QueueOptions::default())?;
         self.transact(doing, |store| {
+            let placed = store.place_of(number)?;
+            let options = QueueOptions {
+                admitted: false,
+                concurrency: placed.concurrency,
+                ..store.queue_options(run)?
+            };
+            let options = document::write(doing, &options)?;
             store.execute(
                 doing,
                 queries::QUEUE_PUT,
-                params![number, DEFAULT_PRIORITY, options],
+                params![
+                    number,
+                    placed.priority.unwrap_or(DEFAULT_PRIORITY).min(100),
+                    options
+                ],
             )?;
+            // It may be there still from the time before; then it waits for its turn anew.
+            store.execute(doing, queries::QUEUE_SET_OPTIONS, params![number, options])?;
             if let Some(body) = &request {
                 store.execute(doing, queries::REQUEST_INSERT, params![number, body, at.0])?;
             }
@@ -154,7 +184,7 @@ impl Store {
         })
     }
 
-    /// Runs that the engine `here` may try to take: queued ones, those with requests that nobody owns,
+    /// Runs that the engine `here` may try to take: queued ones whose turn it is, those with requests that nobody owns,
     /// those whose lease has ended, and those whose owner is a process of this machine that is gone; with
     /// `own`, also those that stand under this very engine's name. Most urgent first, about `limit` of
     /// them; the lease says in the end who has a run. `now` counts on SQLite, as for leases.
@@ -230,7 +260,7 @@ impl Store {
             key,
             request: ContentHash::of(b""),
         };
-        Ok(self.keyed_run(&key)?.and_then(|found| match found {
+        Ok(self.earlier_request(&key)?.and_then(|found| match found {
             Enqueued::Repeated(run) | Enqueued::KeyTaken(run) => Some(run),
             Enqueued::New => None,
         }))
@@ -252,7 +282,11 @@ impl Store {
         self.ledgers.borrow_mut().clear();
     }
 
-    fn keyed_run(&self, key: &IdempotencyKey<'_>) -> Result<Option<Enqueued>, StoreError> {
+    /// What came of an earlier request under that key: the same one, or another; none if there was none.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Disk`.
+    pub fn earlier_request(&self, key: &IdempotencyKey<'_>) -> Result<Option<Enqueued>, StoreError> {
         let doing = "look for an earlier request";
         let found = self.first(
             doing,

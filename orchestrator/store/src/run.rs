@@ -273,6 +273,7 @@ impl Store {
             None => return Err(StoreError::RunExists(new.id.clone())),
         };
         self.send(doing, queries::RUN_INSERT_DEFINITION, params![number, body])?;
+        self.put_pools(&definition.pools)?;
         Ok(number)
     }
 

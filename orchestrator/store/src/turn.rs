@@ -425,6 +425,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let doing = "append events";
         let number = ledger.number;
+        if ledger.has_pools() {
+            self.free_slots(number, epoch, &event.what)?;
+        }
         match &event.what {
             What::AttemptSucceeded { outputs, .. } => {
                 if let Some(key) = noted.key {

@@ -11,7 +11,9 @@ use super::Pipeline;
 use super::spec::{Environment, FailureAction};
 use super::values::Values;
 use crate::expression::{RenderError, render_known};
-use crate::run::definition::{DEFINITION_VERSION, RunDefinition};
+use crate::pool::PoolLimits;
+use crate::run::definition::{DEFINITION_VERSION, Instance, RunDefinition};
+use crate::trigger::{Place, Policy};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -95,6 +97,7 @@ impl Pipeline {
             .collect();
         let datasets = binding.datasets();
         binding.arguments();
+        let concurrency = binding.place();
         let instances = if binding.errors.is_empty() {
             binding.instances()
         } else {
@@ -104,6 +107,7 @@ impl Pipeline {
             binding.errors.dedup();
             return Err(binding.errors);
         }
+        let pools = self.pools_of(&instances);
         Ok(RunDefinition {
             version: DEFINITION_VERSION,
             pipeline: self.name.clone(),
@@ -130,10 +134,28 @@ impl Pipeline {
             files: BTreeMap::new(),
             instances,
             bounds: self.bounds(),
+            concurrency,
+            priority: self
+                .spec
+                .priority
+                .and_then(|priority| u8::try_from(priority).ok()),
+            pools,
             not_obeyed: self.not_obeyed(),
             as_written: self.as_written.clone(),
             sections: Some(self.sections.clone()),
         })
+    }
+
+    /// Limits of the pools that instances name.
+    fn pools_of(&self, instances: &[Instance]) -> BTreeMap<String, PoolLimits> {
+        let declared = self.project.as_ref().map(|project| &project.pools);
+        let named = instances.iter().filter_map(|instance| instance.pool.as_deref());
+        named
+            .filter_map(|name| {
+                let pool = declared?.get(name)?;
+                Some((name.to_owned(), pool.into()))
+            })
+            .collect()
     }
 
     /// The environment of a run that says none.
@@ -198,8 +220,6 @@ impl Pipeline {
             }
         };
         add(!spec.alerts.is_empty(), "alerts");
-        add(spec.concurrency.is_some(), "concurrency");
-        add(spec.priority.is_some(), "priority");
         if let Some(budget) = &spec.budget {
             let prices = self.prices().filter(|prices| prices.currency == budget.currency);
             add(
@@ -212,16 +232,6 @@ impl Pipeline {
             );
         }
         add(!spec.notify.is_empty(), "notify");
-        let project_pool = self
-            .project
-            .as_ref()
-            .is_some_and(|project| project.defaults.pool.is_some());
-        add(
-            project_pool
-                || spec.defaults.pool.is_some()
-                || spec.steps.values().any(|step| step.pool.is_some()),
-            "pool",
-        );
         for ((name, step), wired) in spec.steps.iter().zip(&self.steps) {
             let is_process = wired
                 .kind
@@ -272,6 +282,26 @@ impl Binding<'_> {
             );
         }
         datasets
+    }
+
+    /// Where the run stands among others.
+    fn place(&mut self) -> Option<Place> {
+        let concurrency = self.pipeline.spec.concurrency.as_ref()?;
+        let group = match &concurrency.group {
+            None => self.pipeline.name.as_str().to_owned(),
+            Some(written) => {
+                let at = Path::root().key("concurrency").key("group");
+                match self.render(&at, &Value::String(written.clone()), &[])? {
+                    Value::String(group) => group,
+                    // An expression alone keeps its type.
+                    other => other.to_string(),
+                }
+            }
+        };
+        Some(Place {
+            group,
+            policy: Policy::of(Some(concurrency)),
+        })
     }
 
     /// The value with its expressions evaluated, but for those that mention `unknown` roots.

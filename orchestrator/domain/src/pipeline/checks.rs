@@ -20,6 +20,7 @@ mod pace;
 mod params;
 mod reachable;
 mod references;
+mod satisfiable;
 mod schedules;
 mod script;
 mod secrets;
@@ -245,7 +246,13 @@ fn blamed(diagnostics: &[Diagnostic]) -> BTreeSet<u32> {
 fn project(loader: &mut Loader<'_>, path: Option<&str>) -> Option<Project> {
     let path = path?;
     match loader.read(path, FileKind::Project) {
-        Ok(loaded) => loaded.root.as_ref().and_then(parse::<Project>),
+        Ok(loaded) => {
+            let root = loaded.root.as_ref()?;
+            let project = parse::<Project>(root)?;
+            let unknown = references::pools_of_project(&project, root);
+            loader.diagnostics.extend(unknown);
+            Some(project)
+        }
         Err(fault) => {
             let file = loader.sources.add(path, "");
             let span = Span {
@@ -327,6 +334,7 @@ fn check_draft(
     files::run(&mut scene);
     schedules::run(&mut scene);
     pace::run(&mut scene, history);
+    satisfiable::run(&mut scene);
     let order = cycle::run(&mut scene, &steps);
     let mut flows = infer::Flows::default();
     scene.steps = &steps;

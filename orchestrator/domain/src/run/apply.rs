@@ -19,7 +19,12 @@ impl Run {
         self.clock = event.at;
         self.standing.hear(event.at);
         if self.ended.is_some() {
-            if let What::RetryAsked { .. } = event.what {
+            if let What::RetryAsked { by } = &event.what {
+                // Whoever wants a run that was turned away starts it.
+                self.started.get_or_insert_with(|| Started {
+                    by: by.clone(),
+                    at: event.at,
+                });
                 self.standing.begin(event.at);
                 self.retries += 1;
                 self.retried = Some(event.at);
@@ -30,6 +35,11 @@ impl Run {
         match &event.what {
             What::RunStarted { by, reuse_only } => self.start(by, event.at, reuse_only),
             What::CancelAsked { .. } => self.cancel(),
+            What::RunTurnedAway { outcome, reason } => {
+                self.turned_away = Some((*outcome, reason.clone()));
+                self.cancel();
+                self.cancel();
+            }
             What::RunEnded { outcome } => {
                 self.ended = Some(*outcome);
                 self.pending.clear();
@@ -497,6 +507,7 @@ impl Run {
         let again = self.to_run_again();
         self.ended = None;
         self.cancel = Cancel::No;
+        self.turned_away = None;
         self.tripped.clear();
         for (ix, _) in again.iter().enumerate().filter(|(_, again)| **again) {
             self.leave(ix as InstanceIx);

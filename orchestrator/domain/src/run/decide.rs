@@ -72,6 +72,8 @@ pub enum Input {
     },
     /// The first time ends steps and leaves hooks, the second time ends hooks as well.
     Cancel { by: String },
+    /// A run that has not started never will: no step and no hook runs.
+    TurnAway { outcome: RunOutcome, reason: String },
     /// An ended run is to run again what failed, was blocked or was cancelled.
     Retry { by: String },
     /// Time has passed.
@@ -283,6 +285,11 @@ impl Deciding<'_> {
                     self.happened(What::CancelAsked { by });
                 }
             }
+            Input::TurnAway { outcome, reason } => {
+                if self.run.status() == RunStatus::NotStarted && !self.run.is_cancelled() {
+                    self.happened(What::RunTurnedAway { outcome, reason });
+                }
+            }
             Input::Retry { by } => {
                 if matches!(self.run.status(), RunStatus::Ended(_)) && self.run.to_run_again().contains(&true)
                 {
@@ -457,6 +464,9 @@ impl Run {
     /// What final states make of the run. A hook that follows a failure cannot make it worse than
     /// that failure did, nor better; one that ends the run can make it worse.
     fn outcome(&self) -> RunOutcome {
+        if let Some((outcome, _)) = &self.turned_away {
+            return *outcome;
+        }
         let cancelled = || self.declared().any(|ix| *self.step(ix) == StepState::Cancelled);
         if self.failures().next().is_some() || self.is_cut_short() {
             RunOutcome::Failed

@@ -5,6 +5,8 @@
 //! `${{ … }}` that need results of earlier steps; those are evaluated when the instance starts.
 
 use super::bounds::RunBounds;
+use crate::pool::PoolLimits;
+use crate::trigger::Place;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -52,7 +54,17 @@ pub struct RunDefinition {
     /// What it may take in time.
     #[serde(default, skip_serializing_if = "RunBounds::is_empty")]
     pub bounds: RunBounds,
-    /// Parts of the pipeline that this version accepts and does not obey yet, e.g. `triggers`.
+    /// Which runs it counts with, and how many of them there may be; none: it counts with no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Place>,
+    /// 0 to 100, higher goes first; none: as most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// Limits of the pools that its instances name, as they were when the run was made; later ones
+    /// beat them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pools: BTreeMap<String, PoolLimits>,
+    /// Parts of the pipeline that this version accepts and does not obey yet, e.g. `alerts`.
     pub not_obeyed: Vec<String>,
     /// Documents as written, for `plan` to compare the next run with: step name → its YAML as JSON.
     pub as_written: IndexMap<String, Value>,
@@ -114,6 +126,9 @@ pub struct Instance {
     pub memory: Option<trainyard_contract::Memory>,
     pub retry: RetryPolicy,
     pub limits: Limits,
+    /// The pool of which each attempt needs a slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     pub cache: CachePolicy,
     pub continue_on_error: bool,
     /// The use of a pipeline that this step is a part of and whose failure is tolerated: within that

@@ -149,6 +149,12 @@ pub enum What {
         after: Millis,
         hooks: bool,
     },
+    /// It never starts: its group had no room for it, or it was cancelled while it waited.
+    RunTurnedAway {
+        outcome: RunOutcome,
+        /// For people, one sentence.
+        reason: String,
+    },
     StepCancelled {
         step: InstanceIx,
     },

@@ -59,6 +59,7 @@ pub(crate) fn step(name: &str) -> Draft {
                 ..RetryPolicy::default()
             },
             limits: Limits::default(),
+            pool: None,
             cache: CachePolicy::Off,
             continue_on_error: false,
             tolerated_by: None,
@@ -239,6 +240,9 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         files: BTreeMap::new(),
         instances: instances.collect(),
         bounds: Default::default(),
+        concurrency: None,
+        priority: None,
+        pools: BTreeMap::new(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,

@@ -44,6 +44,7 @@ impl RunDefinition {
             memory: None,
             retry: RetryPolicy::default(),
             limits: Limits::default(),
+            pool: None,
             cache: CachePolicy::Off,
             continue_on_error: false,
             tolerated_by: None,

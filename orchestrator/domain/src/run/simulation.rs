@@ -7,7 +7,7 @@
 
 mod judge;
 mod pipeline;
-mod random;
+pub(crate) mod random;
 mod world;
 
 use super::planted::Fault;

@@ -8,11 +8,12 @@
 //!   count.
 
 use crate::pipeline::spec::policy::{Concurrency, OnLimit};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::Timestamp;
 
 /// What a run's pipeline says of runs beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// Runs of the group at once; `None`: any number.
     pub limit: Option<u32>,
@@ -34,6 +35,14 @@ impl Policy {
                 .unwrap_or(MAX_QUEUED),
         }
     }
+}
+
+/// A run's place among others, known when the run is made and kept with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub group: String,
+    #[serde(flatten)]
+    pub policy: Policy,
 }
 
 /// A run that is to start.

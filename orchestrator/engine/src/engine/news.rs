@@ -61,7 +61,8 @@ impl Engine {
         let until_wake = wake.map_or(IDLE, |at| Duration::from_millis(at.since(now).0 + 1));
         let look_again = if self.runs.is_empty() { IDLE } else { INBOX_EVERY };
         let mut batch = Vec::new();
-        match self.news.recv_timeout(until_wake.min(look_again)) {
+        let patience = self.slots.patience().unwrap_or(look_again);
+        match self.news.recv_timeout(until_wake.min(look_again).min(patience)) {
             Ok(first) => batch.push(first),
             Err(RecvTimeoutError::Timeout) => return Ok(batch),
             Err(RecvTimeoutError::Disconnected) => return Err(EngineError::NoExecutor),

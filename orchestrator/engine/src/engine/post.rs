@@ -85,6 +85,7 @@ impl Engine {
         observer: &mut dyn FnMut(Observation<'_>),
     ) {
         turned.forget(id);
+        self.slots.forget(id);
         let Some(active) = self.runs.remove(id) else {
             return;
         };

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use trainyard_contract::RunId;
-use trainyard_domain::run::RunStatus;
-use trainyard_store::StoreError;
+use trainyard_domain::run::{Input, RunStatus};
+use trainyard_store::{StoreError, TurnedAway};
 
 /// How often a queue that nobody has pointed at is looked through at least: for runs whose owner died.
 const QUEUE_EVERY: Duration = Duration::from_secs(10);
@@ -78,6 +78,16 @@ impl Engine {
             let limit = RUNS_A_TURN.saturating_add(u32::try_from(known).unwrap_or(u32::MAX));
             service.look = false;
             service.looked = Instant::now();
+            let room = service.max_runs.saturating_sub(self.active_runs());
+            let admitted = self
+                .store
+                .admit_runs(room.min(RUNS_A_TURN as usize), (self.clock)());
+            let Some(admitted) = self.unless_away(admitted, observer)? else {
+                return Ok(());
+            };
+            // Its own requests change nothing that this connection would see as news.
+            self.nudged |= admitted.has_asked;
+            let has_refused = self.turn_away(admitted.turned_away, observer)?;
             let candidates = self.store.takeable_runs(&self.owner, own, (self.clock)(), limit);
             let Some(candidates) = self.unless_away(candidates, observer)? else {
                 return Ok(());
@@ -89,10 +99,40 @@ impl Engine {
             let taken = self.take_some(&candidates, observer)?;
             if let Some(service) = self.service.as_mut() {
                 service.is_first = false;
-                service.look = taken == RUNS_A_TURN as usize;
+                service.look = taken == RUNS_A_TURN as usize || has_refused;
             }
         }
         Ok(())
+    }
+
+    /// Ends runs that never start; says whether there were any.
+    fn turn_away(
+        &mut self,
+        refused: Vec<TurnedAway>,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<bool, EngineError> {
+        let mut any = false;
+        let mut refused = refused.into_iter().peekable();
+        while refused.peek().is_some() {
+            let mut turned = Turned::default();
+            for one in refused.by_ref().take(RUNS_A_TURN as usize) {
+                let input = Input::TurnAway {
+                    outcome: one.outcome,
+                    reason: one.reason,
+                };
+                let service = self.service.as_ref();
+                if self.runs.contains_key(&one.run)
+                    || service.is_some_and(|service| service.refused.contains(&one.run))
+                {
+                    continue;
+                }
+                any |= self.try_to_take(&one.run, Some(input), &mut turned, observer)?;
+            }
+            let now = (self.clock)();
+            self.finish_turn(now, turned, observer)?;
+            self.let_go(observer)?;
+        }
+        Ok(any)
     }
 
     fn is_to_look(&self) -> bool {
@@ -119,34 +159,9 @@ impl Engine {
             if active >= service.max_runs || taken == RUNS_A_TURN as usize {
                 break;
             }
-            match self.take_over(id, None, &mut turned, observer) {
-                Ok(()) => {
-                    taken += 1;
-                    active += 1;
-                }
-                Err(EngineError::Store(StoreError::LeaseHeld { .. })) => {}
-                Err(EngineError::Store(error)) if error.is_transient() => {
-                    self.unless_away::<()>(Err(error), observer)?;
-                    break;
-                }
-                Err(
-                    error @ (EngineError::Definition(_)
-                    | EngineError::Store(
-                        StoreError::NewerDefinition { .. }
-                        | StoreError::Corrupt { .. }
-                        | StoreError::NoRun(_),
-                    )),
-                ) => {
-                    let message = format!(
-                        "run {id} cannot be taken: {}",
-                        trainyard_contract::task::chain(&error).join(": ")
-                    );
-                    observer(Observation::Trouble { message: &message });
-                    if let Some(service) = self.service.as_mut() {
-                        service.refused.insert(id.clone());
-                    }
-                }
-                Err(error) => return Err(error),
+            if self.try_to_take(id, None, &mut turned, observer)? {
+                taken += 1;
+                active += 1;
             }
         }
         if taken > 0 {
@@ -156,6 +171,40 @@ impl Engine {
             self.let_go(observer)?;
         }
         Ok(taken)
+    }
+
+    /// Takes a run unless it is another's, cannot be read or the store is away; says whether it did.
+    fn try_to_take(
+        &mut self,
+        id: &RunId,
+        first: Option<Input>,
+        turned: &mut Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<bool, EngineError> {
+        match self.take_over(id, first, turned, observer) {
+            Ok(()) => return Ok(true),
+            Err(EngineError::Store(StoreError::LeaseHeld { .. })) => {}
+            Err(EngineError::Store(error)) if error.is_transient() => {
+                self.unless_away::<()>(Err(error), observer)?;
+            }
+            Err(
+                error @ (EngineError::Definition(_)
+                | EngineError::Store(
+                    StoreError::NewerDefinition { .. } | StoreError::Corrupt { .. } | StoreError::NoRun(_),
+                )),
+            ) => {
+                let message = format!(
+                    "run {id} cannot be taken: {}",
+                    trainyard_contract::task::chain(&error).join(": ")
+                );
+                observer(Observation::Trouble { message: &message });
+                if let Some(service) = self.service.as_mut() {
+                    service.refused.insert(id.clone());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(false)
     }
 
     fn active_runs(&self) -> usize {

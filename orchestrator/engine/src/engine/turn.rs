@@ -175,7 +175,21 @@ impl Engine {
         self.act(next, observer)
     }
 
+    /// Starts what may start; what a pool has no slot for waits.
     pub(super) fn launch_ready(
+        &mut self,
+        now: Timestamp,
+        turned: &mut Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<(), EngineError> {
+        self.launch(now, turned, observer)?;
+        while self.ask_for_slots(now, observer)? {
+            self.launch(now, turned, observer)?;
+        }
+        Ok(())
+    }
+
+    fn launch(
         &mut self,
         now: Timestamp,
         turned: &mut Turned,
@@ -191,7 +205,11 @@ impl Engine {
         let ids: Vec<RunId> = self.runs.keys().cloned().collect();
         for id in ids {
             while let Some(active) = self.runs.get_mut(&id) {
-                let ready: Vec<InstanceIx> = active.run.ready().take(room.max(1)).collect();
+                let open = active
+                    .run
+                    .ready()
+                    .filter(|step| self.slots.lets(&active.run, *step));
+                let ready: Vec<InstanceIx> = open.take(room.max(1)).collect();
                 if ready.is_empty() || room == 0 {
                     break;
                 }
@@ -207,6 +225,9 @@ impl Engine {
                     if room == 0 {
                         break;
                     }
+                    if !self.slots.lets(&active.run, step) {
+                        continue;
+                    }
                     // What is below a step that ran runs as well, as the plan has said.
                     workshop.reuse = active.reuse && !active.run.takes_new_results(step);
                     let prepared = workshop.prepare(&active.run, &mut active.surroundings, step);
@@ -217,6 +238,11 @@ impl Engine {
                             return self.unless_away::<()>(Err(error), observer).map(|_| ());
                         }
                     };
+                    if matches!(prepared, Prepared::Launch { .. })
+                        && !self.slots.has_or_wants(&active.run, step)
+                    {
+                        continue;
+                    }
                     let (input, spec) = match prepared {
                         Prepared::Launch { key, spec } => (Input::Launch { step, key }, Some(spec)),
                         Prepared::Reuse { key, found } => {
@@ -246,6 +272,7 @@ impl Engine {
                             _ => None,
                         });
                         if let Some(attempt) = attempt {
+                            self.slots.launched(&id, step);
                             number(&mut spec, &self.home, &active.run, attempt);
                             if self.is_traced {
                                 let span = TraceContext::of_attempt(&id, step, attempt);
@@ -432,6 +459,7 @@ impl Engine {
                 active.stored += events.len() as u64;
             }
         }
+        self.slots.settle(&self.runs);
     }
 
     pub(super) fn submit(&mut self, attempts: Vec<(AttemptKey, TaskSpec)>) -> Result<(), EngineError> {

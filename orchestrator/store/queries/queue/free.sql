@@ -5,6 +5,7 @@ SELECT id FROM (
     AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.run = queue.run AND leases.expires_at_us > ?1)
     AND NOT (runs.status = 'queued'
              AND EXISTS (SELECT 1 FROM paused_pipelines WHERE paused_pipelines.pipeline = runs.pipeline))
+    AND (runs.status = 'running' OR queue.options LIKE '{"admitted":true%')
   UNION ALL
   SELECT runs.id, 50, runs.number
   FROM leases JOIN runs ON runs.number = leases.run

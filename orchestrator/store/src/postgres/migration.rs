@@ -37,6 +37,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0008_token_roles",
         include_str!("../../migrations/postgres/0008_token_roles.sql"),
     ),
+    (
+        "0009_pools",
+        include_str!("../../migrations/postgres/0009_pools.sql"),
+    ),
 ];
 
 /// The schema this version writes.

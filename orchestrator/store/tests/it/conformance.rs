@@ -1,5 +1,6 @@
 //! What every backend must do. Each function takes a way to open connections to one empty store.
 
+pub(crate) mod admission;
 pub(crate) mod approvals;
 pub(crate) mod files;
 pub(crate) mod firings;
@@ -7,6 +8,7 @@ pub(crate) mod inbox;
 pub(crate) mod leases;
 pub(crate) mod lineage;
 pub(crate) mod plans;
+pub(crate) mod pools;
 pub(crate) mod registry;
 pub(crate) mod reuse;
 pub(crate) mod runs;
@@ -60,6 +62,20 @@ macro_rules! suite {
 }
 
 suite! {
+    admission:
+        no_more_runs_of_a_group_start_than_it_allows,
+        a_run_too_many_is_turned_away_as_its_group_says,
+        the_oldest_run_is_asked_once_to_make_way,
+        the_higher_priority_goes_first_and_who_waits_gains_on_it,
+        a_storm_never_has_more_runs_at_once_than_its_group_allows;
+    pools:
+        a_pool_is_shared_by_all_until_an_attempt_is_over,
+        a_slot_is_free_when_the_lease_of_its_run_ends,
+        an_old_epoch_neither_gets_a_slot_nor_gives_one_back,
+        a_rate_counts_the_starts_of_all,
+        what_was_declared_last_is_what_a_pool_allows,
+        a_run_that_is_over_waits_for_nothing,
+        of_many_that_claim_at_once_no_more_get_a_slot_than_there_are;
     firings:
         a_run_is_kept_with_its_firing_and_the_state_of_its_trigger_or_none_of_them,
         a_firing_under_a_known_key_is_kept_as_repeated;

@@ -35,6 +35,9 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         files: BTreeMap::new(),
         instances: (0..steps).map(instance).collect(),
         bounds: Default::default(),
+        concurrency: None,
+        priority: None,
+        pools: BTreeMap::new(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,
@@ -71,6 +74,7 @@ fn instance(at: usize) -> Instance {
         memory: None,
         retry: RetryPolicy::default(),
         limits: Limits::default(),
+        pool: None,
         cache: CachePolicy::On {
             code: true,
             inputs: true,

@@ -127,6 +127,10 @@ impl Binding<'_> {
             process,
             retry: pipeline.retry(spec.retry.as_ref()),
             limits,
+            pool: (runner != RunnerKind::Orchestrator)
+                .then(|| pipeline.pool(spec.pool.as_deref()))
+                .flatten()
+                .map(str::to_owned),
             cache: if runner == RunnerKind::Orchestrator {
                 CachePolicy::Off
             } else {
@@ -206,6 +210,8 @@ impl Binding<'_> {
             memory: None,
             retry: pipeline.retry(spec.retry.as_ref()),
             limits: pipeline.limits(spec.timeout, spec.resources.as_ref()),
+            // Hooks are what is done about a run: they wait for nobody.
+            pool: None,
             cache: CachePolicy::Off,
             continue_on_error: true,
             tolerated_by: None,

@@ -34,6 +34,11 @@ impl Pipeline {
         policy
     }
 
+    /// The pool of a step that names `own`.
+    pub(super) fn pool<'a>(&'a self, own: Option<&'a str>) -> Option<&'a str> {
+        own.or_else(|| self.defaults().find_map(|defaults| defaults.pool.as_deref()))
+    }
+
     pub(super) fn limits(&self, timeout: Option<Duration>, own: Option<&Resources>) -> Limits {
         let resources: Vec<&Resources> = own
             .into_iter()

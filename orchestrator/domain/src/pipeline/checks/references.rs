@@ -14,6 +14,7 @@ mod exports;
 mod hooks;
 mod inputs;
 mod outputs;
+mod pools;
 mod signals;
 
 use super::{Finding, Scene, found, kind_names};
@@ -24,6 +25,7 @@ use hooks::failure_actions;
 use indexmap::IndexMap;
 use inputs::inputs;
 use outputs::{datasets, output_ports};
+pub(super) use pools::of_project as pools_of_project;
 use signals::{secrets, triggers_and_alerts};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -87,6 +89,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> (Vec<Wired>, Vec<WiredHook>) {
     datasets(scene);
     triggers_and_alerts(scene);
     secrets(scene);
+    pools::pools(scene);
     tests(scene, &wired);
     (wired, hooks)
 }

@@ -14,7 +14,11 @@ fn worked_example() -> MemoryFiles {
             "contracts/flights.yaml",
             include_str!("worked_example/flights.yaml"),
         )
-        .with("lib/steps.yaml", "version: 1\n");
+        .with("lib/steps.yaml", "version: 1\n")
+        .with(
+            "trainyard.yaml",
+            "version: 1\nname: p\npools: {object_store: {slots: 4}}\n",
+        );
     for name in ["weather", "flight_features"] {
         let contract = format!("version: 1\nname: {name}\ncolumns: {{carrier: {{type: string}}}}\n");
         files = files.with(&format!("contracts/{name}.yaml"), contract);

@@ -29,6 +29,20 @@ pub(super) static RULES: &[Rule] = &[
         "budget: {per_run: 2.00, currency: USD, on_exceed: require_approval}",
     ),
     warning(
+        "S07/too-large",
+        "a step asks for more than the machine has",
+        "Attempts start when the cores and memory that they declare are free. One that declares more than there is gets all there is, which is less than it says it needs. What there is stands in `trainyard.yaml` as `machine: {cpu: 8, memory: 32Gi}`; without it nothing is said.",
+        "resources: {cpu: 64}   # machine: {cpu: 8, memory: 32Gi}",
+        "resources: {cpu: 8}",
+    ),
+    warning(
+        "S07/timeout-over-sla",
+        "a step may take longer than the whole run should",
+        "The step would be ended for being late only when the run is late already.",
+        "sla: {max_duration: 1h}\nsteps:\n  train: {timeout: 2h, …}",
+        "sla: {max_duration: 1h}\nsteps:\n  train: {timeout: 40m, …}",
+    ),
+    warning(
         "S08/secret-in-log",
         "a script writes a secret to the log",
         "Logs are kept and shown to everybody who may see the run. The mask over them knows a secret only as it is: cut, joined or encoded it passes. `echo` and `printf` of a variable from `secrets:`, the whole environment, and the shell's trace (`set -x`) are found.",

@@ -161,6 +161,13 @@ pub(super) static RULES: &[Rule] = &[
         "needs: [load]",
     ),
     error(
+        "S02/unknown-pool",
+        "a pool is named that nobody has declared",
+        "Pools are shared by all pipelines of a project, so `trainyard.yaml` declares them. A misspelt one would limit nothing. The nearest pool is offered.",
+        "load: {run: ./load.sh, pool: warehuose}",
+        "load: {run: ./load.sh, pool: warehouse}   # trainyard.yaml: pools: {warehouse: {slots: 4}}",
+    ),
+    error(
         "S02/unknown-output",
         "an output is named that its step does not make",
         "The input could never be filled.",

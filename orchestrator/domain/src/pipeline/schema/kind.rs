@@ -4,6 +4,7 @@ use super::words::{describe, either};
 use super::zone::{Meant, is_zone};
 use super::{Place, Walk};
 use crate::pipeline::reader::{Content, Node, Scalar};
+use crate::pool::Rate;
 use trainyard_contract::schema::DATA_TYPE_NAMES;
 use trainyard_contract::{ByteSize, DataType, Millis};
 
@@ -144,6 +145,11 @@ pub(super) fn wrong_text(kind: &str, text: &str) -> Option<WrongText> {
                 fix: spelled,
             })
         }
+        "rate" if text.parse::<Rate>().is_err() => wrong(
+            format!("`{shown}` is not a rate"),
+            "not a rate",
+            "write a number of starts, at most 10000, and a time: `10/1m`, `100/1h`",
+        ),
         "size" if text.parse::<ByteSize>().is_err() => {
             let binary = ["K", "M", "G", "T"]
                 .iter()

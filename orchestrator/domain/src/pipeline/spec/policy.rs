@@ -3,7 +3,7 @@
 use super::scalar::{Duration, Size};
 use crate::run::Backoff;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use trainyard_contract::FailureClass;
 
 /// What holds for every step that says nothing else.
@@ -121,7 +121,7 @@ pub struct Concurrency {
 }
 
 /// What becomes of a run that is one too many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLimit {
     #[default]

@@ -4,6 +4,8 @@ use super::NAME_PATTERN;
 use super::alert::Channel;
 use super::environment::CheckLevel;
 use super::policy::Defaults;
+use super::scalar::{Size, StartRate};
+use crate::pool::PoolLimits;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -48,6 +50,46 @@ pub struct Project {
     /// What an hour of cores and memory costs. Without it nothing is said of money.
     #[serde(default)]
     pub prices: Option<Prices>,
+    /// What the machine that runs steps has; a step that asks for more is found by `check`.
+    #[serde(default)]
+    pub machine: Option<Machine>,
+    /// Limits that steps of all pipelines share, over all servers on one store.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}))]
+    pub pools: IndexMap<String, Pool>,
+}
+
+/// What a machine has for steps.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// Cores.
+    #[schemars(range(min = 1, max = 4096))]
+    pub cpu: u32,
+    pub memory: Size,
+}
+
+/// A limit that steps share; at least one of the two.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct Pool {
+    /// Attempts at once.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100000))]
+    pub slots: Option<u32>,
+    /// Attempts that start in a span of time, e.g. `10/1m`; no span of that length has more.
+    #[serde(default)]
+    pub rate: Option<StartRate>,
+}
+
+impl From<&Pool> for PoolLimits {
+    fn from(pool: &Pool) -> Self {
+        Self {
+            slots: pool.slots,
+            rate: pool.rate.map(|rate| rate.0),
+        }
+    }
 }
 
 /// What an hour costs, for forecasts and budgets.

@@ -1,5 +1,6 @@
 //! Texts with a meaning of their own.
 
+use crate::pool::Rate;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -27,6 +28,25 @@ impl JsonSchema for Duration {
             "pattern": "^[0-9]+(ms|s|m|h|d)$",
             "x-kind": "duration",
             "description": "A span of time, e.g. `500ms`, `30s`, `5m`, `2h`, `3d`.",
+        })
+    }
+}
+
+/// So many starts within a span of time, written `10/1m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct StartRate(pub Rate);
+
+impl JsonSchema for StartRate {
+    fn schema_name() -> Cow<'static, str> {
+        "StartRate".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+/[0-9]+(ms|s|m|h|d)$",
+            "x-kind": "rate",
+            "description": "So many starts within a span of time, e.g. `10/1m`.",
         })
     }
 }

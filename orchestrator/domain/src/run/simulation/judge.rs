@@ -231,6 +231,7 @@ impl<'a> Judge<'a> {
             What::CancelAsked { .. } => self.cancels += 1,
             What::SlaBreached { limit, due } => self.breached(*limit, *due, event.at)?,
             What::RunTimedOut { hooks, .. } => self.ran_out_of_time(*hooks, event.at)?,
+            What::RunTurnedAway { .. } => return Err("a run that starts was turned away".to_owned()),
             What::StepCancelled { step } => {
                 ensure(!self.at(*step).over(), || {
                     "a step was cancelled that was over".to_owned()

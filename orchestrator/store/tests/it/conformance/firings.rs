@@ -19,6 +19,7 @@ fn fire(store: &mut Store, number: u64, key: &str) -> Result<Vec<Option<Enqueued
         due: None,
         verdict: "started",
         reason: None,
+        about: None,
         start: Some(QueuedRun {
             new: NewRun {
                 id: &id,

@@ -223,7 +223,9 @@ pub(crate) fn a_run_that_was_left_to_others_is_free_at_once(open: Open<'_>) {
 /// What an engine that looks for work finds.
 fn takeable(open: Open<'_>, micros: i64) -> Vec<RunId> {
     let now = open.at(micros);
-    open().takeable_runs(&owner("c"), false, now, 100).unwrap()
+    let mut store = open();
+    store.admit_runs(100, now).unwrap();
+    store.takeable_runs(&owner("c"), false, now, 100).unwrap()
 }
 
 pub(crate) fn a_run_that_is_over_leaves_no_lease(open: Open<'_>) {

@@ -1,0 +1,1 @@
+SELECT limits, starts FROM pools WHERE pools.name = ?1

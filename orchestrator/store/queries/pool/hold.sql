@@ -1,0 +1,1 @@
+SELECT limits, starts FROM pools WHERE name = ?1

@@ -1,0 +1,1 @@
+UPDATE pools SET starts = ?2 WHERE name = ?1

@@ -1,0 +1,1 @@
+UPDATE queue SET options = ?2 WHERE run = ?1
