@@ -28,6 +28,8 @@ pub(super) struct Slots {
     ask_at: Option<Instant>,
     /// There is something new to ask for, or a slot was given back.
     is_new: bool,
+    /// Instances of which it is to be said that they wait, and for what.
+    untold: Vec<(RunId, InstanceIx, String)>,
 }
 
 struct Slot {
@@ -200,19 +202,25 @@ impl Engine {
         }
         for (id, step, reason) in &answer.waiting {
             let slot = slots.runs.get_mut(id).and_then(|slots| slots.get_mut(step));
-            let (Some(slot), Some(active)) = (slot, self.runs.get(id)) else {
-                continue;
-            };
-            if slot.stage == Stage::Wanted {
+            if let Some(slot) = slot.filter(|slot| slot.stage == Stage::Wanted) {
                 slot.stage = Stage::Waits;
+                slots.untold.push((id.clone(), *step, reason.clone()));
+            }
+        }
+        Ok(!answer.granted.is_empty())
+    }
+
+    /// Says what waits for slots, once what made it ready is durable.
+    pub(super) fn tell_waiting(&mut self, observer: &mut dyn FnMut(Observation<'_>)) {
+        for (id, step, reason) in std::mem::take(&mut self.slots.untold) {
+            if let Some(active) = self.runs.get(&id) {
                 observer(Observation::AwaitsSlot {
-                    run: id,
-                    step: *step,
-                    reason,
+                    run: &id,
+                    step,
+                    reason: &reason,
                     of: &active.run,
                 });
             }
         }
-        Ok(!answer.granted.is_empty())
     }
 }

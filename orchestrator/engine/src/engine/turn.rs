@@ -149,8 +149,19 @@ impl Engine {
         }
     }
 
-    /// Launches what may start, commits everything, then acts.
+    /// Launches what may start, commits everything, then acts and says what waits.
     pub(super) fn finish_turn(
+        &mut self,
+        now: Timestamp,
+        turned: Turned,
+        observer: &mut dyn FnMut(Observation<'_>),
+    ) -> Result<(), EngineError> {
+        self.carry_out_turn(now, turned, observer)?;
+        self.tell_waiting(observer);
+        Ok(())
+    }
+
+    fn carry_out_turn(
         &mut self,
         now: Timestamp,
         mut turned: Turned,
