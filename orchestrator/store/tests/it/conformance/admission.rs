@@ -2,6 +2,7 @@ use super::Open;
 use crate::material::{definition, ended_run, owner, run_id, started_run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use trainyard_contract::{Millis, RunId, Timestamp};
 use trainyard_domain::pipeline::spec::policy::OnLimit;
 use trainyard_domain::run::RunOutcome;
@@ -163,6 +164,7 @@ pub(crate) fn a_storm_never_has_more_runs_at_once_than_its_group_allows(open: Op
     const STORM: u64 = 60;
     let now = open.at(1_000_000);
     let active = Mutex::new((BTreeSet::<RunId>::new(), 0usize, BTreeMap::<RunId, u32>::new()));
+    let failed = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for part in 0..2u64 {
             scope.spawn(move || {
@@ -173,10 +175,11 @@ pub(crate) fn a_storm_never_has_more_runs_at_once_than_its_group_allows(open: Op
             });
         }
         for engine in ["a", "b", "c"] {
-            let active = &active;
+            let (active, failed) = (&active, &failed);
             scope.spawn(move || {
+                let _alarm = Alarm(failed);
                 let mut store = open();
-                loop {
+                while !failed.load(Ordering::Relaxed) {
                     match store.admit_runs(2, now) {
                         Err(error) if error.is_transient() => continue,
                         admitted => assert_eq!(admitted.unwrap().turned_away, []),
@@ -208,6 +211,17 @@ pub(crate) fn a_storm_never_has_more_runs_at_once_than_its_group_allows(open: Op
     assert!(started.len() as u64 == STORM && started.values().all(|times| *times == 1));
 }
 
+/// Lets the other threads end when one has panicked; they would wait for it for ever.
+struct Alarm<'a>(&'a AtomicBool);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 fn loop_take(store: &mut Store, engine: &str, now: Timestamp) -> Vec<RunId> {
     let takeable = loop {
         match store.takeable_runs(&owner(engine), false, now, 1_000) {
@@ -217,8 +231,14 @@ fn loop_take(store: &mut Store, engine: &str, now: Timestamp) -> Vec<RunId> {
     };
     let mut taken = Vec::new();
     for id in takeable {
-        if store.acquire_lease(&id, &owner(engine), now, TTL).is_err() {
-            continue;
+        match store.acquire_lease(&id, &owner(engine), now, TTL) {
+            Ok(1) => {}
+            Ok(later) => {
+                // Another engine has carried it out since the list was made.
+                while store.release_lease(&id, later).is_err() {}
+                continue;
+            }
+            Err(_) => continue,
         }
         loop {
             let appended = store.begin().and_then(|mut turn| {
