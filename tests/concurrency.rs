@@ -266,3 +266,44 @@ fn a_storm_of_calls_is_cut_down_to_what_may_wait() {
     one_at_a_time(&effects);
     assert_eq!(effects.len(), 2 * 11);
 }
+
+#[test]
+fn a_storm_on_two_servers_never_has_more_runs_at_once_than_the_group_allows() {
+    const STORM: usize = 200;
+    let yard = Yard::with("");
+    let project = yard.path().display().to_string();
+    yard.write(
+        "pipeline.yaml",
+        &format!(
+            "version: 1\nname: test\nparams:\n  word: {{type: string, default: none}}\nconcurrency: {{limit: 3}}\n\
+             steps:\n  only:\n    run: |\n      echo begin >> \"$PROJECT/ledger\"\n      sleep 0.01\n      \
+             echo end >> \"$PROJECT/ledger\"\n    env: {{PROJECT: {project}, WORD: \"${{{{ params.word }}}}\"}}\n"
+        ),
+    );
+    let Some((_server, served)) = crate::pools::fleet(&yard) else {
+        return;
+    };
+    std::thread::scope(|scope| {
+        for place in 0..4 {
+            let served = &served[place % 2];
+            scope.spawn(move || {
+                for number in 0..STORM / 4 {
+                    ask(served, &format!("{place}-{number}"));
+                }
+            });
+        }
+    });
+    let left = |status: &str| {
+        let page = served[0]
+            .get(&format!("/api/v1/runs?status={status}&limit=500"))
+            .expect(200);
+        page["runs"].as_array().unwrap().len()
+    };
+    while left("queued") + left("running") > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(left("succeeded"), STORM);
+    let (most, begun) = crate::pools::most_at_once(&yard.read("ledger"));
+    println!("{begun} runs on two servers, at most {most} at once");
+    assert!(begun == STORM && most <= 3, "{begun} {most}");
+}

@@ -35,7 +35,7 @@ fn shown(served: &Served, run: &str) -> Value {
 }
 
 /// The most that went on at once, by a file to which each adds a line when it begins and ends.
-fn most_at_once(ledger: &str) -> (usize, usize) {
+pub(crate) fn most_at_once(ledger: &str) -> (usize, usize) {
     let (mut now, mut most, mut begun) = (0usize, 0, 0);
     for line in ledger.lines() {
         match line {
@@ -52,7 +52,7 @@ fn most_at_once(ledger: &str) -> (usize, usize) {
 }
 
 /// Two servers on one database; nothing where PostgreSQL is not installed.
-fn fleet(yard: &Yard) -> Option<(Server, [Served; 2])> {
+pub(crate) fn fleet(yard: &Yard) -> Option<(Server, [Served; 2])> {
     let server = Server::start()?;
     let served = [(); 2].map(|()| {
         let mut command = yard.command(&["serve", "--listen", "127.0.0.1:0", "--format", "json"]);
