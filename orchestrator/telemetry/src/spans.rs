@@ -181,14 +181,12 @@ impl Spans {
                 self.asked(of, *step, event.at, "cancellation", None);
             }
             What::StepRejected { step, failure } => self.rejected(of, *step, event.at, failure),
+            // One yes may not be enough.
             What::ApprovalGiven {
                 step, by, approve, ..
-            } => {
-                // One yes may not be enough.
-                if !matches!(of.step(*step), StepState::AwaitingApproval { .. }) {
-                    let result = if *approve { "success" } else { "failure" };
-                    self.asked(of, *step, event.at, result, Some(by));
-                }
+            } if !matches!(of.step(*step), StepState::AwaitingApproval { .. }) => {
+                let result = if *approve { "success" } else { "failure" };
+                self.asked(of, *step, event.at, result, Some(by));
             }
             What::ApprovalExpired { step, approve } => {
                 let result = if *approve { "success" } else { "timeout" };
