@@ -33,10 +33,10 @@ def tree(tasks: int) -> Graph:
 #: What can be measured, by name. The last has no two tasks that could run at once: its gaps hold no
 #: waiting for a free core.
 SHAPES = {
-    "short chains": lambda tasks: chains("short chains", max(tasks // 10, 1), 10),
-    "long chains": lambda tasks: chains("long chains", 10, max(tasks // 10, 1)),
+    "short chains": lambda tasks: chains("short chains", tasks // 10, 10),
+    "long chains": lambda tasks: chains("long chains", 10, tasks // 10),
     "tree": tree,
-    "one chain": lambda tasks: chains("one chain", 1, max(tasks // 10, 1)),
+    "one chain": lambda tasks: chains("one chain", 1, tasks // 10),
 }
 
 

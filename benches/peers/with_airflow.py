@@ -104,7 +104,7 @@ def with_parallelism(
     folder = home / f"parallelism_{parallelism}"
     dags = folder / "dags"
     dags.mkdir(parents=True)
-    warm = Graph("warm", all_graphs.tree(2 * parallelism).needs)
+    warm = Graph("warm", all_graphs.tree(2 * (os.cpu_count() or 1)).needs)
     files = {}
     for graph in [warm, *graphs]:
         name = f"{graph.name.replace(' ', '_')}_{parallelism}"
@@ -161,6 +161,8 @@ def settings(folder: pathlib.Path, dags: pathlib.Path, url: str, port: int, para
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.05,
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 1,
         "SCHEDULER__MAX_TIS_PER_QUERY": 0,
+        # A machine that is busy is no reason to lose a task.
+        "WORKERS__EXECUTION_API_TIMEOUT": 60,
         "LOGGING__LOGGING_LEVEL": "WARNING",
         "USAGE_DATA_COLLECTION__ENABLED": False,
     }
