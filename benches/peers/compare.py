@@ -8,6 +8,7 @@ import datetime
 import os
 import pathlib
 import platform
+import signal
 import subprocess
 import sys
 
@@ -28,6 +29,8 @@ TOOLS = {
 
 def main() -> int:
     options = arguments()
+    # Told to stop, it ends its servers, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     setting = Setting(options.home, str(pathlib.Path(options.trainyard).resolve()), options.limit)
     print(
         f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, Linux {platform.release()}, "

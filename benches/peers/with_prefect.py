@@ -17,6 +17,12 @@ def versions(setting: Setting) -> str:
 
 
 def measure(setting: Setting, graphs: list[Graph]) -> Iterator[Measured]:
+    for graph in graphs:
+        yield of_graph(setting, graph)
+
+
+def of_graph(setting: Setting, graph: Graph) -> Measured:
+    """With a server of its own: one that still writes what the flow before has sent it can refuse the next flow."""
     binaries = setting.environment("prefect", PACKAGES)
     home = setting.home / "prefect"
     shutil.rmtree(home, ignore_errors=True)
@@ -34,9 +40,7 @@ def measure(setting: Setting, graphs: list[Graph]) -> Iterator[Measured]:
     start = [binaries / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
     with server(start, home / "server.log", env=environment) as process:
         await_page(f"http://127.0.0.1:{port}/api/health", process)
-        for graph in graphs:
-            file = setting.graph_file(home, graph)
-            command = [binaries / "python", DEFINITIONS / "prefect_flow.py", file]
-            printed = call(TOOL, command, setting.limit, env=environment)
-            whole = float(printed.splitlines()[-1])
-            yield setting.measured(TOOL, graph, whole, file.with_suffix(".stamps"))
+        file = setting.graph_file(home, graph)
+        command = [binaries / "python", DEFINITIONS / "prefect_flow.py", file]
+        whole = float(call(TOOL, command, setting.limit, env=environment).splitlines()[-1])
+        return setting.measured(TOOL, graph, whole, file.with_suffix(".stamps"))
