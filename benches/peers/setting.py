@@ -116,7 +116,7 @@ def end_group(process: subprocess.Popen, grace: float) -> None:
     process.wait()
 
 
-def await_page(url: str, process: subprocess.Popen, seconds: float = 180) -> None:
+def await_page(url: str, process: subprocess.Popen, seconds: float = 600) -> None:
     """Until a server answers."""
     end = time.monotonic() + seconds
     while True:
