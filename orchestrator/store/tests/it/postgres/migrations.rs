@@ -95,7 +95,7 @@ fn a_server_that_risks_what_it_acknowledges_is_named() {
     let store = Store::connect(&server.database()).unwrap();
     let condition = store.condition().unwrap();
     assert!(condition.product.starts_with("PostgreSQL "), "{condition:?}");
-    assert_eq!(condition.schema, 9);
+    assert_eq!(condition.schema, 10);
     assert_eq!(condition.risks.len(), 1, "{condition:?}");
     assert!(condition.risks[0].contains("fsync"), "{condition:?}");
     assert_eq!(store.damage().unwrap(), Vec::<String>::new());
