@@ -28,7 +28,7 @@ pub struct Swept {
     pub stuck: u64,
 }
 
-/// Removes what a rule lets go. It works in transactions of a few milliseconds and may end between any two of
+/// Removes what a rule lets go. It works in short transactions and may end between any two of
 /// them: whoever sweeps next goes on.
 #[derive(Debug)]
 pub struct Sweeper {
