@@ -30,6 +30,7 @@ mod manual;
 mod parameters;
 mod pipelines;
 mod pools;
+mod retention;
 mod schema;
 mod serve;
 mod telemetry;

@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Explain a diagnostic's code
     Explain(ExplainArgs),
+    /// Remove runs that are older than `retention:` of trainyard.yaml keeps
+    Gc(GcArgs),
     /// Print a shell's completion script
     Completions(CompletionsArgs),
     /// Look at this machine and project and say what is missing
@@ -252,6 +254,22 @@ pub(crate) struct TestArgs {
     /// Only tests whose name contains this
     #[arg(long)]
     pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// Say what would go, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove runs that ended so long ago, instead of what `retention.runs` says, e.g. `30d`
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) older_than: Option<trainyard_contract::Millis>,
+    /// Keep so many newest runs of each pipeline and environment, instead of what `retention.keep_last` says
+    #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) keep_last: Option<u32>,
+    /// Then give the freed space of a SQLite database back to the file system; nothing else may use it meanwhile
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) compact: bool,
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,7 @@ mod pipelines;
 mod problem;
 mod project;
 mod random;
+mod retention;
 mod routes;
 mod run_document;
 mod runs;

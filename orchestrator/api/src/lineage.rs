@@ -155,6 +155,8 @@ fn node(store: &Store, subject: &str) -> Result<LineageNode, Problem> {
     match store.find_run(subject) {
         Ok(run) => return Ok(LineageNode::Run { run }),
         Err(StoreError::NoRun(_) | StoreError::Ambiguous { .. }) => {}
+        // A name may end as a run did.
+        Err(StoreError::Removed { .. }) if subject.parse::<trainyard_contract::RunId>().is_err() => {}
         Err(error) => return Err(error.into()),
     }
     if let Some((dataset, column)) = subject.split_once('.') {

@@ -229,6 +229,7 @@ impl Process {
 }
 
 fn describe() {
+    crate::retention::describe();
     describe_counter!(
         "trainyard_data_changes_total",
         "Contents of datasets that data triggers saw, the first included."

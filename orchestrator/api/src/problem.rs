@@ -161,6 +161,11 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NoRun(text) => Self::not_found("run-not-found", format!("there is no run `{text}`")),
+            StoreError::Removed { run, .. } => Self::new(
+                StatusCode::GONE,
+                "run-removed",
+                format!("run `{run}` was removed by retention"),
+            ),
             StoreError::Ambiguous { .. } => Self::conflict("run-ambiguous", error.to_string()),
             StoreError::NoModel(name) => {
                 Self::not_found("model-not-found", format!("there is no model `{name}`"))

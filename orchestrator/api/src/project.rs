@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use trainyard_contract::finding::nearest;
 use trainyard_contract::{Catalogue, PipelineName, Timestamp};
 use trainyard_domain::diagnostic::render;
-use trainyard_domain::pipeline::{self, BindRequest, CheckRequest, Checked, FileFault, Files, Pipeline};
+use trainyard_domain::pipeline::{
+    self, BindRequest, CheckRequest, Checked, FileFault, Files, Pipeline, spec,
+};
 use trainyard_domain::run::{InstanceIx, RunDefinition, select};
 use trainyard_engine::{DiskFiles, PROJECT_FILE, pipeline_files};
 use trainyard_store::{PipelineVersion, Store};
@@ -23,6 +25,8 @@ pub struct ProjectFolder {
     catalogue: Catalogue,
     seen: Mutex<Seen>,
     shelf: RwLock<Arc<Shelf>>,
+    /// What `trainyard.yaml` said last.
+    retention: Mutex<Option<spec::Retention>>,
 }
 
 /// What the last scan went by.
@@ -87,11 +91,17 @@ impl ProjectFolder {
             catalogue,
             seen: Mutex::default(),
             shelf: RwLock::default(),
+            retention: Mutex::default(),
         }
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What is removed when it is old; nothing while `trainyard.yaml` has errors.
+    pub(crate) fn retention(&self) -> Option<spec::Retention> {
+        *lock(&self.retention)
     }
 
     pub(crate) fn shelf(&self) -> Arc<Shelf> {
@@ -160,6 +170,7 @@ impl ProjectFolder {
         let files = Recorder::new(&disk);
         let checked = self.check(entries, &files, project);
         self.declare_pools(&checked, store);
+        *lock(&self.retention) = checked.retention;
         let mut shelf = Shelf::default();
         for file in entries {
             let good = checked

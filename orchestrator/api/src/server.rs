@@ -252,6 +252,13 @@ impl Server {
                 })
                 .map_err(ServeError::Thread)?
         };
+        let sweeping = {
+            let (app, stopped) = (self.app.clone(), wake(&self.waking));
+            std::thread::Builder::new()
+                .name("retention".to_owned())
+                .spawn(move || crate::retention::retention_thread(&app, &stopped))
+                .map_err(ServeError::Thread)?
+        };
         let router = routes::router(&self.app);
         let mut ending = self.app.ending.clone();
         let listener = self.listener;
@@ -280,6 +287,7 @@ impl Server {
         }
         let _ = engine.join();
         let _ = watching.join();
+        let _ = sweeping.join();
         runtime.block_on(async {
             let mut has_ended = has_ended;
             let _ = tokio::time::timeout(GOODBYE, has_ended.wait_for(|ended| *ended)).await;

@@ -5,6 +5,7 @@ use crate::args::{BindArgs, CheckArgs, Format, Level};
 use crate::output::{Exit, Fault, Terminal, Tone};
 use crate::project::Project;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 use trainyard_contract::{PipelineName, Severity};
@@ -148,8 +149,8 @@ pub(crate) fn print_human(checked: &Checked, terminal: &mut Terminal) {
 }
 
 /// `1 file`, `2 files`.
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
+pub(crate) fn counted(count: impl Display + PartialEq + From<u8>, noun: &str) -> String {
+    let plural = if count == 1.into() { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
 

@@ -8,6 +8,7 @@ mod contracts;
 mod diff;
 mod doctor;
 mod explain;
+mod gc;
 mod init;
 mod lineage;
 mod models;
@@ -52,6 +53,7 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Steps(command) => steps::steps(&command, terminal),
         Command::Schema(args) => schema::schema(&args, terminal),
         Command::Explain(args) => explain::explain(&args, terminal),
+        Command::Gc(args) => gc::gc(&args, home, terminal),
         Command::Completions(args) => completions::completions(&args, terminal),
         Command::Doctor => doctor::doctor(home, terminal),
         Command::Step(args) => step::step(&args),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use trainyard_contract::{OutputValue, RunId};
 use trainyard_domain::run::{InstanceIx, Run, RunOutcome, RunStatus, StepState, out_of_time};
-use trainyard_store::{Home, Request, RunFilter, Store};
+use trainyard_store::{Home, Request, RunFilter, Store, StoreError};
 
 pub(crate) fn runs(
     command: &RunsCommand,
@@ -87,7 +87,14 @@ impl Shelf {
 
     /// The run a person means.
     pub(crate) fn find(&self, text: &str) -> Result<RunId, Fault> {
-        Ok(self.store.find_run(text)?)
+        self.store.find_run(text).map_err(|error| match error {
+            StoreError::Removed { run, at } => Fault::new(format!(
+                "run `{run}` was removed by retention on {}",
+                human_instant(at)
+            ))
+            .help("`retention:` in trainyard.yaml says how long runs are kept"),
+            error => error.into(),
+        })
     }
 
     /// A run as its events have made it.

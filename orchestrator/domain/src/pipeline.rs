@@ -78,6 +78,8 @@ pub struct Checked {
     pub files_read: usize,
     /// Steps of all pipelines that could be read.
     pub steps: usize,
+    /// What the project removes when it is old; nothing if its file has errors.
+    pub retention: Option<spec::Retention>,
 }
 
 impl Checked {

@@ -14,6 +14,7 @@ mod memory;
 mod observe;
 mod prepare;
 mod registered;
+mod retention;
 
 pub use admission::{Admitted, admit};
 pub use deployed::deployed;
@@ -25,3 +26,4 @@ pub use foresee::{Outlook, asks_to_foresee, with_gates};
 pub use history::history;
 pub use observe::Observation;
 pub use registered::registered_by;
+pub use retention::{Sweeper, Swept, removable};

@@ -79,7 +79,7 @@ fn of_run(
 ) -> Result<Option<Remembered>, StoreError> {
     let found = match store.find_run(text) {
         Ok(found) => found,
-        Err(StoreError::NoRun(_)) => return Ok(None),
+        Err(StoreError::NoRun(_) | StoreError::Removed { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     let summary = store.run_summary(&found)?;

@@ -7,13 +7,16 @@ use rusqlite::ErrorCode;
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
-use trainyard_contract::RunId;
+use trainyard_contract::{RunId, Timestamp};
 
 /// Why the store could not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("no run `{0}`")]
     NoRun(String),
+    /// It is gone for good; the time is when.
+    #[error("run `{run}` was removed by retention")]
+    Removed { run: RunId, at: Timestamp },
     #[error("`{text}` may mean {}", candidates.iter().map(|run| format!("`{run}`")).collect::<Vec<_>>().join(", "))]
     Ambiguous {
         text: String,

@@ -95,6 +95,16 @@ impl Home {
             .join(format!("{}.{attempt}", file_name(instance)))
     }
 
+    /// Folders of files that are a run's alone: logs, what attempts have left of temporary files, and reports
+    /// under their names. Not all of them need be there.
+    pub fn folders_of(&self, run: &RunId) -> [PathBuf; 3] {
+        [
+            self.folder.join("logs").join(run.as_str()),
+            self.folder.join("scratch").join(run.as_str()),
+            self.folder.join("reports").join(run.short()),
+        ]
+    }
+
     /// A connection for reading and writing; the database is made or migrated if needed.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../migrations/0008_token_roles.sql"),
     ),
     ("0009_pools", include_str!("../migrations/0009_pools.sql")),
+    ("0010_retention", include_str!("../migrations/0010_retention.sql")),
 ];
 
 /// The schema this version writes.

@@ -2,9 +2,8 @@
 
 use crate::database::params;
 use crate::document;
-use crate::error::StoreError;
+use crate::error::{StoreError, unreadable};
 use crate::queries;
-use crate::run::run_and_seq;
 use crate::store::Store;
 use indexmap::IndexMap;
 use trainyard_contract::{ContentHash, OutputValue, RunId, Timestamp};
@@ -40,9 +39,17 @@ impl Store {
             doing,
             queries::RESULT_GET,
             params![key.as_bytes(), oldest],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+            |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, String>(2)?,
+                ))
+            },
         )?;
-        let Some((id, body)) = found else { return Ok(None) };
+        let Some((id, run, body)) = found else {
+            return Ok(None);
+        };
         let event: Event = document::read(doing, &body)?;
         let What::AttemptSucceeded {
             step,
@@ -57,7 +64,7 @@ impl Store {
                 what: format!("event {id} is no success"),
             });
         };
-        let run = self.run_id(run_and_seq(id).0)?;
+        let run = run.parse().map_err(unreadable(doing))?;
         Ok(Some(Reusable {
             run,
             instance: step,

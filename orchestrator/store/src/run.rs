@@ -325,8 +325,21 @@ impl Store {
     /// `latest`; `latest:PIPELINE`.
     ///
     /// # Errors
-    /// `NoRun`, `Ambiguous`, `Disk`.
+    /// `NoRun`, `Removed`, `Ambiguous`, `Disk`.
     pub fn find_run(&self, text: &str) -> Result<RunId, StoreError> {
+        match self.find_kept_run(text) {
+            Err(StoreError::NoRun(text)) => Err(match self.removed_run(&text)? {
+                Some(removed) => StoreError::Removed {
+                    run: removed.run,
+                    at: removed.at,
+                },
+                None => StoreError::NoRun(text),
+            }),
+            found => found,
+        }
+    }
+
+    fn find_kept_run(&self, text: &str) -> Result<RunId, StoreError> {
         let doing = "find a run";
         let none = || StoreError::NoRun(text.to_owned());
         if text == "latest" || text.starts_with("latest:") {

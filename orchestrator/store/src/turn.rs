@@ -450,6 +450,9 @@ impl Store {
                     }
                 }
             }
+            What::StepReused { from, .. } => {
+                self.send(doing, queries::RUN_INSERT_REUSE, params![from.as_str(), number])?;
+            }
             What::ApprovalAsked { step } => self.ask_approval(number, *step, event.at)?,
             What::ApprovalGiven { step, .. } | What::ApprovalExpired { step, .. } if noted.is_gate_closed => {
                 self.close_approval(number, *step)?;

@@ -224,6 +224,13 @@ pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
         .map(Arc::new)
         .collect();
     let files_read = loader.all().count();
+    let retention = project.as_ref().and_then(|project| project.retention);
+    // What is half understood removes nothing.
+    let is_faulty = loader
+        .sources
+        .iter()
+        .any(|(id, file)| Some(file.name.as_str()) == request.project && broken.contains(&id.0));
+    let retention = retention.filter(|_| !is_faulty);
     Checked {
         sources: loader.sources,
         diagnostics,
@@ -231,6 +238,7 @@ pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
         pipelines,
         files_read,
         steps,
+        retention,
     }
 }
 

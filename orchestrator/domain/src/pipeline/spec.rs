@@ -23,7 +23,7 @@ pub use environment::{CheckLevel, Environment};
 pub use library::{KindInput, Library, LibraryKind};
 pub use param::Param;
 pub use policy::{Budget, Cache, CachePart, Concurrency, Defaults, Resources, Retry, Sla};
-pub use project::Project;
+pub use project::{Project, Retention};
 pub use scalar::{Duration, Size};
 pub use step::{FailureAction, ForEach, HookStep, Matrix, MatrixValues, Output, Repeat, Step};
 pub use stream::Stream;

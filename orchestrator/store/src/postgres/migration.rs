@@ -41,6 +41,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0009_pools",
         include_str!("../../migrations/postgres/0009_pools.sql"),
     ),
+    (
+        "0010_retention",
+        include_str!("../../migrations/postgres/0010_retention.sql"),
+    ),
 ];
 
 /// The schema this version writes.

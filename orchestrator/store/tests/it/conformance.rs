@@ -10,6 +10,7 @@ pub(crate) mod lineage;
 pub(crate) mod plans;
 pub(crate) mod pools;
 pub(crate) mod registry;
+pub(crate) mod retention;
 pub(crate) mod reuse;
 pub(crate) mod runs;
 pub(crate) mod tokens;
@@ -116,6 +117,18 @@ suite! {
         a_key_outlives_the_connection_that_saw_the_attempt_start,
         an_attempt_that_failed_leaves_no_result,
         an_artifact_is_traced_to_the_steps_that_made_it;
+    retention:
+        an_old_run_goes_with_everything_that_is_its_alone,
+        the_last_runs_and_the_last_success_of_each_environment_stay,
+        a_run_that_something_needs_stays,
+        a_run_whose_result_was_taken_stays_as_long_as_the_run_that_took_it,
+        a_result_holds_by_the_ttl_of_its_step,
+        what_a_kept_run_has_too_stays,
+        a_removal_goes_on_where_it_was_left,
+        a_run_that_came_to_be_needed_is_not_removed,
+        removed_runs_are_known_by_id_and_end,
+        old_firings_go,
+        nothing_is_lost_while_many_write_and_remove;
     registry:
         versions_count_from_one,
         the_same_content_keeps_its_version_and_moves_the_alias,

@@ -8,6 +8,7 @@ mod migrations;
 mod mount;
 mod power_cut;
 mod read_only;
+mod removal;
 
 use crate::conformance::{Backend, Open};
 use trainyard_store::Home;

@@ -4,7 +4,7 @@ use super::NAME_PATTERN;
 use super::alert::Channel;
 use super::environment::CheckLevel;
 use super::policy::Defaults;
-use super::scalar::{Size, StartRate};
+use super::scalar::{Duration, Size, StartRate};
 use crate::pool::PoolLimits;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -57,6 +57,31 @@ pub struct Project {
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}))]
     pub pools: IndexMap<String, Pool>,
+    /// What is removed when it is old. Without it everything is kept.
+    #[serde(default)]
+    pub retention: Option<Retention>,
+}
+
+/// What is removed when it is old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// How long a run is kept after it ended, with its events and logs, e.g. `90d`. Some are kept longer: those
+    /// that registered models and whatever else is needed.
+    pub runs: Duration,
+    /// So many newest runs of each pipeline in each environment are kept, whatever their age. Default: 50.
+    #[serde(default = "last_kept")]
+    #[schemars(range(min = 1, max = 100000))]
+    pub keep_last: u32,
+}
+
+fn last_kept() -> u32 {
+    Retention::KEEP_LAST
+}
+
+impl Retention {
+    /// What `keep_last` is where nobody says.
+    pub const KEEP_LAST: u32 = 50;
 }
 
 /// What a machine has for steps.

@@ -19,7 +19,7 @@ fn many_that_come_first_make_one_schema() {
     );
     assert_eq!(
         made,
-        "0001_runs 0002_registry 0003_lineage 0004_serve 0005_plans 0006_ends 0007_usage 0008_token_roles 0009_pools"
+        "0001_runs 0002_registry 0003_lineage 0004_serve 0005_plans 0006_ends 0007_usage 0008_token_roles 0009_pools 0010_retention"
     );
 }
 
@@ -95,7 +95,7 @@ fn a_server_that_risks_what_it_acknowledges_is_named() {
     let store = Store::connect(&server.database()).unwrap();
     let condition = store.condition().unwrap();
     assert!(condition.product.starts_with("PostgreSQL "), "{condition:?}");
-    assert_eq!(condition.schema, 9);
+    assert_eq!(condition.schema, 10);
     assert_eq!(condition.risks.len(), 1, "{condition:?}");
     assert!(condition.risks[0].contains("fsync"), "{condition:?}");
     assert_eq!(store.damage().unwrap(), Vec::<String>::new());

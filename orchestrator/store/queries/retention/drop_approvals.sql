@@ -1,0 +1,1 @@
+DELETE FROM waiting_approvals WHERE run = ?1

@@ -1,0 +1,1 @@
+DELETE FROM pool_claims WHERE run = ?1

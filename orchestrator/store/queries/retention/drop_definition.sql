@@ -1,0 +1,1 @@
+DELETE FROM run_definitions WHERE run = ?1

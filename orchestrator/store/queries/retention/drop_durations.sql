@@ -1,0 +1,1 @@
+DELETE FROM run_durations WHERE run = ?1

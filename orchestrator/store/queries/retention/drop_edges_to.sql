@@ -1,0 +1,1 @@
+DELETE FROM lineage_edges WHERE target = ?1

@@ -1,0 +1,1 @@
+DELETE FROM lineage_nodes WHERE id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM reuses WHERE run = ?1

@@ -1,0 +1,1 @@
+DELETE FROM lineage_nodes WHERE kind = 'run' AND subject = ?1

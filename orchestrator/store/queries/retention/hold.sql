@@ -1,0 +1,2 @@
+-- Whoever writes on SQLite is alone.
+SELECT number FROM runs WHERE number = ?1

@@ -1,0 +1,2 @@
+-- Whoever writes on SQLite is alone.
+SELECT 1 AS alone

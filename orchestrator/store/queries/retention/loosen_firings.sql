@@ -1,0 +1,1 @@
+UPDATE firings SET run = NULL WHERE run = ?1
