@@ -436,7 +436,7 @@ pub(crate) fn a_run_that_came_to_be_needed_is_not_removed(open: Open<'_>) {
     let old = ended(&mut store, 1, "flights", 1, "a", "k1");
     ended(&mut store, 2, "flights", 2, "b", "k2");
     let found = store.removable_runs(ALL, Walked::default(), 9, NOW).unwrap();
-    assert_eq!(found.runs, [old.clone()]);
+    assert_eq!(found.runs, std::slice::from_ref(&old));
     open()
         .post_request(&old, &Request::Cancel { by: "ada".to_owned() }, Timestamp(3))
         .unwrap();
