@@ -49,7 +49,8 @@ mod watching;
 pub use backfill_document::{BackfillDocument, BackfillPlan, BackfillProgress, TickDocument};
 pub use backfilling::BackfillRequest;
 pub use bulk::{
-    ActionAnswer, ActionResult, ActionVerdict, FilterError, MOST_RUNS, RunAction, RunsFilter, act, runs_of_filter,
+    ActionAnswer, ActionResult, ActionVerdict, FilterError, MOST_RUNS, RunAction, RunsFilter, act,
+    runs_of_filter,
 };
 pub use here::{BackfillDesk, BackfillError, CarriedOut};
 pub use project::{ProjectFolder, RunOrder};

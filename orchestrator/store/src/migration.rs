@@ -25,6 +25,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0011_backfills",
         include_str!("../migrations/0011_backfills.sql"),
     ),
+    ("0011_backfills", include_str!("../migrations/0011_backfills.sql")),
 ];
 
 /// The schema this version writes.
