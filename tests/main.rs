@@ -10,6 +10,8 @@
 )]
 
 mod alerts;
+mod backfills;
+mod bulk;
 mod cli;
 mod collector;
 mod concurrency;

@@ -699,7 +699,8 @@ fn the_document_and_the_routes_are_in_step() {
             .replace("{model}", "m")
             .replace("{version}", "1")
             .replace("{trigger}", "by_hand")
-            .replace("{alert}", "drift");
+            .replace("{alert}", "drift")
+            .replace("{backfill}", "latest");
         assert!(!filled.contains('{'), "{path}");
         let declared: Vec<String> = item
             .as_object()

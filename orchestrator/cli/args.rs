@@ -1,7 +1,13 @@
 //! The command line as typed.
 
+mod backfill;
+mod bulk;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+pub(crate) use backfill::{BackfillArgs, BackfillsCommand};
+pub(crate) use bulk::{BulkArgs, SteerArgs};
 
 /// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
 #[derive(Debug, Parser)]
@@ -73,6 +79,11 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     /// Run a pipeline
     Run(RunArgs),
+    /// Run a pipeline for each tick that its schedule had in some time
+    Backfill(BackfillArgs),
+    /// Look at backfills and steer them
+    #[command(subcommand)]
+    Backfills(BackfillsCommand),
     /// Run the pipeline's own `tests:`
     Test(TestArgs),
     /// Scheduler, engine and HTTP API in one process
@@ -410,11 +421,11 @@ pub(crate) enum RunsCommand {
         attempt: Option<u32>,
     },
     /// Ask a run to stop: running steps get time to finish, then are ended
-    Cancel(RunRef),
+    Cancel(SteerArgs),
     /// Run failed, blocked and cancelled steps of an ended run again
-    Retry(RunRef),
+    Retry(SteerArgs),
     /// Go on with a run whose process died
-    Resume(RunRef),
+    Resume(SteerArgs),
     /// Compare two runs: parameters, steps, outputs, metrics
     Diff {
         /// Run id, its last 8 characters, or `latest`

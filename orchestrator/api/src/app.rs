@@ -1,6 +1,7 @@
 //! What handlers, scheduler and engine share.
 
 use crate::auth::Auth;
+use crate::backfilling::Bell;
 use crate::hub::Hub;
 use crate::meter::Meter;
 use crate::problem::Problem;
@@ -44,6 +45,8 @@ pub(crate) struct App {
     pub(crate) permits: Arc<Semaphore>,
     /// Held while a trigger is told something.
     pub(crate) firing: Mutex<()>,
+    /// Rung when there may be something to do for backfills.
+    pub(crate) backfills: Bell,
     /// Where hooks' secrets come from.
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) telemetry: Arc<Telemetry>,

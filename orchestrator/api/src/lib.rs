@@ -10,6 +10,10 @@ mod alerts;
 mod app;
 mod approvals;
 mod auth;
+mod backfill_document;
+mod backfilling;
+mod backfills;
+mod bulk;
 mod caller;
 mod clockwork;
 mod documents;
@@ -19,6 +23,7 @@ mod extract;
 mod firing;
 mod guard;
 mod health;
+mod here;
 mod hooks;
 mod hub;
 mod lineage;
@@ -41,6 +46,13 @@ mod tokens;
 mod triggers;
 mod watching;
 
+pub use backfill_document::{BackfillDocument, BackfillPlan, BackfillProgress, TickDocument};
+pub use backfilling::BackfillRequest;
+pub use bulk::{
+    ActionAnswer, ActionResult, ActionVerdict, FilterError, MOST_RUNS, RunAction, RunsFilter, act,
+    runs_of_filter,
+};
+pub use here::{BackfillDesk, BackfillError, CarriedOut};
 pub use project::{ProjectFolder, RunOrder};
 pub use random::{RandomError, new_run_id};
 pub use routes::openapi;

@@ -120,6 +120,11 @@ impl Problem {
         words
     }
 
+    /// What would fix it.
+    pub(crate) fn help_text(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
     pub(crate) fn detail(&self) -> &str {
         &self.0.detail
     }

@@ -3,8 +3,8 @@
 use crate::app::Shared;
 use crate::problem::Problem;
 use crate::{
-    alerts, approvals, download, events, guard, health, hooks, lineage, logs, manual, models, pipelines,
-    runs, triggers,
+    alerts, approvals, backfills, bulk, download, events, guard, health, hooks, lineage, logs, manual,
+    models, pipelines, runs, triggers,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -28,6 +28,7 @@ const LARGEST_BODY: usize = 1 << 20;
     tags(
         (name = "pipelines", description = "Definitions as the project folder holds them"),
         (name = "runs", description = "What runs, ran and waits to run"),
+        (name = "backfills", description = "Runs for ticks of the past"),
         (name = "approvals", description = "Gates that wait for people"),
         (name = "triggers", description = "What starts runs by itself; webhooks are called at `/hooks/…` as their pipelines say"),
         (name = "models", description = "The model registry"),
@@ -46,6 +47,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(pipelines::pause))
         .routes(routes!(pipelines::resume))
         .routes(routes!(runs::list, runs::create))
+        .routes(routes!(bulk::actions))
         .routes(routes!(runs::show))
         .routes(routes!(runs::events))
         .routes(routes!(runs::cancel))
@@ -53,6 +55,13 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(runs::resume))
         .routes(routes!(logs::read))
         .routes(routes!(download::output))
+        .routes(routes!(backfills::list, backfills::create))
+        .routes(routes!(backfills::plan))
+        .routes(routes!(backfills::show))
+        .routes(routes!(backfills::ticks))
+        .routes(routes!(backfills::pause))
+        .routes(routes!(backfills::resume))
+        .routes(routes!(backfills::cancel))
         .routes(routes!(approvals::list))
         .routes(routes!(approvals::answer))
         .routes(routes!(models::list))

@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use trainyard_contract::{ContentHash, RunId, Timestamp};
+use trainyard_domain::pipeline::spec::policy::OnLimit;
 use trainyard_domain::pipeline::{Admission, Origin, Pipeline};
 use trainyard_domain::plan::Cost;
 use trainyard_domain::run::{InstanceIx, Run, RunDefinition, RunOutcome, RunStatus as Standing};
@@ -224,6 +225,16 @@ impl Prepared {
     /// The same run, as asked for by somebody who traces.
     pub(crate) fn called_by(mut self, caller: Option<Caller>) -> Self {
         self.definition.caller = caller.map(|Caller(context)| context.to_string());
+        self
+    }
+
+    /// The same run, which waits for its concurrency group whatever the pipeline says: it is wanted, even
+    /// if it comes late.
+    pub(crate) fn that_waits(mut self) -> Self {
+        if let Some(place) = &mut self.definition.concurrency {
+            place.policy.on_limit = OnLimit::Queue;
+            place.policy.max_queued = u32::MAX;
+        }
         self
     }
 

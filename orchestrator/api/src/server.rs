@@ -2,6 +2,7 @@
 
 use crate::app::{App, Connections, EngineLink, Shared};
 use crate::auth::Auth;
+use crate::backfilling::{self, Bell};
 use crate::hub::Hub;
 use crate::meter::Meter;
 use crate::project::ProjectFolder;
@@ -114,6 +115,7 @@ impl Stop {
         self.ending.send_replace(true);
         crate::app::lock(&self.waking).clear();
         self.app.engine.nudge();
+        self.app.backfills.wake();
     }
 }
 
@@ -124,9 +126,10 @@ impl Server {
     /// `Unprotected` for an address that others can reach, without a token in the store; `Listen`;
     /// `Store`.
     pub fn prepare(config: Config) -> Result<Self, ServeError> {
-        let writer = config.home.store()?;
         let is_local = config.listen.ip().is_loopback();
-        let has_token = writer
+        let has_token = config
+            .home
+            .store()?
             .tokens()?
             .iter()
             .any(|token| token.is_valid((config.clock)()));
@@ -139,40 +142,19 @@ impl Server {
                 address: config.listen,
                 source,
             })?;
-        let started_at = (config.clock)();
-        let (ending, is_ending) = watch::channel(false);
         let engine = format!("serve-{}", random::hex(&random::bytes::<6>()?));
-        let app = Arc::new(App {
-            connections: Connections::new(config.home.clone()),
-            home: config.home,
-            project: ProjectFolder::new(config.root, config.catalogue),
-            hub: Hub::new(started_at),
-            meter: Meter::install(),
-            engine: EngineLink::default(),
-            auth: Auth::default(),
-            clock: config.clock,
-            user: config.user,
-            version: config.version,
-            started_at,
-            hosts: hosts(config.listen.ip(), &config.hosts),
-            ending: is_ending,
-            writer: Mutex::new(writer),
-            permits: Connections::permits(),
-            firing: Mutex::new(()),
-            secrets: config.secrets,
-            telemetry: config.telemetry,
-        });
-        service::scan(&app);
+        let (max_runs, lease) = (config.max_runs, config.lease);
+        let (app, make_executor, ending) = build(config)?;
         Ok(Self {
             app,
             listener,
             interrupts: Arc::new(AtomicU32::new(0)),
             ending: Arc::new(ending),
             waking: Arc::default(),
-            make_executor: config.make_executor,
+            make_executor,
             owner: Owner::this_process(engine),
-            max_runs: config.max_runs,
-            lease: config.lease,
+            max_runs,
+            lease,
         })
     }
 
@@ -223,6 +205,13 @@ impl Server {
             std::thread::Builder::new()
                 .name("triggers".to_owned())
                 .spawn(move || service::watch_thread(&app, &wakes, &woken, &ready))
+                .map_err(ServeError::Thread)?
+        };
+        let backfilling = {
+            let app = self.app.clone();
+            std::thread::Builder::new()
+                .name("backfills".to_owned())
+                .spawn(move || backfilling::backfill_thread(&app))
                 .map_err(ServeError::Thread)?
         };
         let engine = {
@@ -288,6 +277,7 @@ impl Server {
         let _ = engine.join();
         let _ = watching.join();
         let _ = sweeping.join();
+        let _ = backfilling.join();
         runtime.block_on(async {
             let mut has_ended = has_ended;
             let _ = tokio::time::timeout(GOODBYE, has_ended.wait_for(|ended| *ended)).await;
@@ -298,6 +288,35 @@ impl Server {
             _ => Ok(()),
         }
     }
+}
+
+/// What handlers, scheduler and engine share, with the project read, and what ends it.
+pub(crate) fn build(config: Config) -> Result<(Shared, MakeExecutor, watch::Sender<bool>), ServeError> {
+    let started_at = (config.clock)();
+    let (ending, is_ending) = watch::channel(false);
+    let app = Arc::new(App {
+        connections: Connections::new(config.home.clone()),
+        writer: Mutex::new(config.home.store()?),
+        home: config.home,
+        project: ProjectFolder::new(config.root, config.catalogue),
+        hub: Hub::new(started_at),
+        meter: Meter::install(),
+        engine: EngineLink::default(),
+        auth: Auth::default(),
+        clock: config.clock,
+        user: config.user,
+        version: config.version,
+        started_at,
+        hosts: hosts(config.listen.ip(), &config.hosts),
+        ending: is_ending,
+        permits: Connections::permits(),
+        firing: Mutex::new(()),
+        backfills: Bell::default(),
+        secrets: config.secrets,
+        telemetry: config.telemetry,
+    });
+    service::scan(&app);
+    Ok((app, config.make_executor, ending))
 }
 
 /// A channel that breaks when the server is stopped.

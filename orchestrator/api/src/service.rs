@@ -89,6 +89,7 @@ fn work(
         &mut |observation| {
             observe(app, &observation);
             if let Observation::Ended { run, .. } = observation {
+                app.backfills.wake();
                 // Nobody hears it only when the server ends.
                 let _ = wakes.send(Wake::Ended(run.clone()));
             }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod approvals;
+mod backfill;
 mod check;
 mod completions;
 mod contracts;
@@ -39,6 +40,8 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Diff(args) => diff::diff(&args, home, terminal),
         Command::Apply(args) => apply::apply(&args, home, terminal),
         Command::Run(args) => run::run(&args, home, terminal),
+        Command::Backfill(args) => backfill::backfill(&args, home, terminal),
+        Command::Backfills(command) => backfill::backfills(&command, home, terminal),
         Command::Test(args) => test::test(&args, home, terminal),
         Command::Serve(args) => serve::serve(&args, home, terminal),
         Command::Openapi => openapi::openapi(terminal),

@@ -1,5 +1,6 @@
 //! `trainyard runs`.
 
+mod bulk;
 mod groups;
 mod items;
 
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use trainyard_api::RunAction;
 use trainyard_contract::{OutputValue, RunId};
 use trainyard_domain::run::{InstanceIx, Run, RunOutcome, RunStatus, StepState, out_of_time};
 use trainyard_store::{Home, Request, RunFilter, Store, StoreError};
@@ -46,9 +48,18 @@ pub(crate) fn runs(
         RunsCommand::Show { run, .. } => shelf.show(&run.run, terminal),
         RunsCommand::Watch(run) => shelf.watch(&run.run, terminal),
         RunsCommand::Logs { run, step, attempt } => shelf.logs(&run.run, step.as_deref(), *attempt, terminal),
-        RunsCommand::Cancel(run) => shelf.cancel(&run.run, terminal),
-        RunsCommand::Retry(run) => shelf.retry(&project, &run.run, terminal),
-        RunsCommand::Resume(run) => shelf.resume(&project, &run.run, terminal),
+        RunsCommand::Cancel(args) if args.bulk.is_meant() => {
+            shelf.bulk(RunAction::Cancel, &args.bulk, terminal)
+        }
+        RunsCommand::Retry(args) if args.bulk.is_meant() => {
+            shelf.bulk(RunAction::Retry, &args.bulk, terminal)
+        }
+        RunsCommand::Resume(args) if args.bulk.is_meant() => {
+            shelf.bulk(RunAction::Resume, &args.bulk, terminal)
+        }
+        RunsCommand::Cancel(args) => shelf.cancel(args.run(), terminal),
+        RunsCommand::Retry(args) => shelf.retry(&project, args.run(), terminal),
+        RunsCommand::Resume(args) => shelf.resume(&project, args.run(), terminal),
         RunsCommand::Diff { left, right } => shelf.diff(left, right, terminal),
     }
 }

@@ -1,6 +1,7 @@
 //! Every rule of the product, pure: no clock, disk, network, async or randomness.
 
 mod avro;
+pub mod backfill;
 pub mod diagnostic;
 pub mod expression;
 pub mod pipeline;

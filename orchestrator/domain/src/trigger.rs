@@ -20,6 +20,7 @@ mod pace;
 pub mod schedule;
 mod signal;
 mod state;
+mod ticks;
 mod wall;
 
 #[cfg(test)]
@@ -36,3 +37,4 @@ pub use form::form;
 pub use jitter::start_of;
 pub use schedule::{Change, Occurrence, Schedule, ScheduleFault};
 pub use state::{Pause, TriggerState};
+pub use ticks::{NoSpan, NoTicks, span, ticks_between};

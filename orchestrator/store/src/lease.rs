@@ -79,6 +79,13 @@ pub struct Lease {
     pub expires_at: Timestamp,
 }
 
+impl Lease {
+    /// Whether its owner may still be at work, as far as can be seen from here.
+    pub fn may_be_held(&self, now: Timestamp) -> bool {
+        self.expires_at > now && !self.owner.is_gone()
+    }
+}
+
 /// The operating system's lock on a run; given back when dropped, also by a crash.
 #[derive(Debug)]
 pub(crate) struct HeldLock {

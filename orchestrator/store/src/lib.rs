@@ -11,6 +11,7 @@
 mod admission;
 mod approval;
 mod artifact;
+mod backfill;
 mod condition;
 mod database;
 mod document;
@@ -44,6 +45,9 @@ mod usage;
 pub use admission::{Admitted, TurnedAway};
 pub use approval::{GivenApproval, WaitingApproval};
 pub use artifact::ArtifactOrigin;
+pub use backfill::{
+    Backfill, BackfillFilter, BackfillMade, BackfillTick, NewBackfill, NewTick, TickBody, TickMade, TickStart,
+};
 pub use condition::Condition;
 pub use error::StoreError;
 pub use file_hash::FileStamp;

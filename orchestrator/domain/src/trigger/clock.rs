@@ -187,25 +187,35 @@ impl Clock<'_> {
     }
 
     fn fire(&self, tick: &Occurrence, decision: &mut Decision) {
-        let shown = self.schedule.local(tick.at).strftime("%Y-%m-%d %H:%M");
-        let mut reason = format!("due at {shown} {}", self.schedule.abbreviation(tick.at));
-        if let Some(change) = self.schedule.reason(tick) {
-            reason.push_str(&format!("; {change}"));
-        }
+        let mut draft = draft(self.schedule, tick, self.params, "due at");
         let late = self.now.since(self.start(tick));
         if late > LATE {
             let minutes = Millis(late.0 / 60_000 * 60_000);
-            reason.push_str(&format!("; made up for, {minutes} late"));
+            draft.reason.push_str(&format!("; made up for, {minutes} late"));
         }
-        let draft = Draft {
-            key: text(tick.at),
-            at: tick.at,
-            logical_date: Some(tick.local.date().to_string()),
-            interval: self.schedule.before(tick.at).map(|before| (before.at, tick.at)),
-            event: serde_json::Value::Null,
-            params: Some(self.params),
-            reason,
-        };
         self.trigger.fire(draft, self.now, decision);
+    }
+}
+
+/// The run of a tick. The reason begins with `what`, which the tick's local time follows.
+pub(super) fn draft<'a>(
+    schedule: &Schedule,
+    tick: &Occurrence,
+    params: &'a indexmap::IndexMap<String, serde_json::Value>,
+    what: &str,
+) -> Draft<'a> {
+    let shown = schedule.local(tick.at).strftime("%Y-%m-%d %H:%M");
+    let mut reason = format!("{what} {shown} {}", schedule.abbreviation(tick.at));
+    if let Some(change) = schedule.reason(tick) {
+        reason.push_str(&format!("; {change}"));
+    }
+    Draft {
+        key: text(tick.at),
+        at: tick.at,
+        logical_date: Some(tick.local.date().to_string()),
+        interval: schedule.before(tick.at).map(|before| (before.at, tick.at)),
+        event: serde_json::Value::Null,
+        params: Some(params),
+        reason,
     }
 }

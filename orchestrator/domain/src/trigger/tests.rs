@@ -1,5 +1,6 @@
 //! Decisions as stories: time goes on, things happen, and what is started or held back is told.
 
+mod ranges;
 mod schedules;
 mod signals;
 

@@ -45,6 +45,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0010_retention",
         include_str!("../../migrations/postgres/0010_retention.sql"),
     ),
+    (
+        "0011_backfills",
+        include_str!("../../migrations/postgres/0011_backfills.sql"),
+    ),
 ];
 
 /// The schema this version writes.

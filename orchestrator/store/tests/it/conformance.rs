@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod approvals;
+pub(crate) mod backfills;
 pub(crate) mod files;
 pub(crate) mod firings;
 pub(crate) mod inbox;
@@ -77,6 +78,14 @@ suite! {
         what_was_declared_last_is_what_a_pool_allows,
         a_run_that_is_over_waits_for_nothing,
         of_many_that_claim_at_once_no_more_get_a_slot_than_there_are;
+    backfills:
+        a_backfill_reads_back_with_its_ticks_in_its_order,
+        a_request_that_is_sent_again_makes_one_backfill,
+        what_was_decided_on_an_older_version_is_refused,
+        ticks_are_counted_by_what_became_of_their_runs,
+        a_tick_that_has_a_good_run_gets_no_other_if_only_missing_ones_are_wanted,
+        a_schedule_that_makes_up_for_a_tick_finds_the_run_of_its_backfill,
+        servers_that_work_on_one_backfill_start_each_tick_once;
     firings:
         a_run_is_kept_with_its_firing_and_the_state_of_its_trigger_or_none_of_them,
         a_firing_under_a_known_key_is_kept_as_repeated;

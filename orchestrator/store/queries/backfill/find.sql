@@ -1,0 +1,1 @@
+SELECT id FROM backfills WHERE id LIKE ?1 OR id LIKE ?2 ORDER BY number DESC LIMIT ?3

@@ -1,0 +1,1 @@
+SELECT id, request FROM backfills WHERE request_key = ?1

@@ -1,0 +1,1 @@
+INSERT INTO backfill_ticks (backfill, at_us, body) VALUES (?1, ?2, ?3)

@@ -1,0 +1,1 @@
+SELECT id FROM backfills WHERE phase = 'running' ORDER BY number
