@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use trainyard_contract::{Catalogue, Millis, Timestamp};
-use trainyard_engine::Interrupts;
+use trainyard_engine::{Interrupts, Versions};
 use trainyard_executors::Secrets;
 use trainyard_store::{Home, Owner, StoreError};
 use trainyard_telemetry::Telemetry;
@@ -146,6 +146,7 @@ impl Server {
             connections: Connections::new(config.home.clone()),
             home: config.home,
             project: ProjectFolder::new(config.root, config.catalogue),
+            versions: Versions::default(),
             hub: Hub::new(started_at),
             meter: Meter::install(),
             engine: EngineLink::default(),
@@ -163,6 +164,7 @@ impl Server {
             telemetry: config.telemetry,
         });
         service::scan(&app);
+        service::tidy_checkouts(&app);
         Ok(Self {
             app,
             listener,
