@@ -33,6 +33,7 @@ mod parameters;
 mod pipelines;
 mod pools;
 mod retention;
+mod revision;
 mod schema;
 mod serve;
 mod telemetry;

@@ -169,6 +169,9 @@ pub(crate) struct CheckArgs {
     /// Environment whose values are checked
     #[arg(short, long = "env", value_name = "NAME")]
     pub(crate) environment: Option<String>,
+    /// Take the files as of this git revision: a branch, a tag, a commit
+    #[arg(long, value_name = "REV")]
+    pub(crate) revision: Option<String>,
     /// How much stops: overrides the files' own `check:`
     #[arg(long, value_enum)]
     pub(crate) level: Option<Level>,
@@ -197,6 +200,9 @@ pub(crate) enum Level {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) bind: BindArgs,
+    /// Take the files as of this git revision: a branch, a tag, a commit
+    #[arg(long, value_name = "REV")]
+    pub(crate) revision: Option<String>,
     /// Steps: `step`, `+step`, `step+`, `tag:x`, several separated by commas
     #[arg(long, value_name = "EXPR")]
     pub(crate) select: Option<String>,
@@ -244,6 +250,9 @@ pub(crate) struct ApplyArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) bind: BindArgs,
+    /// Take the files as of this git revision: a branch, a tag, a commit
+    #[arg(long, value_name = "REV")]
+    pub(crate) revision: Option<String>,
     /// Steps: `step`, `+step`, `step+`, `tag:x`, several separated by commas
     #[arg(long, value_name = "EXPR")]
     pub(crate) select: Option<String>,

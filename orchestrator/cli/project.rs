@@ -2,7 +2,10 @@
 
 use crate::output::Fault;
 use std::path::{Component, Path, PathBuf};
-use trainyard_engine::PROJECT_FILE;
+use std::sync::Arc;
+use trainyard_domain::pipeline::Files;
+use trainyard_domain::run::CodeVersion;
+use trainyard_engine::{Checkout, DiskFiles, PROJECT_FILE, RevisionError, RevisionFiles};
 use trainyard_store::Home;
 
 /// Names the database where it is not in the home.
@@ -17,6 +20,8 @@ pub(crate) struct Project {
     pub(crate) file: Option<String>,
     /// Absolute; not made yet.
     pub(crate) home: PathBuf,
+    /// The files of a revision, if they are to be taken instead of those in the folder.
+    pub(crate) checkout: Option<Arc<Checkout>>,
 }
 
 impl Project {
@@ -41,7 +46,59 @@ impl Project {
             Some(home) => absolute(home)?,
             None => root.join(".trainyard"),
         };
-        Ok(Self { root, file, home })
+        Ok(Self {
+            root,
+            file,
+            home,
+            checkout: None,
+        })
+    }
+
+    /// The same project as of a revision, if one is named.
+    pub(crate) fn at(self, revision: Option<&str>) -> Result<Self, Fault> {
+        let Some(revision) = revision else { return Ok(self) };
+        let checkout = Checkout::of(&self.open_home()?, &self.root, revision).map_err(no_revision)?;
+        Ok(self.with(checkout))
+    }
+
+    /// The same project with the files that a run or plan was made of, if these were of a revision.
+    pub(crate) fn as_of(self, code: Option<&CodeVersion>) -> Result<Self, Fault> {
+        let Some(version) = code.filter(|code| code.pinned.is_some()) else {
+            return Ok(self);
+        };
+        let home = self.open_home()?;
+        let checkout = Checkout::again(&home, &self.root, version.clone()).map_err(no_revision)?;
+        Ok(self.with(checkout))
+    }
+
+    fn with(mut self, checkout: Checkout) -> Self {
+        let has_file = checkout.folder().join(PROJECT_FILE).is_file();
+        self.file = has_file.then(|| PROJECT_FILE.to_owned());
+        self.checkout = Some(Arc::new(checkout));
+        self
+    }
+
+    /// Its files as checks read them.
+    pub(crate) fn files(&self) -> Box<dyn Files> {
+        match &self.checkout {
+            Some(checkout) => Box::new(RevisionFiles::new(checkout, self.root.clone())),
+            None => Box::new(DiskFiles::new(self.root.clone())),
+        }
+    }
+
+    /// That a pipeline's file is not there at the revision, if it is not.
+    pub(crate) fn lacks(&self, entry: &str) -> Option<Fault> {
+        let checkout = self.checkout.as_ref()?;
+        if checkout.folder().join(entry).is_file() {
+            return None;
+        }
+        let version = checkout.version();
+        let fault = Fault::new(format!("there is no file {entry} at revision {version}"));
+        let there = self.pipeline_files().unwrap_or_default();
+        Some(match there.as_slice() {
+            [] => fault.help("there was no pipeline at all"),
+            names => fault.help(format!("pipelines there are {}", names.join(", "))),
+        })
     }
 
     /// The home, with its database where the environment says. The only way to it: a command that opened
@@ -96,8 +153,20 @@ impl Project {
 
     /// All pipeline files: `pipelines/*.yaml`, or `*.yaml` in the root if there is no such folder.
     pub(crate) fn pipeline_files(&self) -> Result<Vec<String>, Fault> {
-        trainyard_engine::pipeline_files(&self.root)
+        let folder = self
+            .checkout
+            .as_ref()
+            .map_or(self.root.as_path(), |it| it.folder());
+        trainyard_engine::pipeline_files(folder)
             .map_err(|error| Fault::while_doing(format!("could not list {}", self.root.display()), &error))
+    }
+}
+
+fn no_revision(error: RevisionError) -> Fault {
+    let help = error.help();
+    Fault {
+        help,
+        ..Fault::from(error)
     }
 }
 

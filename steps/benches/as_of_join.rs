@@ -101,6 +101,7 @@ fn features(inputs: &IndexMap<String, TaskInput>, folder: &Path) {
         previous: Default::default(),
         limits: Limits::default(),
         project: PathBuf::from("."),
+        data: None,
         objects: folder.join("objects"),
         scratch: folder.join("scratch"),
         log: folder.join("log"),

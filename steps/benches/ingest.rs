@@ -187,6 +187,7 @@ fn ingest(folder: &Path, location: &str) {
     let input = TaskInput::Dataset(DatasetRef {
         name: "t".to_owned(),
         location: location.to_owned(),
+        folder: None,
         format: None,
         options: serde_json::Value::Null,
         contract: Some("t".to_owned()),
@@ -220,6 +221,7 @@ fn ingest(folder: &Path, location: &str) {
         previous: IndexMap::new(),
         limits: Limits::default(),
         project: folder.to_owned(),
+        data: None,
         objects: folder.join("objects"),
         scratch,
         log: folder.join("log"),

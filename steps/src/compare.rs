@@ -28,6 +28,7 @@ pub fn compare_table(
     let file = DatasetRef {
         name: "expected".to_owned(),
         location: expected.to_owned(),
+        folder: None,
         format: None,
         options: serde_json::Value::Null,
         contract: None,

@@ -100,6 +100,10 @@ pub(crate) fn stream(
             "contract `{name}` did not come with the task"
         )));
     }
+    let access = Access {
+        project: dataset.folder.as_deref().unwrap_or(access.project),
+        ..access
+    };
     let files = location::files(&dataset.location, access).map_err(|error| named(&dataset.name, error))?;
     let mut all = Vec::with_capacity(files.len());
     for file in files {

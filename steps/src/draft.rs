@@ -68,6 +68,7 @@ pub fn draft_contract(
     let dataset = DatasetRef {
         name: name.to_owned(),
         location: location.to_owned(),
+        folder: None,
         format: None,
         options: if *options == ReaderOptions::default() {
             Value::Null

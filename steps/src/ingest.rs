@@ -325,6 +325,7 @@ fn read(
             let file = DatasetRef {
                 name: name.to_owned(),
                 location: io.open(artifact)?.to_string_lossy().into_owned(),
+                folder: None,
                 format,
                 options: Value::Null,
                 contract: None,

@@ -26,6 +26,7 @@ pub fn inspect_table(
     let written = DatasetRef {
         name: format!("{}.{output}", spec.step),
         location: objects.verified_path(&file.hash)?.to_string_lossy().into_owned(),
+        folder: None,
         format: Some(format.to_owned()),
         options: serde_json::Value::Null,
         contract: contract.clone(),

@@ -89,6 +89,7 @@ impl Bed {
         let dataset = DatasetRef {
             name: name.to_owned(),
             location: location.to_owned(),
+            folder: None,
             format: None,
             options: Value::Null,
             contract: contract.map(str::to_owned),

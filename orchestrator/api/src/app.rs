@@ -13,6 +13,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
 use trainyard_contract::Timestamp;
+use trainyard_engine::Versions;
 use trainyard_executors::{ExecutorNews, Secrets};
 use trainyard_store::{Home, Store, StoreError};
 use trainyard_telemetry::Telemetry;
@@ -26,6 +27,7 @@ pub(crate) type Shared = Arc<App>;
 pub(crate) struct App {
     pub(crate) home: Home,
     pub(crate) project: ProjectFolder,
+    pub(crate) versions: Versions,
     pub(crate) hub: Hub,
     pub(crate) meter: Meter,
     pub(crate) engine: EngineLink,

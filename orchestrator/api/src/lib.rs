@@ -37,6 +37,7 @@ mod problem;
 mod project;
 mod random;
 mod retention;
+mod revision;
 mod routes;
 mod run_document;
 mod runs;

@@ -3,6 +3,7 @@
 use crate::app::Shared;
 use crate::extract::Asked;
 use crate::problem::Problem;
+use crate::run_document::CodeDocument;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,9 @@ pub(crate) struct NodeDocument {
     name: String,
     /// Steps away from the subject.
     distance: u32,
+    /// Of a step or run: the version that its files were of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<CodeDocument>,
 }
 
 /// `target` depends on `source`; both are places in `nodes`.
@@ -73,15 +77,23 @@ pub(crate) struct EdgeDocument {
     is_derived: bool,
 }
 
-impl From<LineageGraph> for GraphDocument {
-    fn from(graph: LineageGraph) -> Self {
-        Self {
+impl GraphDocument {
+    fn of(store: &Store, graph: LineageGraph) -> Result<Self, Problem> {
+        let versions = trainyard_engine::versions_in(store, &graph)?;
+        let code = |node: &LineageNode| match node {
+            LineageNode::Run { run } | LineageNode::Step { run, .. } => {
+                versions.get(run).map(CodeDocument::from)
+            }
+            _ => None,
+        };
+        Ok(Self {
             nodes: graph
                 .nodes
                 .iter()
                 .map(|(node, distance)| NodeDocument {
                     name: node.to_string(),
                     distance: *distance,
+                    code: code(node),
                 })
                 .collect(),
             edges: graph
@@ -94,7 +106,7 @@ impl From<LineageGraph> for GraphDocument {
                 })
                 .collect(),
             is_truncated: graph.truncated,
-        }
+        })
     }
 }
 
@@ -131,8 +143,8 @@ pub(crate) async fn show(
                 .transpose()?;
             Ok(LineageDocument {
                 subject: node.to_string(),
-                up: up.map(GraphDocument::from),
-                down: down.map(GraphDocument::from),
+                up: up.map(|graph| GraphDocument::of(store, graph)).transpose()?,
+                down: down.map(|graph| GraphDocument::of(store, graph)).transpose()?,
             })
         })
         .await?;

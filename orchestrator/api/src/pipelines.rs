@@ -209,24 +209,27 @@ pub(crate) async fn plan(
     Named(name): Named<String>,
     Body(request): Body<NewRunRequest>,
 ) -> Result<Json<Value>, Problem> {
-    let entry = app.project.entry(&name)?;
     let work = app.clone();
-    let plan = app.blocking(move || foresee(&work, &entry, request)).await?;
+    let plan = app.blocking(move || foresee(&work, &name, request)).await?;
     Ok(Json(plan))
 }
 
-fn foresee(app: &Shared, entry: &Entry, request: NewRunRequest) -> Result<Value, Problem> {
+fn foresee(app: &Shared, name: &str, request: NewRunRequest) -> Result<Value, Problem> {
     let now = (app.clock)();
     let reuse = request.reuse;
-    let mut bound = app.project.bind(&entry.current, &request.order(), now)?;
+    let chosen = app.project.choose(&app.home, name, request.revision.as_deref())?;
+    let mut bound = app.project.bind(&chosen.pipeline, &request.order(), now)?;
+    let checkout = chosen.checkout.as_ref();
+    bound.definition.code = checkout.map(|checkout| checkout.version().clone());
+    let rules = chosen.rules_in(bound.definition.environment.clone().as_deref());
     let admitted = app.connections.with(|store| {
-        let admitted = trainyard_engine::admit(store, &entry.current, &mut bound.definition, Origin::Person);
+        let admitted = trainyard_engine::admit(store, rules, &mut bound.definition, Origin::Person);
         Ok(admitted?)
     })?;
     let outlook = Outlook {
         home: &app.home,
         project: crate::app::root(app),
-        pipeline: &entry.current,
+        pipeline: rules,
         reuse,
         now,
     };
@@ -243,7 +246,7 @@ fn foresee(app: &Shared, entry: &Entry, request: NewRunRequest) -> Result<Value,
         .chain(late);
     let notes = notes.collect();
     let count = |severity: &str| {
-        let of_it = entry
+        let of_it = chosen
             .diagnostics
             .iter()
             .filter(|found| found["severity"] == severity);

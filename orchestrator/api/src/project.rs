@@ -67,6 +67,8 @@ pub(crate) struct Entry {
 /// What is to run.
 #[derive(Clone, Debug, Default)]
 pub struct RunOrder {
+    /// Git revision whose files are taken instead of the project folder's.
+    pub revision: Option<String>,
     pub environment: Option<String>,
     pub params: Map<String, Value>,
     /// Steps, as `--select` takes them.
@@ -242,7 +244,7 @@ impl ProjectFolder {
         (shelf, read)
     }
 
-    fn check(&self, entries: &[String], files: &dyn Files, project: bool) -> Checked {
+    pub(crate) fn check(&self, entries: &[String], files: &dyn Files, project: bool) -> Checked {
         pipeline::check(&CheckRequest {
             project: project.then_some(PROJECT_FILE),
             entries,
@@ -393,7 +395,7 @@ fn errors(diagnostics: &[Value]) -> impl Iterator<Item = &Value> {
 }
 
 /// Findings in one file, when all were checked together.
-fn diagnostics_of(checked: &Checked, file: &str) -> Vec<Value> {
+pub(crate) fn diagnostics_of(checked: &Checked, file: &str) -> Vec<Value> {
     let mut all = render::json(&checked.diagnostics, &checked.sources);
     all.retain(|found| found["file"] == file);
     all

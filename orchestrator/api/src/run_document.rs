@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use trainyard_contract::{OutputValue, Timestamp};
-use trainyard_domain::run::{Event, Instance, Run, RunStatus, SkipReason, SlaLimit, StepState};
+use trainyard_domain::run::{CodeVersion, Event, Instance, Run, RunStatus, SkipReason, SlaLimit, StepState};
 use trainyard_store::RunSummary;
 use utoipa::ToSchema;
 
@@ -95,6 +95,8 @@ pub(crate) struct RunDocument {
     version: String,
     /// The pipeline's file.
     file: String,
+    /// The commit that its files were of, if they lay in a git repository.
+    code: Option<CodeDocument>,
     owner: Option<String>,
     #[schema(value_type = Object)]
     params: Map<String, Value>,
@@ -113,6 +115,32 @@ pub(crate) struct RunDocument {
     not_obeyed: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<StepDocument>>,
+}
+
+/// Which version of its files a run went by.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CodeDocument {
+    commit: String,
+    /// The branch that was checked out.
+    branch: Option<String>,
+    /// Whether a file that the run went by was not as in the commit.
+    is_dirty: bool,
+    /// Which; of many the first.
+    changed: Vec<String>,
+    /// The revision that was asked for, if the files were not the project folder's.
+    revision: Option<String>,
+}
+
+impl From<&CodeVersion> for CodeDocument {
+    fn from(code: &CodeVersion) -> Self {
+        Self {
+            commit: code.commit.clone(),
+            branch: code.branch.clone(),
+            is_dirty: code.is_dirty(),
+            changed: code.changed.clone(),
+            revision: code.pinned.as_ref().map(|pinned| pinned.revision.clone()),
+        }
+    }
 }
 
 /// A limit of the service level that a run has not kept.
@@ -241,6 +269,7 @@ impl RunDocument {
             is_waiting: run.status() == RunStatus::Waiting,
             version: definition.pipeline_hash.to_string(),
             file: definition.file.clone(),
+            code: definition.code.as_ref().map(CodeDocument::from),
             owner: definition.owner.clone(),
             params: definition
                 .params

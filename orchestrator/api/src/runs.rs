@@ -23,7 +23,7 @@ use trainyard_domain::pipeline::spec::policy::OnLimit;
 use trainyard_domain::pipeline::{Admission, Origin, Pipeline};
 use trainyard_domain::plan::Cost;
 use trainyard_domain::run::{InstanceIx, Run, RunDefinition, RunOutcome, RunStatus as Standing};
-use trainyard_engine::{Outlook, with_gates};
+use trainyard_engine::{Outlook, Workplace, with_gates};
 use trainyard_store::{
     DEFAULT_PRIORITY, Enqueued, IdempotencyKey, NewRun, QueueOptions, QueuedRun, Request, RunFilter,
     RunStatus, Store,
@@ -39,6 +39,10 @@ const MOST_EVENTS: u32 = 5_000;
 pub(crate) struct NewRunRequest {
     /// Name of the pipeline; for a plan it may be left out.
     pub(crate) pipeline: Option<String>,
+    /// Git revision whose files are taken instead of the project folder's: a branch, a tag, a commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 512)]
+    pub(crate) revision: Option<String>,
     pub(crate) environment: Option<String>,
     /// Values by name, as the pipeline's params form says.
     #[schema(value_type = Object)]
@@ -60,6 +64,7 @@ fn yes() -> bool {
 impl NewRunRequest {
     pub(crate) fn order(&self) -> RunOrder {
         RunOrder {
+            revision: self.revision.clone(),
             environment: self.environment.clone(),
             params: self.params.clone(),
             select: self.select.clone(),
@@ -186,7 +191,9 @@ pub(crate) async fn create(
                     };
                     let prepared = prepare(&work, &pipeline, &order, Origin::Person, options)?
                         .called_by(caller.map(|Extension(caller)| caller));
-                    crate::manual::may_start(&work.project.entry(&pipeline)?.current, &principal)?;
+                    for pipeline in &prepared.pipelines {
+                        crate::manual::may_start(pipeline, &principal)?;
+                    }
                     keep(&work, &prepared, by, request.reason.as_deref(), key)?
                 }
             };
@@ -219,6 +226,8 @@ pub(crate) struct Prepared {
     created_at: Timestamp,
     priority: u8,
     options: QueueOptions,
+    /// Whose roles are asked.
+    pipelines: [Arc<Pipeline>; 2],
 }
 
 impl Prepared {
@@ -260,7 +269,7 @@ impl Prepared {
     }
 }
 
-/// Binds a run of a pipeline as its file is now.
+/// Binds a run of a pipeline as its file is now, or as of the revision that is asked for.
 pub(crate) fn prepare(
     app: &Shared,
     pipeline: &str,
@@ -270,23 +279,31 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, Problem> {
     // What was saved a moment ago counts, also before the next look at the folder.
     crate::service::scan(app);
-    let entry = app.project.entry(pipeline)?;
+    let chosen = app
+        .project
+        .choose(&app.home, pipeline, order.revision.as_deref())?;
     let now = (app.clock)();
-    let bound = app.project.bind(&entry.current, order, now)?;
+    let bound = app.project.bind(&chosen.pipeline, order, now)?;
     let mut definition = bound.definition;
+    if let Some(checkout) = &chosen.checkout {
+        definition.code = Some(checkout.version().clone());
+        crate::service::tidy_checkouts(app);
+    }
     let asked = (bound.select, options.reuse);
-    options.select = admitted(app, &entry.current, &mut definition, origin, asked, now)?;
-    let root = crate::app::root(app);
+    let rules = chosen.rules_in(definition.environment.clone().as_deref());
+    options.select = admitted(app, rules, &mut definition, origin, asked, now)?;
+    let workplace = Workplace::of(&app.home, app.project.root(), &definition);
     app.connections.with(|store| {
         Ok(trainyard_engine::surroundings_of(
             store,
-            &root,
+            &workplace,
+            &app.versions,
             &mut definition,
             now,
         )?)
     })?;
-    let priority = entry
-        .current
+    let priority = chosen
+        .pipeline
         .spec()
         .priority
         .and_then(|priority| u8::try_from(priority).ok())
@@ -297,6 +314,7 @@ pub(crate) fn prepare(
         created_at: now,
         priority,
         options,
+        pipelines: [chosen.pipeline, chosen.rules],
     })
 }
 

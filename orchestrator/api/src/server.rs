@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use trainyard_contract::{Catalogue, Millis, Timestamp};
-use trainyard_engine::Interrupts;
+use trainyard_engine::{Interrupts, Versions};
 use trainyard_executors::Secrets;
 use trainyard_store::{Home, Owner, StoreError};
 use trainyard_telemetry::Telemetry;
@@ -299,6 +299,7 @@ pub(crate) fn build(config: Config) -> Result<(Shared, MakeExecutor, watch::Send
         writer: Mutex::new(config.home.store()?),
         home: config.home,
         project: ProjectFolder::new(config.root, config.catalogue),
+        versions: Versions::default(),
         hub: Hub::new(started_at),
         meter: Meter::install(),
         engine: EngineLink::default(),
@@ -316,6 +317,7 @@ pub(crate) fn build(config: Config) -> Result<(Shared, MakeExecutor, watch::Send
         telemetry: config.telemetry,
     });
     service::scan(&app);
+    service::tidy_checkouts(&app);
     Ok((app, config.make_executor, ending))
 }
 

@@ -165,6 +165,17 @@ pub(crate) fn scan(app: &Shared) {
     }
 }
 
+/// Removes checkouts of revisions that no run needs.
+pub(crate) fn tidy_checkouts(app: &Shared) {
+    let home = &app.home;
+    let tidied = app
+        .connections
+        .with(|store| Ok(trainyard_engine::remove_old_checkouts(home, store)?));
+    if let Err(problem) = tidied {
+        tracing::warn!(problem = problem.detail(), "checkouts_not_tidied");
+    }
+}
+
 impl EngineLink {
     /// Whether an engine works.
     pub(crate) fn works(&self) -> bool {

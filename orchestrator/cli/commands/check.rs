@@ -12,13 +12,13 @@ use trainyard_contract::{PipelineName, Severity};
 use trainyard_domain::diagnostic::render;
 use trainyard_domain::pipeline::{self, BindRequest, CheckLevel, CheckRequest, Checked, History, Pipeline};
 use trainyard_domain::run::RunDefinition;
-use trainyard_engine::DiskFiles;
 
 pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let project = match args.pipelines.first() {
         Some(first) => Project::of(first, home)?,
         None => Project::here(home)?,
     };
+    let project = project.at(args.revision.as_deref())?;
     let entries = if args.pipelines.is_empty() {
         project.pipeline_files()?
     } else {
@@ -31,12 +31,15 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
         return Err(Fault::new(format!("no pipeline in {}", project.root.display()))
             .help("`trainyard init` writes a project that runs at once"));
     }
+    if let Some(fault) = entries.iter().find_map(|entry| project.lacks(entry)) {
+        return Err(fault);
+    }
     let catalogue = catalogue();
-    let files = DiskFiles::new(project.root.clone());
+    let files = project.files();
     let request = CheckRequest {
         project: project.file.as_deref(),
         entries: &entries,
-        files: &files,
+        files: files.as_ref(),
         catalogue: &catalogue,
         environment: args.environment.as_deref(),
         params: &BTreeMap::new(),
@@ -171,15 +174,21 @@ pub(crate) enum Binding {
     Refused,
 }
 
-/// Reads, checks and binds the pipeline a command names.
-pub(crate) fn bind(args: &BindArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Binding, Fault> {
+/// Reads, checks and binds the pipeline a command names, as of a revision if it names one.
+pub(crate) fn bind(
+    args: &BindArgs,
+    revision: Option<&str>,
+    home: Option<&Path>,
+    terminal: &mut Terminal,
+) -> Result<Binding, Fault> {
     let project = match &args.pipeline {
-        Some(path) if !path.exists() => {
+        Some(path) if revision.is_none() && !path.exists() => {
             return Err(Fault::new(format!("there is no file {}", path.display())));
         }
         Some(path) => Project::of(path, home)?,
         None => Project::here(home)?,
     };
+    let project = project.at(revision)?;
     let entry = match &args.pipeline {
         Some(path) => project.relative(path)?,
         None => only_pipeline(&project)?,
@@ -203,12 +212,15 @@ pub(crate) fn bind_entry(
     seed: u64,
     terminal: &mut Terminal,
 ) -> Result<Binding, Fault> {
+    if let Some(fault) = project.lacks(&entry) {
+        return Err(fault);
+    }
     let catalogue = catalogue();
-    let files = DiskFiles::new(project.root.clone());
+    let files = project.files();
     let request = CheckRequest {
         project: project.file.as_deref(),
         entries: &[entry],
-        files: &files,
+        files: files.as_ref(),
         catalogue: &catalogue,
         environment,
         params,
@@ -234,13 +246,17 @@ pub(crate) fn bind_entry(
         seed,
     };
     match pipeline.bind(&request) {
-        Ok(definition) => Ok(Binding::Ready(Box::new(Bound {
-            project,
-            pipeline,
-            definition,
-            checked,
-            gates: Vec::new(),
-        }))),
+        Ok(mut definition) => {
+            let checkout = project.checkout.as_ref();
+            definition.code = checkout.map(|checkout| checkout.version().clone());
+            Ok(Binding::Ready(Box::new(Bound {
+                project,
+                pipeline,
+                definition,
+                checked,
+                gates: Vec::new(),
+            })))
+        }
         Err(faults) => {
             let mut fault = Fault::new(format!("could not bind pipeline `{}`", pipeline.name()));
             fault.causes = faults.iter().map(ToString::to_string).collect();

@@ -5,9 +5,13 @@ use crate::args::{Direction, LineageCommand};
 use crate::output::{Exit, Fault, Terminal, Tone};
 use crate::project::Project;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use trainyard_contract::RunId;
+use trainyard_domain::run::CodeVersion;
 use trainyard_store::{LineageGraph, LineageNode};
+
+type Versions = BTreeMap<RunId, CodeVersion>;
 
 /// No screen shows more; JSON says when there was more.
 const NODES_AT_MOST: usize = 10_000;
@@ -39,12 +43,13 @@ pub(crate) fn lineage(
             (_, Direction::Up) => shelf.store.lineage_up(&start, *depth, NODES_AT_MOST)?,
             _ => shelf.store.lineage_down(&start, *depth, NODES_AT_MOST)?,
         };
+        let versions = trainyard_engine::versions_in(&shelf.store, &graph)?;
         if terminal.is_json() {
-            documents.insert(name.into(), document(&graph));
+            documents.insert(name.into(), document(&graph, &versions));
         } else {
             let head = terminal.paint(Tone::Strong, format!("{start} {title}"));
             terminal.out(head);
-            tree(&graph, &start, asked == Direction::Up, terminal);
+            tree(&graph, &versions, &start, asked == Direction::Up, terminal);
         }
     }
     if terminal.is_json() {
@@ -83,7 +88,7 @@ fn find(shelf: &Shelf, subject: &str) -> Result<LineageNode, Fault> {
 }
 
 /// Each thing once, under what led to it; a second mention is marked instead of repeated.
-fn tree(graph: &LineageGraph, start: &LineageNode, up: bool, terminal: &mut Terminal) {
+fn tree(graph: &LineageGraph, versions: &Versions, start: &LineageNode, up: bool, terminal: &mut Terminal) {
     if graph.edges.is_empty() {
         terminal.out("  nothing that is known");
         return;
@@ -125,7 +130,8 @@ fn tree(graph: &LineageGraph, start: &LineageNode, up: bool, terminal: &mut Term
             } else {
                 ""
             };
-            terminal.out(format!("{}{node}{declared}{mark}", "  ".repeat(depth)));
+            let code = version_of(node, versions).map_or_else(String::new, |code| format!("  code {code}"));
+            terminal.out(format!("{}{node}{declared}{mark}{code}", "  ".repeat(depth)));
         }
         if !again {
             stack.extend(
@@ -142,11 +148,25 @@ fn tree(graph: &LineageGraph, start: &LineageNode, up: bool, terminal: &mut Term
     }
 }
 
-fn document(graph: &LineageGraph) -> Value {
+/// Which version of its files a step or run went by.
+fn version_of<'a>(node: &LineageNode, versions: &'a Versions) -> Option<&'a CodeVersion> {
+    match node {
+        LineageNode::Run { run } | LineageNode::Step { run, .. } => versions.get(run),
+        _ => None,
+    }
+}
+
+fn document(graph: &LineageGraph, versions: &Versions) -> Value {
     let nodes: Vec<Value> = graph
         .nodes
         .iter()
-        .map(|(node, far)| json!({ "node": node.to_string(), "distance": far }))
+        .map(|(node, far)| {
+            let mut document = json!({ "node": node.to_string(), "distance": far });
+            if let Some(code) = version_of(node, versions) {
+                document["code"] = super::runs::code::document(code);
+            }
+            document
+        })
         .collect();
     let edges: Vec<Value> = graph
         .edges

@@ -4,6 +4,7 @@ use super::check::{Binding, Bound, bind};
 use super::{catalogue, now};
 use crate::args::{Format, PlanArgs};
 use crate::output::{Exit, Fault, Terminal};
+use crate::project::Project;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use trainyard_contract::Severity;
 use trainyard_domain::pipeline::{self, Admission, CheckLevel, CheckRequest, NotAdmitted, Origin};
 use trainyard_domain::plan::{self, ChecksSummary, Cost, PlanRequest, SavedPlan, render};
 use trainyard_domain::run::{self, InstanceIx, Run, RunDefinition};
-use trainyard_engine::{DiskFiles, Outlook};
+use trainyard_engine::Outlook;
 
 pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
-    let mut bound = match bind(&args.bind, home, terminal)? {
+    let mut bound = match bind(&args.bind, args.revision.as_deref(), home, terminal)? {
         Binding::Ready(bound) => *bound,
         Binding::Refused => return Ok(Exit::Refused),
     };
@@ -69,7 +70,8 @@ pub(crate) fn plan(args: &PlanArgs, home: Option<&Path>, terminal: &mut Terminal
 
 /// What the run means for the project's other pipelines and for registered models.
 fn outside(bound: &Bound, plan: &plan::Plan) -> Result<Vec<plan::OutsideEffect>, Fault> {
-    let project = &bound.project;
+    // The others are as they stand, whatever revision this one is of.
+    let project = Project::of(&bound.project.root, Some(&bound.project.home))?;
     let store = project.open_home()?.store()?;
     let registered = trainyard_engine::registered_by(&store, &bound.pipeline)?;
     let previous = match &plan.previous {
@@ -87,7 +89,7 @@ fn outside(bound: &Bound, plan: &plan::Plan) -> Result<Vec<plan::OutsideEffect>,
     let others = pipeline::check(&CheckRequest {
         project: project.file.as_deref(),
         entries: &project.pipeline_files()?,
-        files: &DiskFiles::new(project.root.clone()),
+        files: project.files().as_ref(),
         catalogue: &catalogue(),
         environment: None,
         params: &BTreeMap::new(),

@@ -20,7 +20,7 @@ use trainyard_store::Owner;
 use trainyard_telemetry::narrate;
 
 pub(crate) fn run(args: &RunArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
-    let mut bound = match bind(&args.bind, home, terminal)? {
+    let mut bound = match bind(&args.bind, args.revision.as_deref(), home, terminal)? {
         Binding::Ready(bound) => *bound,
         Binding::Refused => return Ok(Exit::Refused),
     };
@@ -84,6 +84,10 @@ pub(crate) fn launch(
             .as_ref()
             .map_or_else(String::new, |name| format!(", environment {name}")),
     );
+    let checked = match &bound.definition.code {
+        Some(code) => format!("{checked} at {code}"),
+        None => checked,
+    };
     if !terminal.is_json() {
         terminal.status(Tone::Good, "Checked", checked);
         if !bound.definition.not_obeyed.is_empty() {
@@ -211,6 +215,11 @@ pub(crate) fn drive(
         progress::summary(run, &project.home, now().since(began).0, terminal);
     }
     crate::telemetry::close(&telemetry, terminal);
+    if definition.code.as_ref().is_some_and(|code| code.pinned.is_some()) {
+        // What cannot be removed now is the next run's.
+        let home = project.open_home()?;
+        let _ = trainyard_engine::remove_old_checkouts(&home, &home.store()?);
+    }
     match (driven, run.status()) {
         (Driven::Interrupted, _) => {
             if !terminal.is_json() {

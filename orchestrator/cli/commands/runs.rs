@@ -1,6 +1,7 @@
 //! `trainyard runs`.
 
 mod bulk;
+pub(super) mod code;
 mod groups;
 mod items;
 
@@ -221,6 +222,9 @@ impl Shelf {
         }
         if let more @ 1.. = waits.slots.len().saturating_sub(SLOTS_SHOWN) {
             terminal.out(format!("  and {more} more wait for slots"));
+        }
+        if let Some(code) = &definition.code {
+            terminal.out(format!("  code {code}"));
         }
         for (name, param) in &definition.params {
             let from = serde_json::to_value(param.from)?;
@@ -685,6 +689,7 @@ pub(crate) fn document(run: &Run) -> Value {
         "run": run.id().as_str(),
         "pipeline": definition.pipeline.as_str(),
         "environment": definition.environment,
+        "code": definition.code.as_ref().map(code::document),
         "status": status_text(run),
         "params": definition.params.iter().map(|(name, param)| (name.clone(), param.value.clone())).collect::<serde_json::Map<_, _>>(),
         "by": run.started_by(),

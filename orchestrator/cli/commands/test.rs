@@ -17,7 +17,7 @@ use trainyard_domain::run::{BoundInput, Instance, Run};
 use trainyard_executors::{AttemptKey, Executor, ExecutorNews, LocalExecutor};
 
 pub(crate) fn test(args: &TestArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
-    let bound = match bind(&args.bind, home, terminal)? {
+    let bound = match bind(&args.bind, None, home, terminal)? {
         Binding::Ready(bound) => *bound,
         Binding::Refused => return Ok(Exit::Refused),
     };
@@ -84,7 +84,7 @@ fn try_out(
                 value.as_str().map_or_else(|| value.to_string(), str::to_owned),
             )
         }));
-        match bind(&bind_args, home, terminal)? {
+        match bind(&bind_args, None, home, terminal)? {
             Binding::Ready(ready) => {
                 rebound = *ready;
                 &rebound
@@ -128,6 +128,7 @@ fn try_out(
             TaskInput::Dataset(DatasetRef {
                 name: name.clone(),
                 location: file.clone(),
+                folder: None,
                 format: None,
                 options: serde_json::Value::Null,
                 contract: contract.map(|contract| contract.name),
@@ -154,6 +155,7 @@ fn try_out(
         previous: Default::default(),
         limits: instance.limits.clone(),
         project: bound.project.root.clone(),
+        data: None,
         objects: folder.path().join("objects"),
         scratch: folder.path().join("scratch"),
         log: folder.path().join("log"),

@@ -6,7 +6,7 @@ use crate::time::{ByteSize, Millis};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Version of both documents; a worker refuses another.
 pub const TASK_VERSION: u32 = 1;
@@ -51,6 +51,9 @@ pub struct TaskSpec {
     pub limits: Limits,
     /// Project folder: relative paths start here, and process steps run here.
     pub project: PathBuf,
+    /// Where local data is that is not in [`TaskSpec::project`], if that holds the files of a revision alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
     /// The object folder.
     pub objects: PathBuf,
     /// Scratch folder of this attempt; made before, removed after.
@@ -60,6 +63,22 @@ pub struct TaskSpec {
     /// The attempt's span, where runs are traced: commands find it in `TRACEPARENT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+}
+
+impl TaskSpec {
+    /// Where a dataset's relative paths start.
+    pub fn folder_of<'a>(&'a self, dataset: &'a DatasetRef) -> &'a Path {
+        dataset.folder.as_deref().unwrap_or(&self.project)
+    }
+
+    /// A local file of data: of the project, or beside it where that is only a revision of it.
+    pub fn data_file(&self, path: &str) -> PathBuf {
+        let own = self.project.join(path);
+        match &self.data {
+            Some(data) if !own.exists() => data.join(path),
+            _ => own,
+        }
+    }
 }
 
 /// A command in place of a built-in step.
@@ -113,8 +132,11 @@ pub enum TaskInput {
 pub struct DatasetRef {
     /// Name as the pipeline declares it.
     pub name: String,
-    /// File, glob or URL; a relative path starts at the project folder.
+    /// File, glob or URL; a relative path starts at [`DatasetRef::folder`].
     pub location: String,
+    /// Where relative paths start; none: at [`TaskSpec::project`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
     /// `csv`, `ndjson`, `parquet`, `arrow`; by extension if absent.
     pub format: Option<String>,
     /// Reader options as declared.

@@ -120,6 +120,7 @@ pub fn check_with(request: &CheckRequest<'_>, history: &History) -> Checked {
 pub struct Pipeline {
     name: PipelineName,
     file: String,
+    documents: Vec<String>,
     hash: ContentHash,
     spec: PipelineSpec,
     project: Option<spec::Project>,

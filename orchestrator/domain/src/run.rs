@@ -9,6 +9,7 @@ mod apply;
 mod approval;
 mod backoff;
 mod bounds;
+mod code;
 pub mod context;
 mod decide;
 pub mod definition;
@@ -36,6 +37,7 @@ mod tests;
 
 pub use approval::AnswerRefused;
 pub use bounds::{Breach, FinishBy, RunBounds, SlaLimit, out_of_time};
+pub use code::{CodeVersion, Pinned};
 pub use context::{Rendered, RunContext};
 pub use decide::Input;
 pub use definition::*;

@@ -8,6 +8,7 @@ mod service;
 mod slots;
 mod turn;
 
+use crate::code::{Versions, Workplace};
 use crate::facts::surroundings_of;
 use crate::observe::Observation;
 use crate::prepare::Surroundings;
@@ -104,6 +105,7 @@ pub struct Engine {
 
 struct Active {
     run: Run,
+    workplace: Workplace,
     epoch: u64,
     stored: u64,
     surroundings: Surroundings,
@@ -175,7 +177,14 @@ impl Engine {
         observer: &mut dyn FnMut(Observation<'_>),
     ) -> Result<(), EngineError> {
         let now = (self.clock)();
-        surroundings_of(&mut self.store, &self.project, &mut definition, now)?;
+        let workplace = Workplace::of(&self.home, &self.project, &definition);
+        surroundings_of(
+            &mut self.store,
+            &workplace,
+            &Versions::default(),
+            &mut definition,
+            now,
+        )?;
         let definition = Arc::new(definition);
         let run = Run::new(id.clone(), definition.clone())?;
         let new = NewRun {
@@ -192,7 +201,7 @@ impl Engine {
             None => None,
         };
         self.runs
-            .insert(id.clone(), Active::new(run, epoch, 0, self.reuse));
+            .insert(id.clone(), Active::new(run, workplace, epoch, 0, self.reuse));
         let first = match refused {
             Some(refused) => Input::TurnAway {
                 outcome: refused.outcome,
@@ -292,9 +301,10 @@ impl Engine {
             trainyard_executors::kill_orphans(id);
         }
         self.slots.forget(id);
+        let workplace = Workplace::of(&self.home, &self.project, run.definition());
         let reuse = self.reuse && options.reuse;
         self.runs
-            .insert(id.clone(), Active::new(run, epoch, count, reuse));
+            .insert(id.clone(), Active::new(run, workplace, epoch, count, reuse));
         Ok((stored.by, options.select))
     }
 
@@ -412,9 +422,10 @@ fn waits_for_people(run: &Run) -> bool {
 }
 
 impl Active {
-    fn new(run: Run, epoch: u64, stored: u64, reuse: bool) -> Self {
+    fn new(run: Run, workplace: Workplace, epoch: u64, stored: u64, reuse: bool) -> Self {
         Self {
             run,
+            workplace,
             epoch,
             stored,
             surroundings: Surroundings::default(),

@@ -1,9 +1,10 @@
 //! What a plan wants to know of the world, looked up where the engine itself would look.
 
+use crate::code::{Versions, Workplace};
 use crate::fingerprint;
 use crate::prepare::{Prepared, Surroundings, Workshop};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use trainyard_contract::task::{Failure, chain};
 use trainyard_contract::{ContentHash, FailureClass, Millis, Objects, StepName, Timestamp};
 use trainyard_domain::plan::{Missed, PlanFacts, Preparation, Source};
@@ -17,7 +18,7 @@ const RUNS_OF_FORECAST: u32 = 20;
 pub struct Facts {
     store: Store,
     objects: Objects,
-    project: PathBuf,
+    workplace: Workplace,
     now: Timestamp,
     reuse: bool,
     definition: RunDefinition,
@@ -27,14 +28,14 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Facts about a definition that is to run in a project, beside the run before.
+    /// Facts about a definition that is to run in a workplace, beside the run before.
     ///
     /// # Errors
     /// If past durations cannot be read.
     pub fn new(
         store: Store,
         objects: Objects,
-        project: PathBuf,
+        workplace: Workplace,
         definition: RunDefinition,
         previous: Option<RunDefinition>,
         now: Timestamp,
@@ -44,7 +45,7 @@ impl Facts {
         Ok(Self {
             store,
             objects,
-            project,
+            workplace,
             now,
             reuse,
             definition,
@@ -60,7 +61,7 @@ impl PlanFacts for Facts {
         let mut workshop = Workshop {
             store: &mut self.store,
             objects: &self.objects,
-            project: &self.project,
+            workplace: &self.workplace,
             epoch: 0,
             reuse: self.reuse,
             now: self.now,
@@ -86,11 +87,14 @@ impl PlanFacts for Facts {
     }
 
     fn content_now(&mut self, source: Source<'_>) -> Option<ContentHash> {
-        let location = match source {
-            Source::Dataset(name) => self.definition.datasets.get(name)?.location.clone(),
-            Source::File(path) => path.to_owned(),
+        let (start, location) = match source {
+            Source::Dataset(name) => {
+                let location = self.definition.datasets.get(name)?.location.clone();
+                (self.workplace.start_of(&location), location)
+            }
+            Source::File(path) => (self.workplace.code(), path.to_owned()),
         };
-        fingerprint::content_of(&mut self.store, &self.project, &location, self.now)
+        fingerprint::content_of(&mut self.store, start, &location, self.now)
             .ok()
             .flatten()
     }
@@ -130,33 +134,40 @@ impl Workshop<'_> {
 }
 
 /// Content of everything outside that a definition names, as far as it can be known: datasets and
-/// files of code. Kept with the run, so that the next plan can say what has changed.
+/// files of code, and the version of these. Kept with the run, so that the next plan can say what has
+/// changed.
 ///
 /// # Errors
 /// If the store cannot be asked; what cannot be read of the project is left open.
 pub fn surroundings_of(
     store: &mut Store,
-    project: &std::path::Path,
+    workplace: &Workplace,
+    versions: &Versions,
     definition: &mut RunDefinition,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut content = |location: &str| match fingerprint::content_of(store, project, location, now) {
-        Ok(content) => Ok(content),
-        Err(fingerprint::FingerprintError::Store(error)) => Err(error),
-        // The step that reads it will say so.
-        Err(_) => Ok(None),
-    };
+    let mut content =
+        |start: &Path, location: &str| match fingerprint::content_of(store, start, location, now) {
+            Ok(content) => Ok(content),
+            Err(fingerprint::FingerprintError::Store(error)) => Err(error),
+            // The step that reads it will say so.
+            Err(_) => Ok(None),
+        };
     for dataset in definition.datasets.values_mut() {
-        dataset.content = content(&dataset.location)?;
+        dataset.content = content(workplace.start_of(&dataset.location), &dataset.location)?;
     }
     let mut files = BTreeMap::new();
     for instance in &definition.instances {
         for location in crate::prepare::code_files(instance) {
-            if let Some(hash) = content(&location)? {
+            if let Some(hash) = content(workplace.code(), &location)? {
                 files.insert(location, hash);
             }
         }
     }
     definition.files = files;
+    // What was asked for by its revision is of that, whatever the folder holds.
+    if definition.code.is_none() {
+        definition.code = versions.of(workplace.code(), definition);
+    }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Plans against a project's state, and what the budget says to them.
 
+use crate::code::Workplace;
 use crate::{EngineError, Facts, deployed};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ impl Outlook<'_> {
         let mut facts = Facts::new(
             store,
             self.home.objects(),
-            self.project.clone(),
+            Workplace::of(self.home, &self.project, definition),
             definition.clone(),
             previous.as_ref().map(|run| (**run.definition()).clone()),
             self.now,

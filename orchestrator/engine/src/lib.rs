@@ -1,6 +1,7 @@
 //! The shell around the pure domain: news in, decisions committed, actions out.
 
 mod admission;
+mod code;
 mod deployed;
 mod disk_files;
 mod engine;
@@ -17,6 +18,9 @@ mod registered;
 mod retention;
 
 pub use admission::{Admitted, admit};
+pub use code::{
+    Checkout, GitError, RevisionError, RevisionFiles, Versions, Workplace, remove_old_checkouts, versions_in,
+};
 pub use deployed::deployed;
 pub use disk_files::{DiskFiles, PROJECT_FILE, pipeline_files};
 pub use engine::{Driven, Engine, EngineError, Interrupts, Setup};

@@ -1,5 +1,6 @@
 //! From a step instance that may start to the document an executor takes, or to an earlier result.
 
+use crate::code::Workplace;
 use crate::fingerprint::{self, FingerprintError};
 use crate::memory;
 use indexmap::IndexMap;
@@ -56,7 +57,7 @@ pub(crate) type PrepareError = StoreError;
 pub(crate) struct Workshop<'a> {
     pub(crate) store: &'a mut Store,
     pub(crate) objects: &'a Objects,
-    pub(crate) project: &'a Path,
+    pub(crate) workplace: &'a Workplace,
     pub(crate) epoch: u64,
     pub(crate) reuse: bool,
     pub(crate) now: Timestamp,
@@ -79,6 +80,9 @@ impl Workshop<'_> {
                 Vec::new(),
             ));
         };
+        if let Some(fault) = self.workplace.fault() {
+            return Ok(Prepared::Reject(Box::new(fault.clone())));
+        }
         let instance = instance.as_ref();
         let rendered = match run.render_instance(ix) {
             Ok(rendered) => rendered,
@@ -147,7 +151,8 @@ impl Workshop<'_> {
             secrets: instance.secrets.clone(),
             previous,
             limits: instance.limits.clone(),
-            project: self.project.to_owned(),
+            project: self.workplace.code().to_owned(),
+            data: self.workplace.data().map(Path::to_owned),
             objects: self.objects.folder().to_owned(),
             scratch: Default::default(),
             log: Default::default(),
@@ -183,6 +188,8 @@ impl Workshop<'_> {
                         Ok(content) => reference.content = content,
                         Err(failure) => return Ok(Err(failure)),
                     }
+                    let start = self.workplace.start_of(&reference.location);
+                    reference.folder = (start != self.workplace.code()).then(|| start.to_owned());
                     TaskInput::Dataset(reference)
                 }
                 BoundInput::Output {
@@ -235,7 +242,7 @@ impl Workshop<'_> {
         if let Some(known) = surroundings.datasets.get(name) {
             return Ok(Ok(*known));
         }
-        match fingerprint::content_of(self.store, self.project, location, self.now) {
+        match fingerprint::content_of(self.store, self.workplace.start_of(location), location, self.now) {
             Ok(content) => {
                 surroundings.datasets.insert(name.to_owned(), content);
                 Ok(Ok(content))
@@ -324,7 +331,8 @@ impl Workshop<'_> {
         for location in code_files(instance) {
             let hash = match surroundings.code.get(&location) {
                 Some(hash) => *hash,
-                None => match fingerprint::content_of(self.store, self.project, &location, self.now) {
+                None => match fingerprint::content_of(self.store, self.workplace.code(), &location, self.now)
+                {
                     Ok(Some(hash)) => {
                         surroundings.code.insert(location.clone(), hash);
                         hash

@@ -93,6 +93,8 @@ fn chain(names: &[&str]) -> RunDefinition {
         pipeline: "test".parse().unwrap(),
         pipeline_hash: ContentHash::of(b"test"),
         file: "test.yaml".to_owned(),
+        documents: Vec::new(),
+        code: None,
         owner: None,
         cost_center: None,
         environment: None,
@@ -501,6 +503,7 @@ fn an_input_that_cannot_be_had_fails_its_step_with_words() {
         trainyard_contract::task::DatasetRef {
             name: "rows".to_owned(),
             location: "data/none.csv".to_owned(),
+            folder: None,
             format: None,
             options: Value::Null,
             contract: None,

@@ -208,6 +208,7 @@ pub(crate) fn spec_in(dir: &Path, run: &RunId, step: u32, uses: &str, with: serd
         previous: Default::default(),
         limits: Limits::default(),
         project: dir.to_owned(),
+        data: None,
         objects: dir.join("home/objects"),
         scratch: dir.join(format!("scratch/{step}")),
         log: dir.join(format!("logs/{step}.log")),

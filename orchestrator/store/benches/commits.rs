@@ -269,6 +269,8 @@ fn definition(steps: u32) -> RunDefinition {
         pipeline: "bench".parse().unwrap(),
         pipeline_hash: ContentHash::of(b"bench"),
         file: "pipelines/bench.yaml".to_owned(),
+        documents: Vec::new(),
+        code: None,
         owner: None,
         cost_center: None,
         environment: None,

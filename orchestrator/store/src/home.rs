@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use trainyard_contract::{ContentHash, Objects, RunId};
 
-/// `.trainyard/`, or where `--home` points: `state.db`, `objects/`, `logs/`, `scratch/`, `locks/`.
+/// `.trainyard/`, or where `--home` points: `state.db`, `objects/`, `logs/`, `scratch/`, `locks/`, and
+/// `checkouts/` where revisions were run.
 #[derive(Clone, Debug)]
 pub struct Home {
     folder: PathBuf,

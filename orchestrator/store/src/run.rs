@@ -313,6 +313,14 @@ impl Store {
         })
     }
 
+    /// What a run was made of, without what has become of it.
+    ///
+    /// # Errors
+    /// `NoRun`, `Corrupt`, `Disk`.
+    pub fn run_definition(&self, id: &RunId) -> Result<RunDefinition, StoreError> {
+        self.definition(id, self.number(id)?)
+    }
+
     /// A run's line.
     ///
     /// # Errors

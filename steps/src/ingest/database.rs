@@ -283,7 +283,7 @@ impl Step for IngestSql {
         match scheme.as_str() {
             "postgres" | "postgresql" => postgres::read(&url, &query, &mut take)?,
             "mysql" | "mariadb" => mysql::read(&url, &query, &mut take)?,
-            "sqlite" => sqlite::read(&url, &io.spec().project.clone(), &query, &mut take)?,
+            "sqlite" => sqlite::read(&url, &io.spec().clone(), &query, &mut take)?,
             _ => {
                 return Err(StepError::rejected("the URL is of no database that can be read")
                     .help("it begins with `postgres:`, `mysql:` or `sqlite:`"));

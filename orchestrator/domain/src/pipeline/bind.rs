@@ -113,6 +113,8 @@ impl Pipeline {
             pipeline: self.name.clone(),
             pipeline_hash: self.hash,
             file: self.file.clone(),
+            documents: self.documents.clone(),
+            code: None,
             owner: self
                 .spec
                 .owner
@@ -270,6 +272,7 @@ impl Binding<'_> {
                 DatasetRef {
                     name: name.clone(),
                     location: local(&location),
+                    folder: None,
                     format: dataset.format.map(|format| format.as_str().to_owned()),
                     options: if options.as_object().is_some_and(Map::is_empty) {
                         Value::Null

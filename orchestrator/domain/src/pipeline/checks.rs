@@ -369,7 +369,7 @@ fn check_draft(
     {
         return (out, None);
     }
-    let pipeline = pipeline(draft, project, level, steps, hooks, flows);
+    let pipeline = pipeline(request, draft, project, level, steps, hooks, flows);
     (out, pipeline)
 }
 
@@ -377,6 +377,7 @@ fn check_draft(
 const BOUND: [&str; 6] = ["version", "name", "include", "params", "datasets", "steps"];
 
 fn pipeline(
+    request: &CheckRequest<'_>,
     draft: &Draft,
     project: Option<&Project>,
     level: CheckLevel,
@@ -387,6 +388,7 @@ fn pipeline(
     Some(Pipeline {
         name: draft.spec.name.parse().ok()?,
         file: draft.loaded.path.clone(),
+        documents: documents(request, draft),
         hash: draft.hash,
         spec: draft.spec.clone(),
         project: project.cloned(),
@@ -417,6 +419,14 @@ fn pipeline(
             .map(|entry| (entry.key.to_string(), entry.value.to_value()))
             .collect(),
     })
+}
+
+/// Every file that a pipeline was read from.
+fn documents(request: &CheckRequest<'_>, draft: &Draft) -> Vec<String> {
+    let read = draft.files().map(|file| file.path.as_str());
+    let named = draft.documents.keys().map(String::as_str);
+    let all: BTreeSet<&str> = read.chain(named).chain(request.project).collect();
+    all.into_iter().map(str::to_owned).collect()
 }
 
 /// All kinds of steps by name, for proposals.

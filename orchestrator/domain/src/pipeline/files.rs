@@ -17,6 +17,11 @@ pub trait Files {
 
     /// Whether a file or folder of that path exists.
     fn exists(&self, path: &str) -> bool;
+
+    /// Whether data lies there: a revision's files do not have all that is in the project folder.
+    fn has_data(&self, path: &str) -> bool {
+        self.exists(path)
+    }
 }
 
 /// Why a file could not be had.

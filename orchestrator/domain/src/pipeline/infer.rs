@@ -158,7 +158,7 @@ pub(crate) fn run(scene: &mut Scene<'_>, order: &[usize]) -> Flows {
     let clean = !scene.out.iter().any(|found| found.severity == Severity::Error);
     let reads = reads::of(scene, order, &known);
     if clean {
-        columns::unused(scene, &reads, &contracts);
+        columns::idle(scene, order, &known, &contracts);
     }
     let mut shapes = BTreeMap::new();
     for (index, known) in known.into_iter().enumerate() {

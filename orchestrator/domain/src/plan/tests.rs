@@ -253,6 +253,7 @@ fn flights(environment: &str, lag: &str, trials: u32) -> Arc<RunDefinition> {
     let dataset = DatasetRef {
         name: "flights_raw".to_owned(),
         location: "data/flights.parquet".to_owned(),
+        folder: None,
         format: None,
         options: Value::Null,
         contract: None,

@@ -5,6 +5,7 @@
 //! `${{ … }}` that need results of earlier steps; those are evaluated when the instance starts.
 
 use super::bounds::RunBounds;
+use super::code::CodeVersion;
 use crate::pool::PoolLimits;
 use crate::trigger::Place;
 use indexmap::IndexMap;
@@ -29,6 +30,12 @@ pub struct RunDefinition {
     pub pipeline_hash: ContentHash,
     /// The pipeline's file, relative to the project.
     pub file: String,
+    /// All files that were read for it, by path from the project folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<String>,
+    /// Which version its files are of, where git knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<CodeVersion>,
     pub owner: Option<String>,
     pub cost_center: Option<String>,
     pub environment: Option<String>,

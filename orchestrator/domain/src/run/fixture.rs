@@ -227,6 +227,8 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         pipeline: "example".parse().unwrap(),
         pipeline_hash: ContentHash::of(b"example"),
         file: "pipelines/example.yaml".to_owned(),
+        documents: Vec::new(),
+        code: None,
         owner: None,
         cost_center: None,
         environment: Some("dev".to_owned()),

@@ -258,6 +258,7 @@ mod tests {
             let reference = DatasetRef {
                 name: "flights".to_owned(),
                 location: location.to_owned(),
+                folder: None,
                 format: Some(format.to_owned()),
                 options: Value::Null,
                 contract: None,

@@ -227,7 +227,7 @@ impl Engine {
                 let mut workshop = Workshop {
                     store: &mut self.store,
                     objects: &self.objects,
-                    project: &self.project,
+                    workplace: &active.workplace,
                     epoch: active.epoch,
                     reuse: active.reuse,
                     now,

@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use trainyard_contract::task::TaskInput;
 use trainyard_contract::{Failure, FailureClass, TaskSpec};
 
 /// An engine that does not answer within this time is none.
@@ -131,6 +132,11 @@ fn mounts(spec: &TaskSpec, prepared: &Prepared) -> BTreeSet<(PathBuf, &'static s
     let mut mounts = BTreeSet::from([(spec.project.clone(), ""), (spec.scratch.clone(), "")]);
     for (_, object, _) in &prepared.inputs {
         mounts.insert((object.clone(), ":ro"));
+    }
+    for input in spec.inputs.values() {
+        if let TaskInput::Dataset(dataset) = input {
+            mounts.extend(dataset.folder.clone().map(|folder| (folder, ":ro")));
+        }
     }
     mounts
 }

@@ -309,7 +309,7 @@ fn dataset_location(spec: &TaskSpec, dataset: &DatasetRef) -> OsString {
     if location.contains("://") {
         location.into()
     } else {
-        spec.project.join(location).into()
+        spec.folder_of(dataset).join(location).into()
     }
 }
 

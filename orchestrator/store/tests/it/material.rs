@@ -22,6 +22,8 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         pipeline: pipeline.parse().unwrap(),
         pipeline_hash: ContentHash::of(pipeline.as_bytes()),
         file: format!("pipelines/{pipeline}.yaml"),
+        documents: Vec::new(),
+        code: None,
         owner: None,
         cost_center: None,
         environment: None,

@@ -4,12 +4,11 @@ use super::{Cells, Columns, Query, Since, Take, refused};
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
-use std::path::Path;
-use trainyard_contract::{DataType, StepError};
+use trainyard_contract::{DataType, StepError, TaskSpec};
 
 pub(super) fn read(
     url: &str,
-    project: &Path,
+    spec: &TaskSpec,
     query: &Query<'_>,
     take: &mut Take<'_>,
 ) -> Result<(), StepError> {
@@ -17,7 +16,7 @@ pub(super) fn read(
         .strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"))
         .unwrap_or(url);
-    let file = project.join(path);
+    let file = spec.data_file(path);
     if !file.is_file() {
         return Err(StepError::rejected(format!("there is no database {path}")));
     }

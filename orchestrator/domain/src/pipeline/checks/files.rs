@@ -65,7 +65,7 @@ pub(super) fn run(scene: &mut Scene<'_>) {
             }
         }
     }
-    let mut known: BTreeMap<String, bool> = BTreeMap::new();
+    let mut known: BTreeMap<(String, bool), bool> = BTreeMap::new();
     for (span, path, is_data) in named {
         if let Some(finding) = missing(scene, span, &path, is_data, &mut known) {
             scene.add(finding);
@@ -90,7 +90,7 @@ fn missing(
     span: Span,
     text: &str,
     is_data: bool,
-    known: &mut BTreeMap<String, bool>,
+    known: &mut BTreeMap<(String, bool), bool>,
 ) -> Option<super::Finding> {
     let Some(path) = local_file(text) else {
         // Data may lie anywhere, as a URL or an absolute path; whatever else is named is part of the
@@ -103,8 +103,11 @@ fn missing(
         });
     };
     let exists = *known
-        .entry(path.clone())
-        .or_insert_with(|| scene.files.exists(&path));
+        .entry((path.clone(), is_data))
+        .or_insert_with(|| match is_data {
+            true => scene.files.has_data(&path),
+            false => scene.files.exists(&path),
+        });
     if exists {
         return None;
     }

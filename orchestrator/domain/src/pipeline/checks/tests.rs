@@ -349,13 +349,46 @@ fn each_fault_has_its_code_and_exact_place() {
     }
 }
 
+const TRAIN: &str = "  t: {uses: train.classifier@v1, inputs: {train: features.table}, with: {seed: 1}}\n";
+
 #[test]
-fn a_sound_pipeline_has_no_finding_but_columns_it_does_not_use() {
-    let text = with_features(
-        "[carrier, distance]",
-        "  t: {uses: train.classifier@v1, inputs: {train: features.table}, with: {seed: 1}}\n",
+fn a_sound_pipeline_has_no_finding() {
+    // It takes three of five columns, and what it does not take costs nothing.
+    assert!(findings(&with_features("[carrier, distance]", TRAIN)).is_empty());
+}
+
+/// The pipeline that ingests all columns before it takes three of them.
+fn through_ingest(more: &str) -> String {
+    let ingest = "  ingest:\n    uses: ingest.files@v1\n    inputs: {flights: flights}\n    outputs: {flights: {type: table}}\n";
+    with_features("[carrier, distance]", &format!("{more}{ingest}")).replace(
+        "    inputs: {flights: flights}\n    with",
+        "    inputs: {flights: ingest.flights}\n    with",
+    )
+}
+
+#[test]
+fn columns_that_a_step_hands_on_and_nobody_reads_are_told() {
+    let checked = checked(&project(&through_ingest(TRAIN)), &["pipelines/p.yaml"], None);
+    assert_eq!(shown(&checked), ["D06/unused-columns 5:12 flights"]);
+    let found = &checked.diagnostics[0];
+    assert_eq!(
+        found.message,
+        "2 of the 5 columns of `flights` are handed on and never read"
     );
-    assert_eq!(findings(&text), ["D06/unused-columns 5:12 flights"]);
+    assert_eq!(found.notes, ["handed on by `ingest`: time_hour, dep_delay"]);
+
+    // Somebody of whom nobody knows what it reads may read all.
+    let script = "  s: {run: 'cat $IN_f', inputs: {f: ingest.flights}}\n";
+    assert!(findings(&through_ingest(&format!("{TRAIN}{script}"))).is_empty());
+    // So may those who use the pipeline.
+    let given = through_ingest(TRAIN) + "outputs: {rows: ingest.flights}\n";
+    assert!(findings(&given).is_empty());
+}
+
+#[test]
+fn what_a_table_holds_that_no_step_reads_is_what_the_pipeline_is_for() {
+    // Nobody reads the features, so all of them count as read.
+    assert!(findings(&with_features("[carrier, distance]", "")).is_empty());
 }
 
 #[test]
@@ -436,7 +469,7 @@ fn a_finding_is_accepted_with_a_reason_and_only_then() {
 
 #[test]
 fn levels_decide_what_stops() {
-    let unused = with_features("[carrier]", "");
+    let unused = through_ingest("");
     let late = with_features("[carrier, dep_delay]", "");
     let stops = |text: &str, level| {
         let checked = checked(&project(text), &["pipelines/p.yaml"], Some(level));

@@ -55,15 +55,6 @@ impl Reads {
             .get(step)
             .is_some_and(|columns| columns.contains(column))
     }
-
-    /// Columns of a dataset that are read; none if a step reads of which nobody knows what.
-    pub(crate) fn columns_of(&self, dataset: &str) -> Option<BTreeSet<&str>> {
-        let readers = self.datasets.get(dataset)?;
-        readers
-            .of_all
-            .is_empty()
-            .then(|| readers.columns.keys().map(String::as_str).collect())
-    }
 }
 
 /// Follows what is read, last steps first.
