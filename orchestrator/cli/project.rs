@@ -62,7 +62,7 @@ impl Project {
     }
 
     /// The same project with the files that a run or plan was made of, if these were of a revision.
-    pub(crate) fn as_of(self, code: Option<&CodeVersion>) -> Result<Self, Fault> {
+    pub(crate) fn at_revision(self, code: Option<&CodeVersion>) -> Result<Self, Fault> {
         let Some(version) = code.filter(|code| code.pinned.is_some()) else {
             return Ok(self);
         };

@@ -273,6 +273,7 @@ impl Bed {
             previous: self.previous.clone(),
             limits: self.limits.clone(),
             project: self.folder.path().to_owned(),
+            data: None,
             objects,
             scratch,
             log: self.folder.path().join("log"),

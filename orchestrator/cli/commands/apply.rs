@@ -11,7 +11,7 @@ use trainyard_domain::plan::{SAVED_PLAN_VERSION, SavedPlan};
 pub(crate) fn apply(args: &ApplyArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
     let project = Project::here(home)?;
     let saved = find(&project, &args.plan)?;
-    let project = project.as_of(saved.definition.code.as_ref())?;
+    let project = project.at_revision(saved.definition.code.as_ref())?;
     let request = &saved.request;
     let mut bound = match bind_entry(
         project,
