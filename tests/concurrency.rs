@@ -83,9 +83,13 @@ fn a_killed_server_comes_back_to_the_same_order() {
     let yard = yard("concurrency: {limit: 1}\n");
     let served = Served::start(&yard);
     let runs = [working(&served, "0"), ask(&served, "1"), ask(&served, "2")];
+    let begun = yard.path().join("effects");
+    while !begun.exists() {
+        std::thread::yield_now();
+    }
     served.kill();
     yard.write("go", "");
-    std::fs::remove_file(yard.path().join("effects")).unwrap();
+    std::fs::remove_file(begun).unwrap();
     let served = Served::start(&yard);
     for run in &runs {
         assert_eq!(served.ended(run)["status"], "succeeded");
