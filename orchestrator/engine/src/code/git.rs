@@ -139,7 +139,11 @@ impl Question {
 
     /// Waits for its end; an error if it ended badly or late.
     pub(super) fn end(mut self) -> Result<(), GitError> {
-        self.answer = None;
+        if let Some(mut answer) = self.answer.take() {
+            // If nobody took its last words, a line end perhaps, they would be the end of it. The watch
+            // sees to it that there is an end.
+            let _ = std::io::copy(&mut answer, &mut std::io::sink());
+        }
         self.end_watch();
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
