@@ -90,7 +90,11 @@ impl Run {
             events: Vec::new(),
         };
         deciding.run.hear_clock(now);
+        // What a crash kept from being written was decided before whatever time says now.
+        deciding.follow();
         deciding.keep_bounds();
+        // What time ends is over before an approval can expire in it.
+        deciding.follow();
         deciding.expire();
         deciding.answer(input);
         deciding.keep_bounds();
@@ -415,8 +419,8 @@ impl Deciding<'_> {
         self.happened(what);
     }
 
-    /// Decides what state alone makes due: judged steps, and the end of the run.
-    fn conclude(&mut self) {
+    /// Decides what has been judged.
+    fn follow(&mut self) {
         while let Some((step, verdict)) = self.run.pending.pop_first() {
             match verdict {
                 Verdict::Ask => self.happened(What::ApprovalAsked { step }),
@@ -447,6 +451,11 @@ impl Deciding<'_> {
                 Verdict::Start => {}
             }
         }
+    }
+
+    /// Decides what state alone makes due: judged steps, and the end of the run.
+    fn conclude(&mut self) {
+        self.follow();
         let begun = self.run.started.is_some() || self.run.is_cancelled();
         let early = usize::from(self.run.has(Fault::EndEarly));
         if begun && self.run.ended.is_none() && self.run.open.total() <= early {

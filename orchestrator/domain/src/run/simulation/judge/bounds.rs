@@ -14,6 +14,8 @@ pub(super) struct Kept {
     began: Option<Timestamp>,
     told: BTreeSet<SlaLimit>,
     pub(super) ran_out: bool,
+    /// When the time of its steps was up, as it was noticed: hooks have as long again from there.
+    ran_out_at: Option<Timestamp>,
     pub(super) ended_steps: bool,
 }
 
@@ -21,7 +23,7 @@ impl Kept {
     pub(super) fn begin(&mut self, at: Timestamp) {
         self.first_began.get_or_insert(at);
         self.began = Some(at);
-        (self.ran_out, self.ended_steps) = (false, false);
+        (self.ran_out, self.ran_out_at, self.ended_steps) = (false, None, false);
     }
 }
 
@@ -65,6 +67,7 @@ impl Judge<'_> {
         })?;
         self.cancels = self.cancels.max(if hooks { 2 } else { 1 });
         self.bounds.ran_out = true;
+        self.bounds.ran_out_at.get_or_insert(at);
         self.bounds.ended_steps |= !hooks;
         Ok(())
     }
@@ -74,9 +77,13 @@ impl Judge<'_> {
         let (Some(timeout), Some(began)) = (self.definition.bounds.timeout, self.bounds.began) else {
             return Ok(());
         };
-        let hook = self.instance(ix).hook;
-        let most = if hook.is_some() { 3 * timeout.0 } else { timeout.0 };
-        ensure(self.clock_jumped || at < began.plus(Millis(most)), || {
+        let until = match (self.instance(ix).hook, self.bounds.ran_out_at) {
+            (None, _) => began.plus(timeout),
+            (Some(_), None) => began.plus(Millis(2 * timeout.0)),
+            // An engine that was away notices late.
+            (Some(_), Some(ran_out)) => ran_out.plus(timeout),
+        };
+        ensure(self.clock_jumped || at < until, || {
             format!("{} began after its time", self.instance(ix).name)
         })
     }
