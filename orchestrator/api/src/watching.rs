@@ -8,6 +8,7 @@ use crate::app::{Shared, lock};
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -83,12 +84,16 @@ impl Watching {
         files
             .iter()
             .filter_map(|file| {
-                let is_told = is_watched && !file.is_symlink();
+                let meta = file.metadata().ok()?;
+                // Of what has several names the system tells only under the one that was used; and that
+                // such a name was made, as if somebody had begun to write.
+                let is_told = is_watched && !file.is_symlink() && meta.nlink() == 1;
                 let quiet = if is_told { TOLD_WITHIN } else { UNTOLD };
                 let still_open = open
                     .get(file)
+                    .filter(|_| is_told)
                     .and_then(|since| LEFT_OPEN.checked_sub(since.elapsed()));
-                let written = file.metadata().and_then(|meta| meta.modified()).ok()?;
+                let written = meta.modified().ok()?;
                 // What carries a time to come cannot be waited for.
                 let is_past = written <= SystemTime::now();
                 let age = read_at.duration_since(written).unwrap_or_default();
@@ -191,6 +196,36 @@ fn folder_of(project: &Path, location: &str) -> Option<(PathBuf, RecursiveMode)>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_was_begun_is_waited_for_and_a_further_name_of_a_whole_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
+        for name in ["begun.csv", "whole.csv"] {
+            let file = std::fs::File::create(path(name)).unwrap();
+            file.set_modified(hour_ago).unwrap();
+        }
+        std::fs::hard_link(path("whole.csv"), path("linked.csv")).unwrap();
+        std::os::unix::fs::symlink(path("whole.csv"), path("symlink.csv")).unwrap();
+        let watching = Watching::new(std::sync::mpsc::channel().0);
+        lock(&watching.heard.folders).insert(folder.path().to_owned());
+        for name in ["begun.csv", "linked.csv", "symlink.csv"] {
+            let made = Event::new(EventKind::Create(notify::event::CreateKind::File)).add_path(path(name));
+            watching.heard.note_writing(&made);
+        }
+        let waits = |name: &str| {
+            let wait = watching.unfinished(folder.path(), name, SystemTime::now());
+            wait.is_some()
+        };
+        assert!(waits("begun.csv"));
+        assert!(!waits("linked.csv") && !waits("symlink.csv") && !waits("whole.csv"));
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        watching
+            .heard
+            .note_writing(&Event::new(closed).add_path(path("begun.csv")));
+        assert!(!waits("begun.csv"));
+    }
 
     #[test]
     fn no_more_is_watched_than_the_location_names() {
