@@ -27,8 +27,10 @@ pub struct Server {
     databases: AtomicU32,
 }
 
-/// Starts the server and ends it (SIGINT: the fast shutdown) when nobody is there any more to want it.
-const KEEPER: &str = r#""$@" 2>&1 & server=$!; exec >/dev/null; cat; kill -INT $server; wait $server"#;
+/// Starts the server and ends it (SIGINT: the fast shutdown) when nobody is there any more to want it. Its folder
+/// goes with it unless it is to be started again: a server that lives as long as its process is never dropped.
+const KEEPER: &str = r#"folder=$1; shift; "$@" 2>&1 & server=$!; exec >/dev/null; cat; kill -INT $server; wait $server
+[ -e "$folder/stays" ] || rm -rf "$folder""#;
 
 /// The newest installed binaries.
 fn binaries() -> Option<PathBuf> {
@@ -143,6 +145,7 @@ impl Server {
     pub fn kill(&mut self) {
         let written = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid")).unwrap();
         let pid = written.lines().next().unwrap();
+        std::fs::write(self.folder.path().join("stays"), "").unwrap();
         let killed = Command::new("kill").args(["-KILL", pid]).status().unwrap();
         assert!(killed.success());
         drop(self.keeper.stdin.take());
@@ -152,6 +155,7 @@ impl Server {
     /// Starts it again on the same data and port; returns when it has recovered.
     pub fn restart(&mut self) {
         self.keeper = launch(&self.bin, self.folder.path(), self.port, &self.settings);
+        std::fs::remove_file(self.folder.path().join("stays")).unwrap();
     }
 }
 
@@ -174,6 +178,7 @@ fn try_launch(bin: &Path, folder: &Path, port: u16, settings: &[String]) -> Resu
     let mut command = Command::new("/bin/sh");
     command
         .args(["-c", KEEPER, "keeper"])
+        .arg(folder)
         .arg(bin.join("postgres"))
         .args(["-c", "listen_addresses=127.0.0.1", "-p", &port.to_string(), "-k"])
         .arg(folder)
