@@ -12,6 +12,7 @@
 mod alerts;
 mod backfills;
 mod bulk;
+mod choosing;
 mod cli;
 mod collector;
 mod concurrency;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 pub(crate) use backfill::{BackfillArgs, BackfillsCommand};
-pub(crate) use bulk::{BulkArgs, SteerArgs};
+pub(crate) use bulk::{RetryArgs, SteerArgs};
 
 /// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
 #[derive(Debug, Parser)]
@@ -431,8 +431,8 @@ pub(crate) enum RunsCommand {
     },
     /// Ask a run to stop: running steps get time to finish, then are ended
     Cancel(SteerArgs),
-    /// Run failed, blocked and cancelled steps of an ended run again
-    Retry(SteerArgs),
+    /// Run failed, blocked and cancelled steps of an ended run again, or chosen ones
+    Retry(RetryArgs),
     /// Go on with a run whose process died
     Resume(SteerArgs),
     /// Compare two runs: parameters, steps, outputs, metrics

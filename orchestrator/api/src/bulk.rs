@@ -5,6 +5,7 @@ use crate::auth::Principal;
 use crate::extract::Body;
 use crate::problem::Problem;
 use crate::runs::load;
+use crate::steering::not_chosen;
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,10 @@ pub struct RunsFilter {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActionRequest {
     action: RunAction,
+    /// Of a retry: exactly these steps of each run, also ones that have succeeded, with what depends on
+    /// them. Everything that did not succeed if left out.
+    #[serde(default)]
+    select: Option<String>,
     /// These runs, by id; instead of a filter.
     #[serde(default)]
     runs: Option<Vec<String>>,
@@ -229,22 +234,27 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, FilterError> {
         })
 }
 
+/// What is done, by whom and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    pub action: RunAction,
+    /// Steps of each run that a retry is to run again; none: all that did not succeed.
+    pub select: Option<&'a str>,
+    pub by: &'a str,
+    pub now: Timestamp,
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+}
+
 /// Does it to each run, or says what it would do. A run that cannot be read is refused and keeps no other
 /// from its turn.
-pub fn act(
-    store: &mut Store,
-    action: RunAction,
-    runs: &[RunId],
-    by: &str,
-    now: Timestamp,
-    dry_run: bool,
-) -> Vec<ActionResult> {
+pub fn act(store: &mut Store, runs: &[RunId], deed: &Deed<'_>) -> Vec<ActionResult> {
     let waiting = store.runs_with_requests().unwrap_or_default();
     let waiting: BTreeSet<RunId> = waiting.into_iter().collect();
     let mut seen = BTreeSet::new();
     let mut results = Vec::with_capacity(runs.len());
     for id in runs.iter().filter(|id| seen.insert((*id).clone())) {
-        let result = one(store, action, id, waiting.contains(id), (by, now, dry_run));
+        let result = one(store, id, waiting.contains(id), deed);
         results.push(result.unwrap_or_else(|problem| ActionResult {
             run: id.to_string(),
             pipeline: None,
@@ -256,28 +266,25 @@ pub fn act(
     results
 }
 
-fn one(
-    store: &mut Store,
-    action: RunAction,
-    id: &RunId,
-    is_asked: bool,
-    (by, now, dry_run): (&str, Timestamp, bool),
-) -> Result<ActionResult, Problem> {
+fn one(store: &mut Store, id: &RunId, is_asked: bool, deed: &Deed<'_>) -> Result<ActionResult, Problem> {
     let line = store.run_summary(id)?;
     let (verdict, reason) = if is_asked {
         let reason = "a request waits for its engine already".to_owned();
         (ActionVerdict::Unchanged, reason)
     } else {
-        judge(store, action, id, now)?
+        judge(store, id, deed)?
     };
     let verdict = match verdict {
-        ActionVerdict::Asked if dry_run => ActionVerdict::WouldAsk,
+        ActionVerdict::Asked if deed.dry_run => ActionVerdict::WouldAsk,
         ActionVerdict::Asked => {
-            let by = by.to_owned();
-            match action {
-                RunAction::Cancel => store.post_request(id, &Request::Cancel { by }, now)?,
-                RunAction::Retry => store.hand_over(id, Some(&Request::Retry { by }), now)?,
-                RunAction::Resume => store.hand_over(id, None, now)?,
+            let by = deed.by.to_owned();
+            match deed.action {
+                RunAction::Cancel => store.post_request(id, &Request::Cancel { by }, deed.now)?,
+                RunAction::Retry => {
+                    let select = deed.select.map(str::to_owned);
+                    store.hand_over(id, Some(&Request::Retry { by, select }), deed.now)?;
+                }
+                RunAction::Resume => store.hand_over(id, None, deed.now)?,
             }
             ActionVerdict::Asked
         }
@@ -293,22 +300,21 @@ fn one(
 }
 
 /// What the action means for a run as it stands.
-fn judge(
-    store: &Store,
-    action: RunAction,
-    id: &RunId,
-    now: Timestamp,
-) -> Result<(ActionVerdict, String), Problem> {
+fn judge(store: &Store, id: &RunId, deed: &Deed<'_>) -> Result<(ActionVerdict, String), Problem> {
     use ActionVerdict::{Asked, Refused, Unchanged};
     let run = load(store, id)?;
     let of_outcome = |outcome| format!("it is over: {}", crate::hub::outcome_word(outcome));
-    Ok(match (action, run.status()) {
+    Ok(match (deed.action, run.status()) {
         (RunAction::Cancel, Standing::Ended(RunOutcome::Cancelled)) => {
             (Unchanged, "it is cancelled".to_owned())
         }
         (RunAction::Cancel | RunAction::Resume, Standing::Ended(outcome)) => (Refused, of_outcome(outcome)),
         (RunAction::Cancel, _) if run.is_cancelled() => (Unchanged, "it is stopping already".to_owned()),
         (RunAction::Cancel, _) => (Asked, "it is asked to stop".to_owned()),
+        (RunAction::Retry, Standing::Ended(_)) if let Some(text) = deed.select => {
+            let chosen = run.choose(text).map_err(not_chosen)?;
+            (Asked, format!("it runs again {}", run.choice_in_words(&chosen)))
+        }
         (RunAction::Retry, Standing::Ended(RunOutcome::Succeeded)) => (
             Unchanged,
             "it has succeeded; there is nothing to retry".to_owned(),
@@ -317,7 +323,7 @@ fn judge(
         (RunAction::Retry, _) => (Unchanged, "it is not over".to_owned()),
         (RunAction::Resume, _) => {
             let lease = store.load_run(id)?.lease;
-            match lease.filter(|lease| lease.may_be_held(now)) {
+            match lease.filter(|lease| lease.may_be_held(deed.now)) {
                 Some(lease) => (
                     Unchanged,
                     format!("engine {} is at work on it", lease.owner.engine),
@@ -345,6 +351,9 @@ pub(crate) async fn actions(
     let limit = request.limit.unwrap_or(USUAL_RUNS);
     if !(1..=MOST_RUNS).contains(&limit) {
         return Err(invalid(&format!("`limit` is from 1 to {MOST_RUNS}")));
+    }
+    if request.select.is_some() && request.action != RunAction::Retry {
+        return Err(invalid("`select` is for a retry"));
     }
     match (&request.runs, &request.filter) {
         (Some(runs), None) if runs.len() > limit as usize => {
@@ -387,14 +396,14 @@ pub(crate) async fn actions(
                     (runs.into_iter().map(|run| run.id).collect(), more)
                 }
             };
-            let mut results = act(
-                store,
-                request.action,
-                &runs,
-                &principal.name,
+            let deed = Deed {
+                action: request.action,
+                select: request.select.as_deref(),
+                by: &principal.name,
                 now,
-                request.dry_run,
-            );
+                dry_run: request.dry_run,
+            };
+            let mut results = act(store, &runs, &deed);
             results.extend(unknown);
             Ok(ActionAnswer {
                 action: request.action,

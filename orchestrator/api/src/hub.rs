@@ -234,8 +234,13 @@ pub(crate) fn word(what: &What) -> &'static str {
 fn describe(notice: &mut Notice, what: &What, of: &Run) {
     let name = |step: &u32| Some(of.name(*step).into_owned());
     match what {
-        What::RunStarted { by, .. } | What::CancelAsked { by } | What::RetryAsked { by } => {
+        What::RunStarted { by, .. } | What::CancelAsked { by } => {
             notice.message = Some(format!("by {by}"));
+        }
+        What::RetryAsked { by, .. } => {
+            let chosen = of.chosen().map(|chosen| of.choice_in_words(chosen));
+            let chosen = chosen.map_or_else(String::new, |chosen| format!(": {chosen}"));
+            notice.message = Some(format!("by {by}{chosen}"));
         }
         What::AttemptStarted { step, attempt, .. } | What::AttemptLost { step, attempt } => {
             notice.instance = name(step);

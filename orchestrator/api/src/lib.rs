@@ -43,6 +43,7 @@ mod run_document;
 mod runs;
 mod server;
 mod service;
+mod steering;
 mod tokens;
 mod triggers;
 mod watching;
@@ -50,7 +51,7 @@ mod watching;
 pub use backfill_document::{BackfillDocument, BackfillPlan, BackfillProgress, TickDocument};
 pub use backfilling::BackfillRequest;
 pub use bulk::{
-    ActionAnswer, ActionResult, ActionVerdict, FilterError, MOST_RUNS, RunAction, RunsFilter, act,
+    ActionAnswer, ActionResult, ActionVerdict, Deed, FilterError, MOST_RUNS, RunAction, RunsFilter, act,
     runs_of_filter,
 };
 pub use here::{BackfillDesk, BackfillError, CarriedOut};

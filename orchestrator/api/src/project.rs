@@ -367,15 +367,7 @@ impl ProjectFolder {
         let select = order
             .select
             .as_deref()
-            .map(|text| {
-                select(text, &definition).map_err(|error| {
-                    let problem = Problem::refused("selection-invalid", error.message);
-                    match error.help {
-                        Some(help) => problem.help(help),
-                        None => problem,
-                    }
-                })
-            })
+            .map(|text| select(text, &definition).map_err(crate::steering::not_chosen))
             .transpose()?;
         Ok(Bound { definition, select })
     }

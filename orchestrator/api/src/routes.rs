@@ -4,7 +4,7 @@ use crate::app::Shared;
 use crate::problem::Problem;
 use crate::{
     alerts, approvals, backfills, bulk, download, events, guard, health, hooks, lineage, logs, manual,
-    models, pipelines, runs, triggers,
+    models, pipelines, runs, steering, triggers,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -50,9 +50,9 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(bulk::actions))
         .routes(routes!(runs::show))
         .routes(routes!(runs::events))
-        .routes(routes!(runs::cancel))
-        .routes(routes!(runs::retry))
-        .routes(routes!(runs::resume))
+        .routes(routes!(steering::cancel))
+        .routes(routes!(steering::retry))
+        .routes(routes!(steering::resume))
         .routes(routes!(logs::read))
         .routes(routes!(download::output))
         .routes(routes!(backfills::list, backfills::create))

@@ -11,6 +11,9 @@ use trainyard_domain::run::{CodeVersion, Event, Instance, Run, RunStatus, SkipRe
 use trainyard_store::RunSummary;
 use utoipa::ToSchema;
 
+/// Chosen instances that a document names.
+const MOST_CHOSEN: usize = 1_000;
+
 /// Runs, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RunPage {
@@ -88,6 +91,10 @@ pub(crate) struct RunDocument {
     /// Step instances, also items of `for_each` steps, that wait for a slot of their pool, and why.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     waits_for: BTreeMap<String, String>,
+    /// Step instances, items and iterations that its last retry was told to run again, at most a thousand of
+    /// them; what depends on them ran with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_chose: Option<Vec<String>>,
     /// Why it never started, or has not yet: its concurrency group has no room.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_started_because: Option<String>,
@@ -265,6 +272,10 @@ impl RunDocument {
                 .into_iter()
                 .map(|(ix, reason)| (run.name(ix).into_owned(), reason))
                 .collect(),
+            retry_chose: run.chosen().map(|chosen| {
+                let names = chosen.iter().take(MOST_CHOSEN);
+                names.map(|ix| run.name(*ix).into_owned()).collect()
+            }),
             not_started_because: run.turned_away().map(str::to_owned).or(waits.group),
             is_waiting: run.status() == RunStatus::Waiting,
             version: definition.pipeline_hash.to_string(),

@@ -3,7 +3,6 @@
 use crate::app::Shared;
 use crate::auth::Principal;
 use crate::caller::Caller;
-use crate::documents::Accepted;
 use crate::extract::{Asked, Body, Idempotency, Named};
 use crate::hub::Notice;
 use crate::problem::Problem;
@@ -22,11 +21,10 @@ use trainyard_contract::{ContentHash, RunId, Timestamp};
 use trainyard_domain::pipeline::spec::policy::OnLimit;
 use trainyard_domain::pipeline::{Admission, Origin, Pipeline};
 use trainyard_domain::plan::Cost;
-use trainyard_domain::run::{InstanceIx, Run, RunDefinition, RunOutcome, RunStatus as Standing};
+use trainyard_domain::run::{InstanceIx, Run, RunDefinition};
 use trainyard_engine::{Outlook, Workplace, with_gates};
 use trainyard_store::{
-    DEFAULT_PRIORITY, Enqueued, IdempotencyKey, NewRun, QueueOptions, QueuedRun, Request, RunFilter,
-    RunStatus, Store,
+    DEFAULT_PRIORITY, Enqueued, IdempotencyKey, NewRun, QueueOptions, QueuedRun, RunFilter, RunStatus, Store,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -507,98 +505,4 @@ pub(crate) async fn events(
         })
         .await?;
     Ok(Json(page))
-}
-
-/// Asks a run to stop: running steps get time to finish, then are ended. Asked again, hooks end as well.
-#[utoipa::path(
-    post, path = "/api/v1/runs/{run}/cancel", tag = "runs", operation_id = "cancel_run",
-    params(("run" = String, Path, description = "Run id, its last 8 characters, or `latest`")),
-    responses((status = 202, body = Accepted), Problem)
-)]
-pub(crate) async fn cancel(
-    State(app): State<Shared>,
-    Extension(principal): Extension<Principal>,
-    Named(run): Named<String>,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    steer(&app, run, move |app, store, id| {
-        if let Standing::Ended(outcome) = load(store, id)?.status() {
-            return Err(over(id, outcome));
-        }
-        let request = Request::Cancel { by: principal.name };
-        store.post_request(id, &request, (app.clock)())?;
-        Ok(format!("run {id} is asked to stop"))
-    })
-    .await
-}
-
-/// Runs what failed, was blocked or cancelled in an ended run again.
-#[utoipa::path(
-    post, path = "/api/v1/runs/{run}/retry", tag = "runs", operation_id = "retry_run",
-    params(("run" = String, Path, description = "Run id, its last 8 characters, or `latest`")),
-    responses((status = 202, body = Accepted), Problem)
-)]
-pub(crate) async fn retry(
-    State(app): State<Shared>,
-    Extension(principal): Extension<Principal>,
-    Named(run): Named<String>,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    steer(&app, run, move |app, store, id| match load(store, id)?.status() {
-        Standing::Ended(RunOutcome::Succeeded) => Err(Problem::conflict(
-            "run-succeeded",
-            format!("run {id} has succeeded; there is nothing to retry"),
-        )),
-        Standing::Ended(_) => {
-            let request = Request::Retry { by: principal.name };
-            store.hand_over(id, Some(&request), (app.clock)())?;
-            Ok(format!("run {id} tries again what did not succeed"))
-        }
-        _ => Err(Problem::conflict("run-not-over", format!("run {id} is not over"))),
-    })
-    .await
-}
-
-/// Goes on with a run that was interrupted or lost its engine.
-#[utoipa::path(
-    post, path = "/api/v1/runs/{run}/resume", tag = "runs", operation_id = "resume_run",
-    params(("run" = String, Path, description = "Run id, its last 8 characters, or `latest`")),
-    responses((status = 202, body = Accepted), Problem)
-)]
-pub(crate) async fn resume(
-    State(app): State<Shared>,
-    Named(run): Named<String>,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    steer(&app, run, move |app, store, id| {
-        if let Standing::Ended(outcome) = load(store, id)?.status() {
-            let problem = over(id, outcome);
-            return Err(match outcome {
-                RunOutcome::Succeeded => problem,
-                _ => problem.help("`retry` runs what did not succeed again"),
-            });
-        }
-        store.hand_over(id, None, (app.clock)())?;
-        Ok(format!("run {id} goes on"))
-    })
-    .await
-}
-
-fn over(id: &RunId, outcome: RunOutcome) -> Problem {
-    Problem::conflict(
-        "run-over",
-        format!("run {id} is over: {}", crate::hub::outcome_word(outcome)),
-    )
-}
-
-async fn steer(
-    app: &Shared,
-    run: String,
-    work: impl FnOnce(&Shared, &mut Store, &RunId) -> Result<String, Problem> + Send + 'static,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    let message = app
-        .write(move |app, store| {
-            let id = find(store, &run)?;
-            work(app, store, &id)
-        })
-        .await?;
-    app.engine.nudge();
-    Ok((StatusCode::ACCEPTED, Json(Accepted { message })))
 }

@@ -16,6 +16,21 @@ impl SteerArgs {
     pub(crate) fn run(&self) -> &str {
         self.run.as_deref().unwrap_or("latest")
     }
+
+    /// Whether it is said as for many runs: what fits, or what would be done.
+    pub(crate) fn is_for_many(&self) -> bool {
+        self.bulk.is_meant() || self.bulk.dry_run
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RetryArgs {
+    #[command(flatten)]
+    pub(crate) steer: SteerArgs,
+    /// Run exactly these again, also if they had succeeded, with what depends on them: `step`, `+step`, `step+`,
+    /// `step[3]` (an item), `tag:x`, `state:failed`; several separated by commas
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) select: Option<String>,
 }
 
 /// Which of many runs.
@@ -36,7 +51,7 @@ pub(crate) struct BulkArgs {
     /// Of many runs, at most so many, the newest first
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) limit: u32,
-    /// Of many runs, say what would be done to each and do nothing
+    /// Of many runs, say what would be done to each and do nothing; of a retry of one run, what would run
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Of many runs, do it without asking

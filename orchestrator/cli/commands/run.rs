@@ -127,7 +127,8 @@ pub(crate) enum Start {
         select: Option<BTreeSet<u32>>,
     },
     Resume(RunId),
-    Retry(RunId),
+    /// What was chosen, or all that did not succeed.
+    Retry(RunId, Option<BTreeSet<u32>>),
 }
 
 /// How runs are driven.
@@ -188,7 +189,7 @@ pub(crate) fn drive(
                 engine.start(id, *definition, &user(), select, &mut observer)?;
             }
             Start::Resume(id) => engine.resume(&id, &mut observer)?,
-            Start::Retry(id) => engine.retry(&id, &user(), &mut observer)?,
+            Start::Retry(id, chosen) => engine.retry(&id, &user(), chosen, &mut observer)?,
         }
     }
     let driven = {

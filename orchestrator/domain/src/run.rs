@@ -9,6 +9,7 @@ mod apply;
 mod approval;
 mod backoff;
 mod bounds;
+mod choose;
 mod code;
 pub mod context;
 mod decide;
@@ -22,6 +23,7 @@ mod iterations;
 pub mod mentions;
 mod planted;
 mod queue;
+mod retry;
 pub mod reuse;
 mod select;
 mod stage;
@@ -45,6 +47,7 @@ pub use due::Action;
 pub use event::{Event, RepeatEnd, RunOutcome, SkipReason, What};
 pub use graph::InvalidDefinition;
 pub use items::{ItemCounts, Items, item_name};
+pub use retry::Again;
 pub use select::{SelectError, select};
 pub use state::{Approval, RunStatus, StepState};
 
@@ -92,6 +95,10 @@ pub struct Run {
     /// Retries of the whole run, and when the last was asked for.
     retries: u32,
     retried: Option<Timestamp>,
+    /// What the last retry was told to run again, if it was told.
+    chosen: Option<BTreeSet<InstanceIx>>,
+    /// What an earlier end makes of cancelled instances that a choice has left as they were.
+    left: Option<RunOutcome>,
     /// The latest time heard of, from events and decisions. Only [`Run::ready`] depends on it, by
     /// the retries that have come due.
     clock: Timestamp,
@@ -116,6 +123,12 @@ struct Tally {
     retry_since: Timestamp,
     /// May take an earlier result, may not start.
     reuse_only: bool,
+    /// Was chosen to run again, and has not succeeded since: takes no earlier result.
+    fresh: bool,
+    /// An item that is to run again although it is over.
+    again: bool,
+    /// A step with items of which a retry has chosen some: the others stay as they are.
+    keeps_others: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -169,6 +182,8 @@ impl Run {
             ended: None,
             retries: 0,
             retried: None,
+            chosen: None,
+            left: None,
             clock: Timestamp(i64::MIN),
             events_applied: 0,
             #[cfg(test)]

@@ -229,7 +229,8 @@ impl Engine {
         self.adopt(id, None, observer)
     }
 
-    /// Runs what failed, was blocked or cancelled in an ended run again.
+    /// Runs what failed, was blocked or cancelled in an ended run again; or what was chosen, with what
+    /// depends on it.
     ///
     /// # Errors
     /// As [`Engine::resume`].
@@ -237,9 +238,11 @@ impl Engine {
         &mut self,
         id: &RunId,
         by: &str,
+        select: Option<BTreeSet<InstanceIx>>,
         observer: &mut dyn FnMut(Observation<'_>),
     ) -> Result<(), EngineError> {
-        self.adopt(id, Some(Input::Retry { by: by.to_owned() }), observer)
+        let by = by.to_owned();
+        self.adopt(id, Some(Input::Retry { by, select }), observer)
     }
 
     fn adopt(

@@ -31,9 +31,11 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         comment: Option<String>,
     },
-    /// What failed, was blocked or cancelled in an ended run is to run again.
+    /// What failed, was blocked or cancelled in an ended run is to run again; or what an expression chooses.
     Retry {
         by: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        select: Option<String>,
     },
 }
 
@@ -48,16 +50,28 @@ impl Store {
     /// Leaves a request for the owner of a run; durable when it returns.
     ///
     /// # Errors
-    /// `NoRun`, `Full`, `ReadOnly`, `Busy`, `Disk`.
+    /// `NoRun`, `Removed`, `Full`, `ReadOnly`, `Busy`, `Disk`.
     pub fn post_request(&mut self, run: &RunId, request: &Request, at: Timestamp) -> Result<(), StoreError> {
         let doing = "leave a request";
-        let number = self.number(run)?;
+        let number = self.number(run).map_err(|error| self.or_gone(run, error))?;
         let body = document::write(doing, request)?;
-        self.transact(doing, |store| {
+        let posted = self.transact(doing, |store| {
             store
                 .execute(doing, queries::REQUEST_INSERT, params![number, body, at.0])
                 .map(|_| ())
-        })
+        });
+        posted.map_err(|error| self.or_gone(run, error))
+    }
+
+    /// What to say of something that could not be written about a run: if the run went meanwhile, that is why.
+    pub(crate) fn or_gone(&self, run: &RunId, error: StoreError) -> StoreError {
+        self.ledgers.borrow_mut().remove(run);
+        // With the run went what refers to it; the database only says that it cannot refer to nothing.
+        let may_be_gone = matches!(error, StoreError::Database { .. } | StoreError::NoRun(_));
+        match self.find_run(run.as_str()) {
+            Err(gone @ (StoreError::NoRun(_) | StoreError::Removed { .. })) if may_be_gone => gone,
+            _ => error,
+        }
     }
 
     /// Runs that have requests waiting.

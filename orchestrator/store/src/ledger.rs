@@ -191,7 +191,7 @@ impl Ledger {
                 noted.is_gate_closed = self.answer(*step, None, *approve);
             }
             // Hooks and conditions that are judged again end again, and count as they did till then.
-            What::RetryAsked { .. } => {
+            What::RetryAsked { select: None, .. } => {
                 for end in &mut self.ends {
                     end.take_if(|end| matches!(end, End::Failed | End::Blocked | End::Cancelled));
                 }
@@ -202,7 +202,9 @@ impl Ledger {
                     ..self.counts
                 };
             }
-            What::RunStarted { .. }
+            // What was not chosen stays as it ended, and what was ends again.
+            What::RetryAsked { .. }
+            | What::RunStarted { .. }
             | What::CancelAsked { .. }
             | What::RunTurnedAway { .. }
             | What::SlaBreached { .. }

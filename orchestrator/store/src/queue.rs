@@ -146,7 +146,7 @@ impl Store {
     /// that is the first thing its next engine does.
     ///
     /// # Errors
-    /// `NoRun`, `Full`, `ReadOnly`, `Busy`, `Disk`.
+    /// `NoRun`, `Removed`, `Full`, `ReadOnly`, `Busy`, `Disk`.
     pub fn hand_over(
         &mut self,
         run: &RunId,
@@ -154,11 +154,11 @@ impl Store {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let doing = "hand a run to the engines";
-        let number = self.number(run)?;
+        let number = self.number(run).map_err(|error| self.or_gone(run, error))?;
         let request = request
             .map(|request| document::write(doing, request))
             .transpose()?;
-        self.transact(doing, |store| {
+        let handed_over = self.transact(doing, |store| {
             let placed = store.place_of(number)?;
             let options = QueueOptions {
                 admitted: false,
@@ -181,7 +181,8 @@ impl Store {
                 store.execute(doing, queries::REQUEST_INSERT, params![number, body, at.0])?;
             }
             Ok(())
-        })
+        });
+        handed_over.map_err(|error| self.or_gone(run, error))
     }
 
     /// Runs that the engine `here` may try to take: queued ones whose turn it is, those with requests that nobody owns,

@@ -133,7 +133,9 @@ impl Store {
                 row.get::<_, i64>(0)
             })?
             .ok_or_else(|| StoreError::NoModel(draft.name.clone()))?;
-        let values = params![number, instance, draft.output];
+        let content = draft.model.hash;
+        // A step that was chosen to run again may make another model: that is a version of its own.
+        let values = params![number, instance, draft.output, content.as_bytes()];
         let before = self.first(doing, queries::MODEL_REGISTRATION, values, |row| {
             Ok(RegisteredVersion {
                 name: row.get(0)?,
@@ -144,7 +146,6 @@ impl Store {
         if let Some(before) = before {
             return Ok(before);
         }
-        let content = draft.model.hash;
         let known = self.first(
             doing,
             queries::MODEL_VERSION_OF_CONTENT,

@@ -1,32 +1,46 @@
 //! One action on many runs. Engines carry it out, as they do requests for one run.
 
 use super::Shelf;
-use crate::args::BulkArgs;
+use crate::args::SteerArgs;
 use crate::commands::{now, user};
 use crate::output::{Exit, Fault, Terminal, Tone};
 use std::io::{BufRead, IsTerminal, Write};
-use trainyard_api::{ActionAnswer, ActionVerdict, RunAction, RunsFilter, act, runs_of_filter};
+use trainyard_api::{ActionAnswer, ActionVerdict, Deed, RunAction, RunsFilter, act, runs_of_filter};
 use trainyard_contract::RunId;
 
 impl Shelf {
     pub(super) fn bulk(
         mut self,
         action: RunAction,
-        args: &BulkArgs,
+        which: &SteerArgs,
+        select: Option<&str>,
         terminal: &mut Terminal,
     ) -> Result<Exit, Fault> {
+        let args = &which.bulk;
         let filter = RunsFilter {
             pipeline: args.pipeline.clone(),
             status: args.status.clone(),
             since: args.since.clone(),
             all: args.all,
         };
-        let (runs, more) = runs_of_filter(&self.store, action, &filter, args.limit, now())?;
-        let runs: Vec<RunId> = runs.into_iter().map(|run| run.id).collect();
+        let (runs, more): (Vec<RunId>, bool) = if args.is_meant() {
+            let (runs, more) = runs_of_filter(&self.store, action, &filter, args.limit, now())?;
+            (runs.into_iter().map(|run| run.id).collect(), more)
+        } else {
+            (vec![self.find(which.run())?], false)
+        };
+        let by = user();
+        let mut deed = Deed {
+            action,
+            select,
+            by: &by,
+            now: now(),
+            dry_run: true,
+        };
         let mut answer = ActionAnswer {
             action,
             dry_run: true,
-            results: act(&mut self.store, action, &runs, &user(), now(), true),
+            results: act(&mut self.store, &runs, &deed),
             more,
         };
         if args.dry_run || !answer.has(ActionVerdict::WouldAsk) {
@@ -40,7 +54,8 @@ impl Shelf {
             }
         }
         answer.dry_run = false;
-        answer.results = act(&mut self.store, action, &runs, &user(), now(), false);
+        deed.dry_run = false;
+        answer.results = act(&mut self.store, &runs, &deed);
         show(&answer, terminal)?;
         Ok(Exit::Done)
     }

@@ -1,6 +1,7 @@
 //! Items of a `for_each` step and iterations of a `repeat` step: how far they are, and a page of them.
 
-use super::{output_documents, state_word};
+use super::document::output_documents;
+use super::state_word;
 use crate::output::{Exit, Fault, Terminal, human_time};
 use crate::progress::grouped;
 use serde_json::{Value, json};

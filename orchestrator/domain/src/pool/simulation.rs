@@ -317,7 +317,8 @@ fn simulate(seed: u64) -> World {
                     world.take(number);
                 } else if failed && driven.retries < 2 && world.random.percent(30) {
                     world.runs[number].retries += 1;
-                    world.decide(number, Input::Retry { by: "ada".to_owned() });
+                    let (by, select) = ("ada".to_owned(), None);
+                    world.decide(number, Input::Retry { by, select });
                 }
             }
             _ => {

@@ -1,13 +1,13 @@
 //! How an event changes a run. Total: an event that makes no sense where the run stands is counted
 //! and otherwise ignored, so no history, however strange, stops a program from reading it.
 
-use super::definition::{Hook, Instance, InstanceIx, RunnerKind};
-use super::event::{Event, SkipReason, What};
+use super::definition::{Instance, InstanceIx, RunnerKind};
+use super::event::{Event, What};
 use super::planted::Fault;
-use super::stage::{Open, Stage};
+use super::stage::Stage;
 use super::state::{Approval, StepState};
 use super::verdict::Verdict;
-use super::{Cancel, Run, Started, Tally};
+use super::{Cancel, Run, Started};
 use indexmap::IndexMap;
 use trainyard_contract::task::Failure;
 use trainyard_contract::{FailureClass, OutputValue, Timestamp};
@@ -19,16 +19,17 @@ impl Run {
         self.clock = event.at;
         self.standing.hear(event.at);
         if self.ended.is_some() {
-            if let What::RetryAsked { by } = &event.what {
+            if let What::RetryAsked { by, select } = &event.what {
                 // Whoever wants a run that was turned away starts it.
                 self.started.get_or_insert_with(|| Started {
                     by: by.clone(),
                     at: event.at,
                 });
-                self.standing.begin(event.at);
                 self.retries += 1;
                 self.retried = Some(event.at);
-                self.begin_afresh();
+                self.begin_afresh(select.as_ref());
+                self.standing.begin(event.at);
+                self.judge_all();
             }
             return;
         }
@@ -283,7 +284,7 @@ impl Run {
         self.judge_all();
     }
 
-    fn judge_all(&mut self) {
+    pub(super) fn judge_all(&mut self) {
         for ix in self.declared() {
             self.judge_if_due(ix);
         }
@@ -428,6 +429,7 @@ impl Run {
     /// A final state, and what follows for everything that waits for it.
     pub(super) fn settle(&mut self, ix: InstanceIx, state: StepState) {
         self.leave(ix);
+        self.tallies[ix as usize].fresh &= !matches!(state, StepState::Succeeded { .. });
         self.steps[ix as usize] = state;
         if self.item_is_over(ix) {
             return;
@@ -463,82 +465,5 @@ impl Run {
                 self.doom(ix);
             }
         }
-    }
-
-    /// What a retry would run again: what failed, was cancelled or was blocked, what was skipped
-    /// because of them or on account of what they made of its condition, and their hooks. Hooks
-    /// of the whole run are judged again if anything else is.
-    pub(super) fn to_run_again(&self) -> Vec<bool> {
-        let mut again = vec![false; self.definition.instances.len()];
-        for &ix in &self.graph.order {
-            let Some(instance) = self.instance(ix) else {
-                continue;
-            };
-            let from_above =
-                |again: &[bool]| instance.upstream.iter().any(|edge| again[edge.instance as usize]);
-            let ended_badly = match self.step(ix) {
-                StepState::Failed { .. } | StepState::Cancelled => true,
-                StepState::Skipped {
-                    because: SkipReason::UpstreamFailed { .. },
-                } => true,
-                StepState::Skipped {
-                    because: SkipReason::NotSelected,
-                } => false,
-                StepState::Skipped { .. } => from_above(&again),
-                _ => false,
-            };
-            again[ix as usize] = match instance.hook {
-                Some(Hook::OnFailure(target)) => again[target as usize] || ended_badly,
-                _ => ended_badly,
-            };
-        }
-        if again.contains(&true) {
-            let kept = |hook: &InstanceIx| {
-                let hook = self.instance(*hook).and_then(|instance| instance.hook);
-                self.has(Fault::FailureHookKept) && hook == Some(Hook::RunFailed)
-            };
-            let hooks = self.graph.run_hooks.iter().filter(|hook| !kept(hook));
-            hooks.for_each(|hook| again[*hook as usize] = true);
-        }
-        again
-    }
-
-    fn begin_afresh(&mut self) {
-        let again = self.to_run_again();
-        self.ended = None;
-        self.cancel = Cancel::No;
-        self.turned_away = None;
-        self.tripped.clear();
-        for (ix, _) in again.iter().enumerate().filter(|(_, again)| **again) {
-            self.leave(ix as InstanceIx);
-            self.steps[ix] = StepState::Waiting;
-            self.current_items.remove(&(ix as InstanceIx));
-            let Tally {
-                attempts, reuse_only, ..
-            } = self.tallies[ix];
-            let attempts = if self.has(Fault::ReuseAttemptNumber) {
-                0
-            } else {
-                attempts
-            };
-            self.tallies[ix] = Tally {
-                attempts,
-                reuse_only,
-                ..Tally::default()
-            };
-        }
-        self.open = Open::default();
-        let graph = self.graph.clone();
-        for ix in self.declared() {
-            if self.step(ix).is_final() {
-                continue;
-            }
-            self.open
-                .add(self.instance(ix).map_or(Stage::Graph, Instance::stage));
-            for below in graph.downstream(ix) {
-                self.tallies[*below as usize].waits_for += 1;
-            }
-        }
-        self.judge_all();
     }
 }

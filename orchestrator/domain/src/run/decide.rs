@@ -74,8 +74,13 @@ pub enum Input {
     Cancel { by: String },
     /// A run that has not started never will: no step and no hook runs.
     TurnAway { outcome: RunOutcome, reason: String },
-    /// An ended run is to run again what failed, was blocked or was cancelled.
-    Retry { by: String },
+    /// An ended run is to run again what failed, was blocked or was cancelled; with `select` exactly those
+    /// instances, also ones that have succeeded, and what depends on them. Of a list or a loop the whole,
+    /// or items by themselves.
+    Retry {
+        by: String,
+        select: Option<BTreeSet<InstanceIx>>,
+    },
     /// Time has passed.
     Tick,
 }
@@ -211,7 +216,7 @@ impl Deciding<'_> {
                 let early = self.run.status() == RunStatus::NotStarted
                     && (step as usize) < self.run.steps.len()
                     && !self.run.step(step).is_final();
-                if early || self.run.queue_has(step) {
+                if early || self.run.queue_has(step) && !self.run.takes_no_earlier_result(step) {
                     self.happened(What::StepReused {
                         step,
                         key,
@@ -294,10 +299,10 @@ impl Deciding<'_> {
                     self.happened(What::RunTurnedAway { outcome, reason });
                 }
             }
-            Input::Retry { by } => {
-                if matches!(self.run.status(), RunStatus::Ended(_)) && self.run.to_run_again().contains(&true)
-                {
-                    self.happened(What::RetryAsked { by });
+            Input::Retry { by, select } => {
+                let is_over = matches!(self.run.status(), RunStatus::Ended(_));
+                if is_over && self.run.to_run_again(select.as_ref()).iter().any(Option::is_some) {
+                    self.happened(What::RetryAsked { by, select });
                 }
             }
             Input::Tick => {}
@@ -477,9 +482,11 @@ impl Run {
             return *outcome;
         }
         let cancelled = || self.declared().any(|ix| *self.step(ix) == StepState::Cancelled);
-        if self.failures().next().is_some() || self.is_cut_short() {
+        if self.failures().next().is_some() || self.is_cut_short() || self.has_left(RunOutcome::Failed) {
             RunOutcome::Failed
-        } else if self.is_cancelled() && (self.started.is_none() || cancelled()) {
+        } else if self.is_cancelled() && (self.started.is_none() || cancelled())
+            || self.has_left(RunOutcome::Cancelled)
+        {
             RunOutcome::Cancelled
         } else {
             RunOutcome::Succeeded
@@ -488,7 +495,9 @@ impl Run {
 
     /// Whether the graph has failed: known, and for good, once all of it is over.
     pub(super) fn has_failed(&self) -> bool {
-        self.has_timed_out() || self.failures().any(|instance| instance.stage() == Stage::Graph)
+        self.has_timed_out()
+            || self.has_left(RunOutcome::Failed)
+            || self.failures().any(|instance| instance.stage() == Stage::Graph)
     }
 
     /// What has failed and makes the run fail.

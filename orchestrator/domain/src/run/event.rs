@@ -6,6 +6,7 @@ use super::items::ItemCounts;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use trainyard_contract::task::{Failure, ResourcesUsed};
 use trainyard_contract::{ContentHash, Millis, OutputValue, RunId, Timestamp};
 
@@ -158,9 +159,12 @@ pub enum What {
     StepCancelled {
         step: InstanceIx,
     },
-    /// Failed, blocked and cancelled steps are to run again.
+    /// Failed, blocked and cancelled steps are to run again; or exactly what was chosen, with what depends on it.
     RetryAsked {
         by: String,
+        /// Instances, and items by themselves; none: everything that did not succeed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        select: Option<BTreeSet<InstanceIx>>,
     },
     RunEnded {
         outcome: RunOutcome,

@@ -324,7 +324,7 @@ impl Run {
         };
         for item in self.items[place].instances() {
             let state = &self.steps[item as usize];
-            if matches!(state, StepState::Succeeded { .. }) && !self.has(Fault::RepeatItems) {
+            if self.stays(of, item) && !self.has(Fault::RepeatItems) {
                 self.items[place].counts.add(state);
             } else {
                 self.begin_item_afresh(of, item);
@@ -337,6 +337,7 @@ impl Run {
         self.tallies[item as usize] = Tally {
             attempts: self.tallies[item as usize].attempts,
             reuse_only: self.tallies[of as usize].reuse_only,
+            fresh: self.tallies[item as usize].fresh || self.tallies[of as usize].fresh,
             ..Tally::default()
         };
         self.steps[item as usize] = StepState::Ready;

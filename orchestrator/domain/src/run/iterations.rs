@@ -2,7 +2,6 @@
 //!
 //! They are numbered like items, as many as the step may have at most; one that has not begun waits.
 
-use super::Run;
 use super::context::RunContext;
 use super::definition::{InstanceIx, OnRepeatLimit, Repeat};
 use super::event::{RepeatEnd, SkipReason};
@@ -10,6 +9,7 @@ use super::items::{ItemCounts, Items, Kind};
 use super::planted::Fault;
 use super::state::StepState;
 use super::verdict::Verdict;
+use super::{Run, Tally};
 use crate::expression;
 use serde_json::Value;
 use trainyard_contract::task::{Failure, ResourcesUsed, chain};
@@ -28,11 +28,13 @@ impl Run {
         begun.last().unwrap_or(all.start)
     }
 
-    /// The iterations to go on with after a retry: those of which the last one did not succeed.
+    /// The iterations to go on with after a retry: those of which the last one did not succeed, unless
+    /// all of the step was to run again.
     pub(super) fn unfinished_iterations(&self, of: InstanceIx) -> Option<InstanceIx> {
         let items = self
             .last_items(of)
-            .filter(|_| !self.has(Fault::RepeatIterations))?;
+            .filter(|_| !self.has(Fault::RepeatIterations))
+            .filter(|items| !self.tallies[items.first() as usize].again)?;
         let last = self.step(self.last_begun(items));
         (!matches!(last, StepState::Succeeded { .. })).then(|| items.first())
     }
@@ -71,7 +73,13 @@ impl Run {
         let Some((of, _)) = self.item(ix) else { return };
         self.pending.remove(&of);
         self.begins(of);
-        self.tallies[ix as usize].reuse_only = self.tallies[of as usize].reuse_only;
+        let Tally {
+            reuse_only, fresh, ..
+        } = self.tallies[of as usize];
+        (
+            self.tallies[ix as usize].reuse_only,
+            self.tallies[ix as usize].fresh,
+        ) = (reuse_only, fresh);
         if from <= at || self.has(Fault::ForgetDelay) {
             self.steps[ix as usize] = StepState::Ready;
             self.queue.put(&self.graph, self.seat(ix));

@@ -35,6 +35,13 @@ pub(super) enum Fault {
     TellLateTwice,
     ForgetTimeout,
     TimeOutForgiven,
+    ForgetChosen,
+    ForgetBelowChosen,
+    ReuseChosen,
+    RunUnchosen,
+    RunUnchosenItems,
+    KeepItemsBelowChosen,
+    ForgetLeftCancelled,
 }
 
 impl Run {

@@ -15,14 +15,14 @@ pub struct SelectError {
 }
 
 impl SelectError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             help: None,
         }
     }
 
-    fn help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -35,8 +35,26 @@ impl SelectError {
 /// # Errors
 /// If a part names nothing, or nothing is named at all.
 pub fn select(text: &str, definition: &RunDefinition) -> Result<BTreeSet<InstanceIx>, SelectError> {
+    named(text, definition, |part| {
+        part.strip_prefix("state:").map(|_| {
+            let fault = SelectError::new("a run that has not begun has no states to select by");
+            Err(fault.help("`trainyard runs retry --select state:failed` chooses in a run that is over"))
+        })
+    })
+}
+
+/// What an expression names, with words of the caller's own tried first.
+pub(super) fn named(
+    text: &str,
+    definition: &RunDefinition,
+    mut own: impl FnMut(&str) -> Option<Result<BTreeSet<InstanceIx>, SelectError>>,
+) -> Result<BTreeSet<InstanceIx>, SelectError> {
     let mut selected = BTreeSet::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        if let Some(found) = own(part) {
+            selected.extend(found?);
+            continue;
+        }
         if let Some(tag) = part.strip_prefix("tag:") {
             let tagged = matching(definition, |instance| instance.tags.iter().any(|own| own == tag));
             if tagged.is_empty() {

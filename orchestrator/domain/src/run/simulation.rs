@@ -83,6 +83,13 @@ fn each_planted_fault_is_found() {
         Fault::TellLateTwice,
         Fault::ForgetTimeout,
         Fault::TimeOutForgiven,
+        Fault::ForgetChosen,
+        Fault::ForgetBelowChosen,
+        Fault::ReuseChosen,
+        Fault::RunUnchosen,
+        Fault::RunUnchosenItems,
+        Fault::KeepItemsBelowChosen,
+        Fault::ForgetLeftCancelled,
     ];
     let mut missed = Vec::new();
     for fault in faults {

@@ -3,6 +3,7 @@
 mod attempts;
 mod bounds;
 mod cancelling;
+mod choosing;
 mod conditions;
 mod definitions;
 mod gates;
@@ -29,7 +30,19 @@ fn cancel(play: &mut Play) {
 }
 
 fn retry(play: &mut Play) -> Vec<What> {
-    play.decide(Input::Retry { by: "ada".to_owned() })
+    play.decide(Input::Retry {
+        by: "ada".to_owned(),
+        select: None,
+    })
+}
+
+/// Retries what an expression chooses.
+fn choose(play: &mut Play, text: &str) -> Vec<What> {
+    let chosen = play.run.choose(text).unwrap();
+    play.decide(Input::Retry {
+        by: "ada".to_owned(),
+        select: Some(chosen),
+    })
 }
 
 fn reuse(play: &mut Play, name: &str) {

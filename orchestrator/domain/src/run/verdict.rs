@@ -146,6 +146,12 @@ impl Run {
                 .is_some_and(|items| items.counts().succeeded > 0)
     }
 
+    /// Whether an instance that is over keeps one that needs it from running.
+    pub(super) fn closes(&self, ix: InstanceIx, below: InstanceIx) -> bool {
+        let passage = self.instance(below).map(|below| self.passage(ix, below));
+        matches!(passage, Some(Passage::Blocked(_) | Passage::NotSelected))
+    }
+
     /// What an instance that is over means for `below`.
     fn passage(&self, ix: InstanceIx, below: &Instance) -> Passage {
         let above = self.instance(ix);

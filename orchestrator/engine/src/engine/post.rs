@@ -126,7 +126,11 @@ impl Engine {
 pub(super) fn requested(run: &Run, request: Request) -> Option<Input> {
     match request {
         Request::Cancel { by } => Some(Input::Cancel { by }),
-        Request::Retry { by } => Some(Input::Retry { by }),
+        Request::Retry { by, select } => {
+            // Whoever asked was told what it chooses; a run that is over chooses the same ever since.
+            let select = select.map(|text| run.choose(&text)).transpose().ok()?;
+            Some(Input::Retry { by, select })
+        }
         Request::Answer {
             instance,
             by,

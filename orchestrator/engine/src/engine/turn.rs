@@ -239,8 +239,10 @@ impl Engine {
                     if !self.slots.lets(&active.run, step) {
                         continue;
                     }
-                    // What is below a step that ran runs as well, as the plan has said.
-                    workshop.reuse = active.reuse && !active.run.takes_new_results(step);
+                    // What is below a step that ran runs as well, as the plan has said; what was chosen to
+                    // run again does not take what it had.
+                    let is_new = active.run.takes_new_results(step);
+                    workshop.reuse = active.reuse && !is_new && !active.run.takes_no_earlier_result(step);
                     let prepared = workshop.prepare(&active.run, &mut active.surroundings, step);
                     let prepared = match prepared {
                         Ok(prepared) => prepared,

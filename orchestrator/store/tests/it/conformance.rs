@@ -97,6 +97,7 @@ suite! {
         runs_are_listed_newest_first_in_pages,
         a_summary_counts_the_states_of_steps,
         a_retry_takes_failed_and_blocked_steps_back,
+        a_retry_of_chosen_steps_counts_the_others_as_they_were,
         events_can_be_followed,
         the_previous_run_is_the_newest_of_its_environment,
         durations_come_from_the_newest_runs;
@@ -135,6 +136,7 @@ suite! {
         what_a_kept_run_has_too_stays,
         a_removal_goes_on_where_it_was_left,
         a_run_that_came_to_be_needed_is_not_removed,
+        what_is_asked_of_a_run_that_is_just_removed_is_refused_by_its_name,
         removed_runs_are_known_by_id_and_end,
         old_firings_go,
         nothing_is_lost_while_many_write_and_remove;
@@ -142,6 +144,7 @@ suite! {
         versions_count_from_one,
         the_same_content_keeps_its_version_and_moves_the_alias,
         a_step_instance_registers_once,
+        a_step_that_was_chosen_to_run_again_registers_what_it_makes_then,
         an_effect_without_an_event_is_refused,
         concurrent_writers_leave_no_hole_and_no_double,
         aliases_move_and_go,

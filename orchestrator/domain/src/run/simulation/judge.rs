@@ -3,6 +3,7 @@
 
 pub(super) mod bounds;
 mod items;
+mod retries;
 
 use crate::run::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,14 @@ struct Seen {
     reuse_only: bool,
     /// Of an iteration: its turn has come.
     begun: bool,
+    /// Chosen to run again, and not succeeded since.
+    fresh: bool,
+    /// Of an item: it is to run again, whatever it was.
+    again: bool,
+    /// Of a step: its list is known since it last began.
+    has_items: bool,
+    /// Of a step with items: those that were not chosen stay as they are.
+    keeps_others: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,6 +81,8 @@ pub(super) struct Judge<'a> {
     pub(super) ended: Option<RunOutcome>,
     tripped: BTreeSet<String>,
     bounds: bounds::Kept,
+    /// What cancelled instances mean that an earlier end has left and nobody has chosen since.
+    left: Option<RunOutcome>,
     /// The clock was set back, so that no time of a retry can be held against an event.
     pub(super) clock_jumped: bool,
 }
@@ -95,6 +106,7 @@ impl<'a> Judge<'a> {
             ended: None,
             tripped: BTreeSet::new(),
             bounds: bounds::Kept::default(),
+            left: None,
             clock_jumped: false,
         }
     }
@@ -171,6 +183,9 @@ impl<'a> Judge<'a> {
                 if self.started {
                     self.may_begin(*step)?;
                 }
+                ensure(!self.seen[*step as usize].fresh, || {
+                    "a chosen step took an earlier result".to_owned()
+                })?;
                 self.succeed(*step, outputs.get("out"));
             }
             What::StepSkipped { step, because } => self.skipped(*step, because)?,
@@ -239,8 +254,8 @@ impl<'a> Judge<'a> {
                 ensure(self.given_up(*step), || "cancelled for no reason".to_owned())?;
                 self.seen[*step as usize].state = Where::Cancelled;
             }
-            What::RetryAsked { .. } => {
-                self.begin_afresh()?;
+            What::RetryAsked { select, .. } => {
+                self.begin_afresh(select.as_ref())?;
                 self.bounds.begin(event.at);
             }
             What::RunEnded { outcome } => {
@@ -432,7 +447,7 @@ impl<'a> Judge<'a> {
 
     fn succeed(&mut self, ix: InstanceIx, out: Option<&OutputValue>) {
         let seen = &mut self.seen[ix as usize];
-        seen.state = Where::Succeeded;
+        (seen.state, seen.fresh) = (Where::Succeeded, false);
         seen.out = match out {
             Some(OutputValue::Value(value)) => value.as_i64(),
             _ => None,
@@ -508,6 +523,7 @@ impl<'a> Judge<'a> {
             let step = self.instance(*ix);
             let may_fail =
                 step.for_each.is_some() && step.continue_on_error && *self.at(*ix) == Where::Failed;
+            let may_fail = may_fail && self.seen[*ix as usize].has_items;
             *self.at(*ix) == Where::Succeeded || may_fail && self.list_of.get(ix).is_some_and(some)
         };
         let blocks = |(ix, above): (&InstanceIx, &&Instance)| match self.at(*ix) {
@@ -609,6 +625,7 @@ impl<'a> Judge<'a> {
         all.any(|(seen, step)| seen.state == Where::Failed && step.hook.is_none() && !step.continue_on_error)
             || self.bounds.ended_steps
                 && self.is_cut_short(|hook| !matches!(hook, Some(Hook::RunFailed | Hook::Finally)))
+            || self.left == Some(RunOutcome::Failed)
     }
 
     fn outcome(&self) -> RunOutcome {
@@ -621,61 +638,12 @@ impl<'a> Judge<'a> {
         if self.a_step_failed_the_run() || cut_short || all().any(failed_at_the_end) {
             RunOutcome::Failed
         } else if self.cancels > 0 && (!self.started || all().any(|(seen, _)| seen.state == Where::Cancelled))
+            || self.left.is_some()
         {
             RunOutcome::Cancelled
         } else {
             RunOutcome::Succeeded
         }
-    }
-
-    /// Whatever did not succeed for a reason that may pass runs again: failed, cancelled and blocked
-    /// ones, and, as long as that adds any, skipped ones below them.
-    fn begin_afresh(&mut self) -> Verdict {
-        ensure(self.ended.is_some(), || "a retry before the end".to_owned())?;
-        let mut again: BTreeSet<InstanceIx> = BTreeSet::new();
-        loop {
-            let more: Vec<InstanceIx> = (0..)
-                .zip(&self.definition.instances)
-                .filter(|(ix, _)| !again.contains(ix))
-                .filter(|(ix, instance)| {
-                    let above = instance
-                        .upstream
-                        .iter()
-                        .any(|edge| again.contains(&edge.instance));
-                    let hooked = match instance.hook {
-                        Some(Hook::OnFailure(target)) => again.contains(&target),
-                        Some(Hook::RunFailed | Hook::Finally) => !again.is_empty(),
-                        None => false,
-                    };
-                    hooked
-                        || match self.at(*ix) {
-                            Where::Failed | Where::Cancelled => true,
-                            Where::Skipped(SkipReason::UpstreamFailed { .. }) => true,
-                            Where::Skipped(SkipReason::NotSelected) => false,
-                            Where::Skipped(_) => above,
-                            _ => false,
-                        }
-                })
-                .map(|(ix, _)| ix)
-                .collect();
-            if more.is_empty() {
-                break;
-            }
-            again.extend(more);
-        }
-        ensure(!again.is_empty(), || "a retry of nothing".to_owned())?;
-        for ix in again {
-            let seen = &mut self.seen[ix as usize];
-            let (last_attempt, reuse_only) = (seen.last_attempt, seen.reuse_only);
-            *seen = Seen {
-                last_attempt,
-                reuse_only,
-                ..Seen::default()
-            };
-        }
-        self.tripped.clear();
-        (self.cancels, self.ended) = (0, None);
-        Ok(())
     }
 
     /// Whether the run's own view of its steps is the judge's.

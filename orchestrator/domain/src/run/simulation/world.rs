@@ -131,7 +131,8 @@ impl<'a> World<'a> {
                 }
                 self.retries_left -= 1;
                 self.tried.retries += 1;
-                self.tell(Input::Retry { by: "ada".to_owned() })?;
+                let retry = self.retry();
+                self.tell(retry)?;
                 if let RunStatus::Ended(_) = self.run.status() {
                     return Ok(());
                 }
@@ -149,6 +150,20 @@ impl<'a> World<'a> {
             .percent(10)
             .then(|| all.filter(|_| self.random.percent(50)).collect());
         Input::Start {
+            by: "ada".to_owned(),
+            select,
+        }
+    }
+
+    /// Everything that did not succeed, or a choice of instances and items.
+    fn retry(&mut self) -> Input {
+        let all = 0..self.run.steps().count() as InstanceIx;
+        let share = *self.random.pick(&[10, 10, 30, 60]);
+        let select = self
+            .random
+            .percent(50)
+            .then(|| all.filter(|_| self.random.percent(share)).collect());
+        Input::Retry {
             by: "ada".to_owned(),
             select,
         }
@@ -296,7 +311,8 @@ impl<'a> World<'a> {
             let Some(step) = self.run.ready().take(room).last() else {
                 return Ok(());
             };
-            let input = if self.random.percent(self.reuse_percent) {
+            let may_reuse = !self.run.takes_no_earlier_result(step);
+            let input = if self.random.percent(self.reuse_percent) && may_reuse {
                 self.reuse(step)
             } else if self.random.percent(1) {
                 Input::Reject {
@@ -341,7 +357,7 @@ impl<'a> World<'a> {
                 by: "eve".to_owned(),
                 select: None,
             },
-            _ if !matches!(self.run.status(), RunStatus::Ended(_)) => Input::Retry { by: "eve".to_owned() },
+            _ if !matches!(self.run.status(), RunStatus::Ended(_)) => self.retry(),
             _ => Input::Tick,
         }
     }

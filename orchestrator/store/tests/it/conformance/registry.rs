@@ -98,12 +98,8 @@ pub(crate) fn a_step_instance_registers_once(open: Open<'_>) {
     let run = create_owned(&mut store, 1, "flights");
     register(&mut store, &run, 0, "a", &draft("delay", "w1", Some("champion")));
     register(&mut store, &run, 1, "b", &draft("delay", "w2", Some("champion")));
-    let repeated = register(&mut store, &run, 2, "a", &draft("delay", "w3", Some("champion")));
-    assert_eq!(
-        repeated,
-        version("delay", 1, false),
-        "whatever it says the second time"
-    );
+    let repeated = register(&mut store, &run, 2, "a", &draft("delay", "w1", Some("champion")));
+    assert_eq!(repeated, version("delay", 1, false));
     assert_eq!(
         open().model_version("delay", "champion").unwrap().version,
         2,
@@ -116,6 +112,22 @@ pub(crate) fn a_step_instance_registers_once(open: Open<'_>) {
     assert_eq!(
         register(&mut store, &run, 3, "a", &second_output),
         version("delay", 3, true)
+    );
+}
+
+pub(crate) fn a_step_that_was_chosen_to_run_again_registers_what_it_makes_then(open: Open<'_>) {
+    let mut store = open();
+    let run = create_owned(&mut store, 1, "flights");
+    register(&mut store, &run, 0, "a", &draft("delay", "w1", Some("champion")));
+    let again = draft("delay", "w2", Some("champion"));
+    assert_eq!(
+        register(&mut store, &run, 1, "a", &again),
+        version("delay", 2, true)
+    );
+    assert_eq!(open().model_version("delay", "champion").unwrap().version, 2);
+    assert_eq!(
+        register(&mut store, &run, 2, "a", &again),
+        version("delay", 2, false)
     );
 }
 

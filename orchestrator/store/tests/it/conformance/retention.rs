@@ -444,6 +444,31 @@ pub(crate) fn a_run_that_came_to_be_needed_is_not_removed(open: Open<'_>) {
     assert_eq!(store.load_run(&old).unwrap().events.len(), 4);
 }
 
+pub(crate) fn what_is_asked_of_a_run_that_is_just_removed_is_refused_by_its_name(open: Open<'_>) {
+    // Whoever asks knows the run, and then it goes.
+    let mut asks = open();
+    let old = create_owned(&mut asks, 1, "flights");
+    let mut store = open();
+    append(
+        &mut store,
+        &old,
+        0,
+        &[started_run(1), ended_run(1, RunOutcome::Succeeded)],
+    );
+    ended(&mut store, 2, "flights", 2, "b", "k2");
+    sweep(&mut store, ALL);
+    let retry = Request::Retry {
+        by: "ada".to_owned(),
+        select: Some("s1".to_owned()),
+    };
+    let gone = |result: Result<(), StoreError>| match result {
+        Err(StoreError::Removed { run, .. }) => assert_eq!(run, old),
+        other => panic!("{other:?}"),
+    };
+    gone(asks.hand_over(&old, Some(&retry), Timestamp(3)));
+    gone(asks.post_request(&old, &retry, Timestamp(3)));
+}
+
 pub(crate) fn removed_runs_are_known_by_id_and_end(open: Open<'_>) {
     let mut store = open();
     let old = ended(&mut store, 1, "flights", 1, "a", "k1");

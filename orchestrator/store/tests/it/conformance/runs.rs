@@ -258,11 +258,60 @@ pub(crate) fn a_retry_takes_failed_and_blocked_steps_back(open: Open<'_>) {
         &mut store,
         &id,
         5,
-        &[at(4, What::RetryAsked { by: "ada".to_owned() })],
+        &[at(
+            4,
+            What::RetryAsked {
+                by: "ada".to_owned(),
+                select: None,
+            },
+        )],
     );
     let after = store.run_summary(&id).unwrap();
     assert_eq!((after.status, after.ended_at), (RunStatus::Running, None));
     assert_eq!((after.steps.failed, after.steps.blocked), (0, 0));
+}
+
+pub(crate) fn a_retry_of_chosen_steps_counts_the_others_as_they_were(open: Open<'_>) {
+    let mut store = open();
+    let id = create_owned(&mut store, 1, "flights");
+    let failed = |time, step| {
+        at(
+            time,
+            What::AttemptFailed {
+                step,
+                attempt: 1,
+                failure: Failure::new(FailureClass::IoError, "no space"),
+                retry_at: None,
+                resources: Default::default(),
+                kept: Default::default(),
+            },
+        )
+    };
+    let first = [
+        started_run(1),
+        started(1, 1, None),
+        started(1, 2, None),
+        failed(2, 1),
+        failed(2, 2),
+        ended_run(3, RunOutcome::Failed),
+    ];
+    append(&mut store, &id, 0, &first);
+    let retry = What::RetryAsked {
+        by: "ada".to_owned(),
+        select: Some([1].into()),
+    };
+    let rest = [
+        at(4, retry),
+        started(4, 1, None),
+        succeeded(5, 1, 2, "a"),
+        ended_run(6, RunOutcome::Failed),
+    ];
+    append(&mut store, &id, 6, &rest);
+    let after = store.run_summary(&id).unwrap();
+    assert_eq!(
+        (after.status, after.steps.failed, after.steps.succeeded),
+        (RunStatus::Failed, 1, 1)
+    );
 }
 
 pub(crate) fn events_can_be_followed(open: Open<'_>) {

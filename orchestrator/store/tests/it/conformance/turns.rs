@@ -131,7 +131,11 @@ fn event() -> impl Strategy<Value = Event> {
             }
         ),
         step.prop_map(|step| What::ApprovalAsked { step }),
-        text().prop_map(|by| What::RetryAsked { by }),
+        (
+            text(),
+            prop::option::of(prop::collection::btree_set(0u32..9, 0..3))
+        )
+            .prop_map(|(by, select)| What::RetryAsked { by, select }),
         Just(What::RunEnded {
             outcome: RunOutcome::Failed
         }),

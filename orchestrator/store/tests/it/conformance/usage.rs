@@ -158,7 +158,13 @@ pub(crate) fn a_retry_counts_what_it_takes_and_nothing_twice(open: Open<'_>) {
         0,
         &[started_run(1), failed(NOVEMBER, 1, 7), end()],
     );
-    let retry = at(NOVEMBER, What::RetryAsked { by: "ada".to_owned() });
+    let retry = at(
+        NOVEMBER,
+        What::RetryAsked {
+            by: "ada".to_owned(),
+            select: None,
+        },
+    );
     store.release_lease(&id, 1).unwrap();
     let mut other = open();
     other

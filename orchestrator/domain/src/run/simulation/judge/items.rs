@@ -96,18 +96,26 @@ impl Judge<'_> {
             }
         };
         self.list_of.insert(ix, list);
-        let reuse_only = self.seen[ix as usize].reuse_only;
+        let Seen {
+            reuse_only,
+            fresh,
+            keeps_others,
+            ..
+        } = self.seen[ix as usize];
         for item in self.items(list) {
             let seen = &mut self.seen[item as usize];
-            if seen.state != Where::Succeeded {
+            let stays = seen.state == Where::Succeeded || keeps_others && seen.state.over();
+            if seen.again || !stays {
                 *seen = Seen {
                     last_attempt: seen.last_attempt,
                     reuse_only,
+                    fresh: seen.fresh || fresh,
                     ..Seen::default()
                 };
             }
         }
-        self.seen[ix as usize].state = Where::Items;
+        let seen = &mut self.seen[ix as usize];
+        (seen.state, seen.has_items) = (Where::Items, true);
         Ok(())
     }
 
@@ -135,10 +143,13 @@ impl Judge<'_> {
             return Err("a step repeats that should not".to_owned());
         };
         let before = self.iterations(ix);
+        let anew = before
+            .iter()
+            .any(|iteration| self.seen[*iteration as usize].again);
         let to_go_on = before
             .last()
             .copied()
-            .filter(|last| *self.at(*last) != Where::Succeeded);
+            .filter(|last| *self.at(*last) != Where::Succeeded && !anew);
         let begins = match to_go_on {
             Some(last) => {
                 let known = self.items(self.list_of[&ix]);
@@ -170,6 +181,7 @@ impl Judge<'_> {
         self.seen[begins as usize] = Seen {
             last_attempt: self.seen[begins as usize].last_attempt,
             reuse_only: self.seen[ix as usize].reuse_only,
+            fresh: self.seen[begins as usize].fresh || self.seen[ix as usize].fresh,
             begun: true,
             ..Seen::default()
         };
@@ -221,9 +233,12 @@ impl Judge<'_> {
             || "one more iteration than there should be".to_owned(),
         )?;
         ensure(from == at.plus(Millis(1000)), || "a wrong delay".to_owned())?;
-        let reuse_only = self.seen[of as usize].reuse_only;
+        let Seen {
+            reuse_only, fresh, ..
+        } = self.seen[of as usize];
         let seen = &mut self.seen[ix as usize];
-        (seen.begun, seen.retry_at, seen.reuse_only) = (true, Some(from), reuse_only);
+        (seen.begun, seen.retry_at) = (true, Some(from));
+        (seen.reuse_only, seen.fresh) = (reuse_only, fresh);
         Ok(())
     }
 
@@ -262,6 +277,7 @@ impl Judge<'_> {
             Where::Succeeded => {
                 (self.seen[ix as usize].state, self.seen[ix as usize].out) =
                     (found, self.seen[last as usize].out);
+                self.seen[ix as usize].fresh = false;
             }
             _ => self.seen[ix as usize].state = found,
         }
@@ -290,6 +306,7 @@ impl Judge<'_> {
         } else {
             Where::Succeeded
         };
+        self.seen[ix as usize].fresh &= state != Where::Succeeded;
         self.seen[ix as usize].state = state;
         Ok(())
     }
