@@ -315,6 +315,7 @@ pub(crate) fn build(config: Config) -> Result<(Shared, MakeExecutor, watch::Send
         backfills: Bell::default(),
         secrets: config.secrets,
         telemetry: config.telemetry,
+        tracking: crate::mlflow::TrackingWriter::default(),
     });
     service::scan(&app);
     service::tidy_checkouts(&app);

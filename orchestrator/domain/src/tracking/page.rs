@@ -33,7 +33,10 @@ pub fn offset(token: Option<&str>) -> Result<i64, Refusal> {
         return Ok(0);
     };
     let undecodable = || Refusal::invalid("Invalid page token, could not base64-decode");
-    let bytes = decode(token).ok_or_else(undecodable)?;
+    let bytes = Some(token)
+        .filter(|token| token.len() <= 400)
+        .and_then(base64)
+        .ok_or_else(undecodable)?;
     let text = String::from_utf8(bytes).map_err(|_| undecodable())?;
     let odd = || Refusal::invalid(format!("Invalid page token, decoded value={text}"));
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|_| odd())?;
@@ -45,8 +48,9 @@ pub fn offset(token: Option<&str>) -> Result<i64, Refusal> {
         .ok_or_else(odd)
 }
 
-fn decode(text: &str) -> Option<Vec<u8>> {
-    if text.len() > 400 || !text.len().is_multiple_of(4) {
+/// The bytes that a base64 text stands for; none if it is no such text.
+pub fn base64(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let body = text.trim_end_matches('=');
