@@ -236,6 +236,7 @@ queries! {
     TRACKED_RECORD_PLACE = "tracked_record/place.sql",
     TRACKED_RECORD_READ = "tracked_record/read.sql",
     TRACKED_RECORD_RUN = "tracked_record/run.sql",
+    TRACKED_RECORD_SETTLE = "tracked_record/settle.sql",
     TRACKED_RECORD_TAG = "tracked_record/tag.sql",
     TRACKED_RUN_DATASETS = "tracked_run/datasets.sql",
     TRACKED_RUN_DROP_TAG = "tracked_run/drop_tag.sql",

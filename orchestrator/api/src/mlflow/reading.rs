@@ -11,10 +11,15 @@ pub(super) fn search(fields: &Fields, dialect: Dialect, limit: PageLimit) -> Res
     let filter = fields.text("filter")?.unwrap_or_default();
     let order = fields.texts("order_by")?;
     let size = limit.size(fields.int("max_results")?)?;
+    let order = Order::parse_all(dialect, order.iter().map(String::as_str))?;
+    let is_double = |(at, one): (usize, &Order)| order[..at].iter().any(|other| other.by == one.by);
+    if matches!(dialect, Dialect::Models | Dialect::Versions) && order.iter().enumerate().any(is_double) {
+        return Err(Failure::invalid("`order_by` contains duplicate fields."));
+    }
     Ok(Search {
         experiments: Vec::new(),
         filter: Filter::parse(dialect, filter)?,
-        order: Order::parse_all(dialect, order.iter().map(String::as_str))?,
+        order,
         view: View::Active,
         limit: size + 1,
         offset: page::offset(fields.text("page_token")?)?,

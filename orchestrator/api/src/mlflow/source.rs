@@ -83,13 +83,6 @@ pub(super) fn check_source(
         ))
     };
     match scheme(source) {
-        Some("runs") => {
-            let rest = source.trim_start_matches("runs:").trim_start_matches('/');
-            let named = rest.split('/').next().unwrap_or_default();
-            if model_id.is_some() || run_id != Some(named) {
-                return Err(foreign());
-            }
-        }
         Some("models") => {
             let rest = source.trim_start_matches("models:").trim_start_matches('/');
             if rest.starts_with("m-") && !rest.contains('/') && model_id != Some(rest) {

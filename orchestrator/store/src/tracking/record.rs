@@ -96,6 +96,14 @@ impl Store {
             number
         ];
         self.send(WRITING, queries::TRACKED_RECORD_RUN, values)?;
+        if step.id == run.as_str() && step.status.is_final() {
+            // Steps that were cut off have no end of their own.
+            self.send(
+                WRITING,
+                queries::TRACKED_RECORD_SETTLE,
+                params![number, step.id, ended_at],
+            )?;
+        }
         for (key, value) in &step.tags {
             self.send(WRITING, queries::TRACKED_RECORD_TAG, params![step.id, key, value])?;
         }

@@ -193,7 +193,7 @@ const VERSIONS: Searched = Searched {
     tags: "version_tags",
     experiment: None,
     is_deleted: "r.is_deleted",
-    last_order: "r.updated_at_us DESC, m.name, r.version DESC",
+    last_order: "m.name, r.version DESC",
 };
 
 const LOGGED_MODELS: Searched = Searched {
@@ -280,6 +280,9 @@ impl<'a> Statement<'a> {
         made.push(&[" AND "]);
         made.filter(searched, &search.filter);
         made.push(&[" ORDER BY "]);
+        if by.is_empty() && searched.dialect == Dialect::Versions {
+            made.push(&["r.updated_at_us DESC, "]);
+        }
         for by in by {
             made.push(&[&by, ", "]);
         }
