@@ -254,7 +254,6 @@ queries! {
     TRACKED_RUN_PUT_PARAM = "tracked_run/put_param.sql",
     TRACKED_RUN_PUT_TAG = "tracked_run/put_tag.sql",
     TRACKED_RUN_SET_DELETED = "tracked_run/set_deleted.sql",
-    TRACKED_RUN_STEPS = "tracked_run/steps.sql",
     TRACKED_RUN_TAG = "tracked_run/tag.sql",
     TRACKED_RUN_TAGS = "tracked_run/tags.sql",
     TRACKED_RUN_UPDATE = "tracked_run/update.sql",

@@ -20,6 +20,8 @@ use trainyard_store::tracking::{TrackedFile, Tracking, TrackingError};
 
 /// A client that sends nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Bytes that a page may upload at once.
+const LARGEST_UPLOAD: usize = 10 << 20;
 /// What begins an address of artifacts that are here.
 const OURS: &str = "mlflow-artifacts:/";
 /// Versions that steps have registered; what is here never changes.
@@ -322,8 +324,14 @@ pub(super) async fn upload(app: &Shared, fields: &Fields, body: Body) -> Result<
         .to_owned();
     let path = fields.word("path")?.ok_or_else(|| missing("path"))?;
     let path = name::artifact_path(path)?.to_owned();
+    let bytes = axum::body::to_bytes(body, LARGEST_UPLOAD).await.map_err(|_| {
+        Failure::invalid("Artifact size is too large. Max size is 10MB; the artifact proxy takes any size.")
+    })?;
+    if bytes.is_empty() {
+        return Err(missing("data"));
+    }
     let key = app
         .tracked(move |tracking| Ok(below(&tracking.run(&id)?.location, &path)?))
         .await?;
-    put(app, &key, body).await
+    put(app, &key, Body::from(bytes)).await
 }

@@ -5,9 +5,8 @@ use super::fields::Fields;
 use super::shapes::{MetricShape, Page, body};
 use crate::app::Shared;
 use axum::body::Bytes;
-use std::collections::BTreeSet;
 use trainyard_domain::tracking::page;
-use trainyard_store::tracking::{MetricPoint, Tracking, TrackingError};
+use trainyard_store::tracking::MetricPoint;
 
 /// Points that one answer holds where nothing else is said, and never more.
 const MOST_POINTS: i64 = 25_000;
@@ -133,15 +132,14 @@ pub(super) async fn bulk_interval(app: &Shared, fields: &Fields) -> Result<Bytes
             ));
         }
     };
+    let size = usize::try_from(size).unwrap_or(1);
     app.tracked(move |tracking| {
-        let steps = steps(tracking, &ids, &key, range, size)?;
         let mut all: Vec<(&str, MetricPoint)> = Vec::new();
         for id in &ids {
             let mut points = tracking.history(id, &key, None, 0)?;
-            points.retain(|point| steps.contains(&point.step));
+            points.retain(|point| (range.0..=range.1).contains(&point.step));
             points.sort_by_key(|point| (point.step, point.at));
-            points.truncate(usize::try_from(MOST_POINTS).unwrap_or(0));
-            all.extend(points.into_iter().map(|point| (id.as_str(), point)));
+            all.extend(sampled(&points, size).map(|point| (id.as_str(), *point)));
         }
         let items: Vec<_> = all
             .iter()
@@ -156,39 +154,24 @@ pub(super) async fn bulk_interval(app: &Shared, fields: &Fields) -> Result<Bytes
     .await
 }
 
-/// Which steps are shown: evenly many of all, and the first and last of each run.
-fn steps(
-    tracking: &Tracking<'_>,
-    ids: &[String],
-    key: &str,
-    (from, to): (i64, i64),
-    size: i64,
-) -> Result<BTreeSet<i64>, TrackingError> {
-    let mut all: BTreeSet<i64> = BTreeSet::new();
-    let mut ends: BTreeSet<i64> = BTreeSet::new();
-    for id in ids {
-        let of_run = tracking.metric_steps(id, key, from, to)?;
-        ends.extend(of_run.first());
-        ends.extend(of_run.last());
-        all.extend(of_run);
-    }
-    let all: Vec<i64> = all.into_iter().collect();
-    let mut shown = sampled(&all, usize::try_from(size).unwrap_or(1));
-    shown.extend(ends);
-    Ok(shown)
-}
-
-fn sampled(steps: &[i64], size: usize) -> BTreeSet<i64> {
-    if steps.len() <= size {
-        return steps.iter().copied().collect();
-    }
-    let stride = steps.len() as f64 / size as f64;
-    let mut shown: BTreeSet<i64> = (0..size)
-        .filter_map(|at| steps.get((at as f64 * stride) as usize))
-        .copied()
-        .collect();
-    shown.extend(steps.last());
-    shown
+/// So many of them, evenly, with the first and the last.
+fn sampled<T>(points: &[T], size: usize) -> impl Iterator<Item = &T> {
+    let is_all = points.len() <= size;
+    let last = points.len().saturating_sub(1);
+    let count = if is_all { points.len() } else { size };
+    let stride = if is_all {
+        1.0
+    } else {
+        points.len() as f64 / size as f64
+    };
+    (0..count).filter_map(move |at| {
+        let is_end = at + 1 == count;
+        points.get(if is_end {
+            last
+        } else {
+            (at as f64 * stride) as usize
+        })
+    })
 }
 
 #[cfg(test)]
@@ -197,9 +180,11 @@ mod tests {
 
     #[test]
     fn a_sample_is_even_and_has_both_ends() {
-        let steps: Vec<i64> = (0..100).collect();
-        let shown: Vec<i64> = sampled(&steps, 5).into_iter().collect();
-        assert_eq!(shown, [0, 20, 40, 60, 80, 99]);
-        assert_eq!(sampled(&steps[..3], 5).len(), 3);
+        let steps: Vec<i64> = (0..20).collect();
+        let of = |size: usize| sampled(&steps, size).copied().collect::<Vec<_>>();
+        assert_eq!(of(5), [0, 4, 8, 12, 19]);
+        assert_eq!(of(1), [19]);
+        assert_eq!(of(20), steps);
+        assert_eq!(sampled(&steps[..0], 5).count(), 0);
     }
 }

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use serde_json::Value;
 use trainyard_domain::tracking::filter::Subject;
 use trainyard_domain::tracking::limits::PageLimit;
-use trainyard_domain::tracking::{Attribute, Comparison, Dialect, Filter, Order, page};
+use trainyard_domain::tracking::{Attribute, Dialect, Filter, Order, page};
 use trainyard_store::tracking::{ModelState, NewLoggedModel, Search, View};
 
 pub(super) async fn create(app: &Shared, fields: &Fields) -> Result<Bytes, Failure> {
@@ -151,23 +151,27 @@ pub(super) async fn find(app: &Shared, fields: &Fields) -> Result<Bytes, Failure
     if order.is_empty() {
         order.push(Order::by(Attribute::CreatedAt, true));
     }
-    let datasets = fields.list("datasets")?;
-    for dataset in datasets {
-        if dataset["dataset_name"].as_str().is_none_or(str::is_empty) {
-            return Err(Failure::invalid(
-                "`dataset_name` in the `datasets` clause must be specified.",
-            ));
-        }
-    }
+    let datasets: Vec<(String, Option<String>)> = fields
+        .list("datasets")?
+        .iter()
+        .map(|dataset| {
+            let text = |name: &str| {
+                dataset[name]
+                    .as_str()
+                    .filter(|text| !text.is_empty())
+                    .map(str::to_owned)
+            };
+            let called = text("dataset_name").ok_or_else(|| {
+                Failure::invalid("`dataset_name` in the `datasets` clause must be specified.")
+            })?;
+            Ok((called, text("dataset_digest")))
+        })
+        .collect::<Result<_, Failure>>()?;
     let filter = Filter::parse(Dialect::LoggedModels, fields.text("filter")?.unwrap_or_default())?;
-    if !datasets.is_empty() && has_metric(&filter) {
-        return Err(Failure::not_implemented(
-            "Filtering metrics of logged models by dataset is not supported.",
-        ));
-    }
     let search = Search {
         experiments: ids.iter().filter_map(|id| id.parse().ok()).collect(),
         filter,
+        datasets,
         order,
         view: View::Active,
         limit: size + 1,
@@ -184,11 +188,4 @@ pub(super) async fn find(app: &Shared, fields: &Fields) -> Result<Bytes, Failure
         })
     })
     .await
-}
-
-fn has_metric(filter: &Filter) -> bool {
-    match filter {
-        Filter::Is(Comparison { subject, .. }) => matches!(subject, Subject::Metric(_)),
-        Filter::And(all) | Filter::Or(all) => all.iter().any(has_metric),
-    }
 }

@@ -19,6 +19,7 @@ pub(super) fn search(fields: &Fields, dialect: Dialect, limit: PageLimit) -> Res
     Ok(Search {
         experiments: Vec::new(),
         filter: Filter::parse(dialect, filter)?,
+        datasets: Vec::new(),
         order,
         view: View::Active,
         limit: size + 1,

@@ -84,10 +84,35 @@ pub(super) async fn create(app: &Shared, who: &Principal, fields: &Fields) -> Re
             user: &user,
             tags: &tags,
         };
+        let known = match &model_id {
+            Some(id) => Some(tracking.logged_model(id)?),
+            None => None,
+        };
         let record = tracking.create_version(&new, at)?;
+        if let Some(model) = known {
+            let before = model.tags.iter().find(|(key, _)| key == VERSIONS_TAG);
+            let listed = listed(before.map(|(_, value)| value.as_str()), &record);
+            tracking.tag_logged_model(&model.id, &[(VERSIONS_TAG.to_owned(), listed)])?;
+        }
         with_model(tracking, &record)
     })
     .await
+}
+
+/// The tag of a logged model that lists the versions made from it.
+const VERSIONS_TAG: &str = "mlflow.modelVersions";
+
+/// The list with one more, spaced as clients write it.
+fn listed(before: Option<&str>, record: &VersionRecord) -> String {
+    let mut all: Vec<serde_json::Value> = before
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    all.push(serde_json::json!({ "name": record.name, "version": record.version }));
+    let texts: Vec<String> = all
+        .iter()
+        .map(|one| format!("{{\"name\": {}, \"version\": {}}}", one["name"], one["version"]))
+        .collect();
+    format!("[{}]", texts.join(", "))
 }
 
 pub(super) async fn get(app: &Shared, fields: &Fields) -> Result<Bytes, Failure> {

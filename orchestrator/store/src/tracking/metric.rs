@@ -113,26 +113,6 @@ impl Tracking<'_> {
                 ))
             })?)
     }
-
-    /// The steps at which a metric was logged, between two of them, in order.
-    ///
-    /// # Errors
-    /// If the run is not there.
-    pub fn metric_steps(&self, id: &str, key: &str, from: i64, to: i64) -> Result<Vec<i64>, TrackingError> {
-        let run = self.run(id)?;
-        let values = params![run.number, key, from, to];
-        Ok(self
-            .store
-            .all(READING, queries::TRACKED_RUN_STEPS, values, |row| row.get(0))?)
-    }
-
-    /// Refuses a run that is not there.
-    ///
-    /// # Errors
-    /// If it is not.
-    pub fn check_run(&self, id: &str) -> Result<(), TrackingError> {
-        self.run(id).map(|_| ())
-    }
 }
 
 impl NewMetric<'_> {

@@ -35,6 +35,8 @@ pub struct Search {
     /// Of runs and logged models: in which experiments.
     pub experiments: Vec<i64>,
     pub filter: Filter,
+    /// Of logged models: those measured on one of these, by name and digest; metrics then are those measured there.
+    pub datasets: Vec<(String, Option<String>)>,
     pub order: Vec<Order>,
     pub view: View,
     pub limit: i64,
@@ -244,6 +246,7 @@ struct Statement<'a> {
     sql: String,
     values: Vec<Value<'a>>,
     is_sqlite: bool,
+    datasets: &'a [(String, Option<String>)],
 }
 
 impl<'a> Statement<'a> {
@@ -252,6 +255,7 @@ impl<'a> Statement<'a> {
             sql: String::with_capacity(512),
             values: Vec::new(),
             is_sqlite,
+            datasets: &search.datasets,
         };
         made.push(&["SELECT ", searched.columns, " FROM ", searched.from]);
         let by: Vec<String> = search
@@ -275,6 +279,11 @@ impl<'a> Statement<'a> {
                 made.push(&[if at > 0 { ", " } else { "" }]);
                 made.value(Value::Integer(*experiment));
             }
+            made.push(&[")"]);
+        }
+        if !search.datasets.is_empty() {
+            made.push(&[" AND r.number IN (SELECT model FROM logged_model_metrics WHERE 1 = 1"]);
+            made.measured_on();
             made.push(&[")"]);
         }
         made.push(&[" AND "]);
@@ -460,6 +469,9 @@ impl<'a> Statement<'a> {
             }
             Condition::Number(comparator, number) => {
                 use trainyard_domain::tracking::Comparator;
+                if searched.dialect == Dialect::LoggedModels {
+                    self.measured_on();
+                }
                 if *comparator == Comparator::NotEqual {
                     self.push(&[" AND (is_nan = 1 OR value <> "]);
                     self.value(Value::Real(*number));
@@ -475,6 +487,22 @@ impl<'a> Statement<'a> {
             }
         }
         self.push(&[")"]);
+    }
+
+    /// Only what was measured on the datasets that are named, if any are.
+    fn measured_on(&mut self) {
+        for (at, (called, digest)) in self.datasets.iter().enumerate() {
+            self.push(&[if at == 0 { " AND (" } else { " OR " }, "(dataset_name = "]);
+            self.value(Value::Text(called));
+            if let Some(digest) = digest {
+                self.push(&[" AND dataset_digest = "]);
+                self.value(Value::Text(digest));
+            }
+            self.push(&[")"]);
+        }
+        if !self.datasets.is_empty() {
+            self.push(&[")"]);
+        }
     }
 
     /// A text where its type must be said.

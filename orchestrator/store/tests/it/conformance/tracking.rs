@@ -79,6 +79,7 @@ fn search(filter: &str, order: &[&str]) -> Search {
     Search {
         experiments: vec![0],
         filter: Filter::parse(Dialect::Runs, filter).unwrap(),
+        datasets: Vec::new(),
         order: Order::parse_all(Dialect::Runs, order.iter().copied()).unwrap(),
         view: View::Active,
         limit: 100,
@@ -571,6 +572,7 @@ pub(crate) fn a_logged_model_goes_from_pending_to_ready_and_is_found(open: Open<
         let search = Search {
             experiments: vec![0],
             filter: Filter::parse(Dialect::LoggedModels, filter).unwrap(),
+            datasets: vec![("d".to_owned(), None), ("other".to_owned(), Some("2".to_owned()))],
             order: vec![Order {
                 by: Subject::Metric("acc".to_owned()),
                 descending,
