@@ -52,6 +52,8 @@ pub(crate) struct App {
     /// Where hooks' secrets come from.
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) telemetry: Arc<Telemetry>,
+    /// What clients track goes through here.
+    pub(crate) tracking: crate::mlflow::TrackingWriter,
 }
 
 /// Idle connections to the store.

@@ -68,9 +68,8 @@ impl App {
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        let found = given.and_then(|text| tokens::find(&tokens, text, (self.clock)()));
+            .and_then(|(scheme, text)| token_of(scheme, text.trim()));
+        let found = given.and_then(|text| tokens::find(&tokens, &text, (self.clock)()));
         found.map_or_else(
             || {
                 Err(Problem::new(
@@ -92,6 +91,18 @@ impl App {
             },
         )
     }
+}
+
+/// The token of a header: by itself, or as the password of clients that know only users and passwords.
+fn token_of(scheme: &str, text: &str) -> Option<String> {
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(text.to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(trainyard_domain::tracking::page::base64(text)?).ok()?;
+    decoded.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 impl Principal {

@@ -3,6 +3,7 @@
 use crate::app::Shared;
 use crate::caller::TracedRequest;
 use crate::extract::media_type;
+use crate::mlflow;
 use crate::problem::Problem;
 use crate::random;
 use axum::body::{Body, HttpBody};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// An answer takes no longer to begin.
 const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+/// Nor does one that is given once a file has been taken in.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(6 * 3600);
 /// Documents up to this size carry a tag by which they need not be sent again.
 const LARGEST_TAGGED: usize = 4 << 20;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,7 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Paths that answer without a token: they say nothing about what the server holds, or ask for a
 /// proof of their own.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/" | "/healthz" | "/readyz") || path.starts_with("/hooks/")
+    matches!(path, "/" | "/healthz" | "/readyz" | "/health") || path.starts_with("/hooks/")
 }
 
 /// Outermost: a name for the request, the headers of every answer, what is counted and logged.
@@ -40,7 +43,13 @@ pub(crate) async fn envelope(State(app): State<Shared>, mut request: Request, ne
     if let Some(traced) = &traced {
         request.extensions_mut().insert(traced.caller);
     }
-    let mut response = match tokio::time::timeout(LONGEST_ANSWER, next.run(request)).await {
+    // An upload takes as long as it is large.
+    let longest = if mlflow::takes_time(request.uri().path()) {
+        LONGEST_UPLOAD
+    } else {
+        LONGEST_ANSWER
+    };
+    let mut response = match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             StatusCode::GATEWAY_TIMEOUT,
@@ -87,6 +96,9 @@ pub(crate) async fn envelope(State(app): State<Shared>, mut request: Request, ne
 pub(crate) async fn guard(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     match judge(&app, &mut request).await {
         Ok(()) => next.run(request).await,
+        Err(problem) if mlflow::is_mlflow(request.uri().path()) => {
+            mlflow::Failure::from(problem).into_response()
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -102,13 +114,15 @@ async fn judge(app: &Shared, request: &mut Request) -> Result<(), Problem> {
     if !is_safe && !is_hook {
         check_origin(request.headers())?;
         // Browsers ask before they send any other method to another site, and get no leave.
-        if *request.method() == Method::POST {
+        if *request.method() == Method::POST && !mlflow::takes_other_bodies(request.uri().path()) {
             check_json(request.headers())?;
         }
     }
     if !is_open(request.uri().path()) {
         let principal = app.principal(request.headers()).await?;
-        principal.may(request.method())?;
+        if !mlflow::is_reading(request.method(), request.uri().path()) {
+            principal.may(request.method())?;
+        }
         request.extensions_mut().insert(principal);
     }
     Ok(())

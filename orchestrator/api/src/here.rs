@@ -68,6 +68,7 @@ impl BackfillDesk {
         let measure = Measure {
             max_runs: config.max_runs,
             lease: config.lease,
+            tracking: None,
         };
         let (app, make_executor, _) = build(config)?;
         Ok(Self {

@@ -30,6 +30,7 @@ mod lineage;
 mod logs;
 mod manual;
 mod meter;
+mod mlflow;
 mod models;
 mod params;
 mod pipelines;

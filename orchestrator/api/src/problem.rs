@@ -106,6 +106,10 @@ impl Problem {
         self
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// Whether it is the asker's, not the server's.
     pub(crate) fn is_refusal(&self) -> bool {
         (400..500).contains(&self.0.status)

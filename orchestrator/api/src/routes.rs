@@ -4,7 +4,7 @@ use crate::app::Shared;
 use crate::problem::Problem;
 use crate::{
     alerts, approvals, backfills, bulk, download, events, guard, health, hooks, lineage, logs, manual,
-    models, pipelines, runs, steering, triggers,
+    mlflow, models, pipelines, runs, steering, triggers,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -123,6 +123,7 @@ pub(crate) fn router(app: &Shared) -> Router {
         })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn(guard::tag))
+        .merge(mlflow::routes())
         .layer(from_fn_with_state(app.clone(), guard::guard))
         .layer(from_fn_with_state(app.clone(), guard::envelope))
         .with_state(app.clone())

@@ -10,7 +10,7 @@ use crate::random::{self, RandomError};
 use crate::routes;
 use crate::service::{self, MakeExecutor};
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -219,6 +219,7 @@ impl Server {
             let measure = service::Measure {
                 max_runs: self.max_runs,
                 lease: self.lease,
+                tracking: self.listener.local_addr().ok().map(own_address),
             };
             let (app, interrupts) = (self.app.clone(), self.interrupts.clone());
             let stopped = wake(&self.waking);
@@ -315,10 +316,22 @@ pub(crate) fn build(config: Config) -> Result<(Shared, MakeExecutor, watch::Send
         backfills: Bell::default(),
         secrets: config.secrets,
         telemetry: config.telemetry,
+        tracking: crate::mlflow::TrackingWriter::default(),
     });
     service::scan(&app);
     service::tidy_checkouts(&app);
     Ok((app, config.make_executor, ending))
+}
+
+/// How programs on this machine reach the server.
+fn own_address(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
 }
 
 /// A channel that breaks when the server is stopped.

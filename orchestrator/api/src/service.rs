@@ -24,10 +24,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub type MakeExecutor = Box<dyn Fn(Sender<ExecutorNews>) -> Result<Box<dyn Executor>, ExecutorError> + Send>;
 
 /// How much an engine takes on, and for how long it may be silent.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Measure {
     pub(crate) max_runs: usize,
     pub(crate) lease: Millis,
+    /// Where commands find the tracking API.
+    pub(crate) tracking: Option<String>,
 }
 
 /// Runs engines until interrupted. One that fails, because its disk or database does, is followed by
@@ -44,7 +46,14 @@ pub(crate) fn engine_thread(
     let mut pause = PAUSE;
     loop {
         let began = std::time::Instant::now();
-        let worked = work(app, make_executor, owner.clone(), interrupts, measure, wakes);
+        let worked = work(
+            app,
+            make_executor,
+            owner.clone(),
+            interrupts,
+            measure.clone(),
+            wakes,
+        );
         app.meter.engine_stopped();
         let Err(error) = worked else {
             app.engine.disconnect(None);
@@ -83,7 +92,8 @@ fn work(
         clock: app.clock,
     })?
     .with_lease(measure.lease)
-    .with_traces(app.telemetry.is_tracing());
+    .with_traces(app.telemetry.is_tracing())
+    .with_tracking(measure.tracking);
     app.engine.connect(sender);
     engine.serve(
         &mut |observation| {

@@ -32,6 +32,13 @@ impl ContentHash {
     }
 }
 
+impl From<[u8; 32]> for ContentHash {
+    /// The hash of these bytes, as a database kept it.
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

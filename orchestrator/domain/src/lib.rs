@@ -8,4 +8,5 @@ pub mod pipeline;
 pub mod plan;
 pub mod pool;
 pub mod run;
+pub mod tracking;
 pub mod trigger;

@@ -89,6 +89,8 @@ pub struct Engine {
     reuse: bool,
     /// Whether commands are told their place in a trace.
     is_traced: bool,
+    /// Where commands find the tracking API.
+    tracking: Option<String>,
     clock: fn() -> Timestamp,
     runs: BTreeMap<RunId, Active>,
     slots: Slots,
@@ -136,6 +138,7 @@ impl Engine {
             owner: setup.owner,
             reuse: setup.reuse,
             is_traced: false,
+            tracking: None,
             clock: setup.clock,
             runs: BTreeMap::new(),
             slots: Slots::default(),
@@ -160,6 +163,13 @@ impl Engine {
     /// The same engine; commands find the span of their attempt in `TRACEPARENT`.
     pub fn with_traces(mut self, is_traced: bool) -> Self {
         self.is_traced = is_traced;
+        self
+    }
+
+    /// The same engine; commands find the tracking API at this address, and the run of their step there, in
+    /// `MLFLOW_TRACKING_URI` and `MLFLOW_RUN_ID`.
+    pub fn with_tracking(mut self, url: Option<String>) -> Self {
+        self.tracking = url;
         self
     }
 

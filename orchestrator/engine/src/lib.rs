@@ -16,6 +16,7 @@ mod observe;
 mod prepare;
 mod registered;
 mod retention;
+mod tracking;
 
 pub use admission::{Admitted, admit};
 pub use code::{

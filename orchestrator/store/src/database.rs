@@ -40,6 +40,7 @@ pub(crate) type Result<T> = std::result::Result<T, DatabaseError>;
 pub(crate) enum Value<'a> {
     Null,
     Integer(i64),
+    Real(f64),
     Text(&'a str),
     Blob(&'a [u8]),
 }
@@ -50,6 +51,7 @@ impl rusqlite::ToSql for Value<'_> {
         Ok(ToSqlOutput::Borrowed(match *self {
             Self::Null => ValueRef::Null,
             Self::Integer(number) => ValueRef::Integer(number),
+            Self::Real(number) => ValueRef::Real(number),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Blob(bytes) => ValueRef::Blob(bytes),
         }))
@@ -64,6 +66,18 @@ pub(crate) trait Bind {
 impl Bind for i64 {
     fn bind(&self) -> Value<'_> {
         Value::Integer(*self)
+    }
+}
+
+impl Bind for f64 {
+    fn bind(&self) -> Value<'_> {
+        Value::Real(*self)
+    }
+}
+
+impl Bind for Value<'_> {
+    fn bind(&self) -> Value<'_> {
+        *self
     }
 }
 
@@ -156,7 +170,7 @@ macro_rules! values_of_one_type {
         })+
     };
 }
-values_of_one_type!(1 2 3 4);
+values_of_one_type!(1 2 3 4 64);
 
 /// A row on its way out.
 pub(crate) enum Row<'a> {
@@ -219,7 +233,7 @@ macro_rules! as_both_have_it {
         })+
     };
 }
-as_both_have_it!(i64 String Vec<u8>);
+as_both_have_it!(i64 f64 String Vec<u8>);
 
 impl Column for u32 {
     fn of_sqlite(row: &rusqlite::Row<'_>, at: usize) -> Result<Self> {

@@ -39,6 +39,7 @@ mod settled;
 mod sqlite;
 mod store;
 mod token;
+pub mod tracking;
 mod turn;
 mod usage;
 

@@ -79,6 +79,8 @@ enum Last {
     Nothing,
     Count(&'static str, Vec<Owned>),
     Rows(&'static str, Vec<Owned>),
+    /// A statement that was put together: prepared for this once.
+    Made(String, Vec<Owned>),
     Commit,
 }
 
@@ -186,6 +188,28 @@ impl Postgres {
     ) -> Result<(), StoreError> {
         let owned = || values.iter().map(|value| value.bind().into()).collect();
         if let Given::Rows(rows) = self.patiently(|| self.trip(doing, Last::Rows(sql, owned())))? {
+            for row in &rows {
+                if !take(&Row::Postgres(row))? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a statement that was put together, with SQLite's names of parameters.
+    pub(crate) fn each_of_made(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        values: &[&dyn Bind],
+        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let made = || {
+            let values = values.iter().map(|value| value.bind().into()).collect();
+            Last::Made(dialect::translated(sql), values)
+        };
+        if let Given::Rows(rows) = self.patiently(|| self.trip(doing, made()))? {
             for row in &rows {
                 if !take(&Row::Postgres(row))? {
                     break;
@@ -323,7 +347,7 @@ impl State {
         let client = &connected.client;
         let last_sql = match &last {
             Last::Count(sql, _) | Last::Rows(sql, _) => Some(*sql),
-            Last::Nothing | Last::Commit => None,
+            Last::Nothing | Last::Made(..) | Last::Commit => None,
         };
         let mut unknown: Vec<&'static str> = queue.iter().map(|queued| queued.sql).chain(last_sql).collect();
         unknown.retain(|sql| !self.statements.contains_key(sql));
@@ -380,6 +404,13 @@ impl State {
                     client.query(&statement, &values).await.map(Given::Rows)
                 }));
             }
+            Last::Made(sql, values) => trips.push(Box::pin(async move {
+                let values: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = values
+                    .iter()
+                    .map(|value| value as &(dyn tokio_postgres::types::ToSql + Sync))
+                    .collect();
+                client.query(&sql, &values).await.map(Given::Rows)
+            })),
             Last::Commit => trips.push(Box::pin(async move {
                 client.batch_execute("COMMIT").await.map(|()| Given::Nothing)
             })),

@@ -153,15 +153,18 @@ impl Store {
             |row| row.get::<_, u32>(0),
         )?;
         let version = match known {
-            Some(version) => version,
+            Some(version) => {
+                // Somebody may have deleted it since; registered anew, it is back.
+                self.execute(doing, queries::VERSION_REVIVE, params![model, version])?;
+                version
+            }
             None => {
-                let last = self.first(doing, queries::MODEL_LAST_VERSION, [model], |row| {
-                    row.get::<_, u32>(0)
-                })?;
+                let last = self.first(doing, queries::VERSION_LAST, [model], |row| row.get::<_, u32>(0))?;
                 let version = last.unwrap_or(0) + 1;
                 let body = document::write(doing, draft)?;
                 let values = params![model, version, content.as_bytes(), number, instance, body, at.0];
                 self.execute(doing, queries::MODEL_INSERT_VERSION, values)?;
+                self.record_version(run, instance, draft, model, version, at)?;
                 version
             }
         };

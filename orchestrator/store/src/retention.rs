@@ -162,6 +162,7 @@ impl Store {
         if is_ours.is_none() || is_free.is_none() {
             return Ok(false);
         }
+        self.drop_tracked(number)?;
         for sql in [
             queries::RETENTION_DROP_DEFINITION,
             queries::RETENTION_DROP_DURATIONS,

@@ -1,6 +1,6 @@
 //! The store as everybody sees it: one connection to a database, and what it remembers of runs.
 
-use crate::database::{Database, Params, Result as Read, Row};
+use crate::database::{Bind, Database, Params, Result as Read, Row};
 use crate::error::{StoreError, database};
 use crate::lease::HeldLock;
 use crate::ledger::Ledger;
@@ -204,6 +204,21 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.each(doing, sql, &values, take),
             Database::Postgres(postgres) => values.with(|values| postgres.each(doing, sql, values, take)),
+        }
+    }
+
+    /// Gives the rows of a query that was put together from pieces of ours, with every value bound, to `take`
+    /// until it wants no more.
+    pub(crate) fn each_of_made(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        values: &[&dyn Bind],
+        take: &mut dyn FnMut(&Row<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.each(doing, sql, &values, take),
+            Database::Postgres(postgres) => postgres.each_of_made(doing, sql, values, take),
         }
     }
 

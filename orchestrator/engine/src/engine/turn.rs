@@ -5,6 +5,7 @@ use super::{Active, Engine, EngineError, GRACE};
 use crate::lineage;
 use crate::observe::Observation;
 use crate::prepare::{Prepared, Workshop, number};
+use crate::tracking::{self, Curves};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use trainyard_contract::task::{EffectRequest, Failure, TaskReport, TaskSpec};
@@ -25,6 +26,7 @@ pub(super) struct Turned {
     /// Reports whose effects must be carried out in the transaction, before they are decided.
     effects: Vec<(AttemptKey, TaskReport)>,
     lineage: Vec<lineage::Finished>,
+    curves: Vec<Curves>,
     /// Runs with requests of other processes, taken in the transaction that acts on them.
     pub(super) inbox: Vec<RunId>,
     /// How long its commit took.
@@ -113,6 +115,12 @@ impl Engine {
                 turned
                     .lineage
                     .push(finished.reading(datasets.unwrap_or_default()));
+                if !report.curves.is_empty() {
+                    turned.curves.push(Curves {
+                        key: key.clone(),
+                        curves: report.curves,
+                    });
+                }
                 Input::Succeeded {
                     step,
                     attempt,
@@ -287,6 +295,9 @@ impl Engine {
                         if let Some(attempt) = attempt {
                             self.slots.launched(&id, step);
                             number(&mut spec, &self.home, &active.run, attempt);
+                            if let Some(url) = &self.tracking {
+                                tracking::point_to(&mut spec, &active.run, url);
+                            }
                             if self.is_traced {
                                 let span = TraceContext::of_attempt(&id, step, attempt);
                                 spec.traceparent = Some(span.to_string());
@@ -418,6 +429,12 @@ impl Engine {
             written
                 .lineage
                 .push(lineage::Finished::new(key, &report.outputs, report.lineage));
+            if !report.curves.is_empty() {
+                written.curves.push(Curves {
+                    key: key.clone(),
+                    curves: report.curves,
+                });
+            }
             let input = Input::Succeeded {
                 step: key.step,
                 attempt: key.attempt,
@@ -450,6 +467,18 @@ impl Engine {
                     .map_or(&active.run, |decided| &decided.run);
                 turn.write_lineage(&finished.key.run, &finished.edges(run))?;
             }
+        }
+        let curves: Vec<&Curves> = turned.curves.iter().chain(&written.curves).collect();
+        for (id, active) in &self.runs {
+            let decided = written.runs.get(id);
+            let run = decided.map_or(&active.run, |decided| &decided.run);
+            let events = written.events(id).or_else(|| turned.events.get(id));
+            let Some(events) = events.filter(|events| !events.is_empty()) else {
+                continue;
+            };
+            let datasets = active.surroundings.dataset_contents();
+            let tracked = tracking::tracked(run, events, &curves, &datasets);
+            turn.track(id, run.definition().pipeline.as_str(), &tracked)?;
         }
         let began = Instant::now();
         let done = turn.commit();
@@ -533,6 +562,7 @@ impl Engine {
 struct Written {
     runs: BTreeMap<RunId, Decided>,
     lineage: Vec<lineage::Finished>,
+    curves: Vec<Curves>,
     /// How long its commit took.
     took: Duration,
 }
@@ -575,6 +605,7 @@ impl Turned {
         self.launches.retain(|(key, _)| key.run != *id);
         self.effects.retain(|(key, _)| key.run != *id);
         self.lineage.retain(|finished| finished.key.run != *id);
+        self.curves.retain(|curves| curves.key.run != *id);
         self.inbox.retain(|run| run != id);
     }
 

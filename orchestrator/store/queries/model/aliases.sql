@@ -1,1 +1,1 @@
-SELECT alias, version FROM model_aliases WHERE model = ?1 ORDER BY alias
+SELECT alias, version FROM version_aliases WHERE model = ?1 ORDER BY alias

@@ -1,1 +1,1 @@
-DELETE FROM model_aliases WHERE model = ?1 AND alias = ?2
+DELETE FROM version_aliases WHERE model = ?1 AND alias = ?2

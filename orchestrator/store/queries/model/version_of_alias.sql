@@ -1,1 +1,1 @@
-SELECT version FROM model_aliases WHERE model = ?1 AND alias = ?2
+SELECT version FROM version_aliases WHERE model = ?1 AND alias = ?2

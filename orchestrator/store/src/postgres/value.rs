@@ -10,6 +10,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 pub(super) enum Owned {
     Null,
     Integer(i64),
+    Real(f64),
     Text(String),
     Blob(Vec<u8>),
     /// One column of many rows; columns of such inserts are never null.
@@ -23,6 +24,7 @@ impl From<Value<'_>> for Owned {
         match value {
             Value::Null => Self::Null,
             Value::Integer(number) => Self::Integer(number),
+            Value::Real(number) => Self::Real(number),
             // The one character that a text of PostgreSQL cannot have. Documents have it escaped.
             Value::Text(text) if text.contains('\0') => Self::Text(text.replace('\0', "\u{fffd}")),
             Value::Text(text) => Self::Text(text.to_owned()),
@@ -69,6 +71,7 @@ impl ToSql for Owned {
         match self {
             Self::Null => Ok(IsNull::Yes),
             Self::Integer(number) => number.to_sql(of, out),
+            Self::Real(number) => number.to_sql(of, out),
             Self::Text(text) => text.to_sql(of, out),
             Self::Blob(bytes) => bytes.to_sql(of, out),
             Self::Integers(numbers) => numbers.to_sql(of, out),
@@ -80,7 +83,13 @@ impl ToSql for Owned {
     fn accepts(of: &Type) -> bool {
         matches!(
             *of,
-            Type::INT8 | Type::TEXT | Type::BYTEA | Type::INT8_ARRAY | Type::TEXT_ARRAY | Type::BYTEA_ARRAY
+            Type::INT8
+                | Type::FLOAT8
+                | Type::TEXT
+                | Type::BYTEA
+                | Type::INT8_ARRAY
+                | Type::TEXT_ARRAY
+                | Type::BYTEA_ARRAY
         )
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod retention;
 pub(crate) mod reuse;
 pub(crate) mod runs;
 pub(crate) mod tokens;
+pub(crate) mod tracking;
 pub(crate) mod turns;
 pub(crate) mod usage;
 
@@ -162,6 +163,18 @@ suite! {
         depth_and_number_of_nodes_are_limited,
         an_edge_becomes_derived_and_stays_so,
         a_run_shows_what_its_steps_took_and_gave;
+    tracking:
+        experiments_are_made_found_renamed_deleted_and_brought_back,
+        parameters_stay_and_a_refused_batch_changes_nothing,
+        the_latest_point_is_that_of_the_largest_step_then_time_then_value,
+        writes_of_many_share_a_transaction_and_a_refused_one_spoils_nothing,
+        every_comparator_finds_what_it_says,
+        sql_in_filters_is_data,
+        a_search_finds_what_its_filter_means,
+        a_logged_model_goes_from_pending_to_ready_and_is_found,
+        versions_of_steps_and_of_clients_are_of_one_registry,
+        files_are_listed_by_folder,
+        a_run_of_a_pipeline_tracks_itself_and_goes_with_what_it_tracked;
     tokens:
         a_token_keeps_what_its_bearer_may_and_is;
     usage:

@@ -1,0 +1,1 @@
+SELECT id, name, location, created_at_ms, updated_at_ms, is_deleted FROM experiments WHERE name = ?1

@@ -1,0 +1,1 @@
+INSERT INTO experiments (name, location, created_at_ms, updated_at_ms) VALUES (?1, ?2, ?3, ?3) RETURNING id

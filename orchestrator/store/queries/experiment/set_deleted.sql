@@ -1,0 +1,1 @@
+UPDATE experiments SET is_deleted = ?2, updated_at_ms = ?3 WHERE id = ?1

@@ -1,0 +1,1 @@
+UPDATE experiments SET location = ?2 WHERE id = ?1

@@ -1,0 +1,1 @@
+UPDATE tracked_runs SET is_deleted = ?2 WHERE experiment = ?1

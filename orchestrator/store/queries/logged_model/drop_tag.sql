@@ -1,0 +1,1 @@
+DELETE FROM logged_model_tags WHERE model = ?1 AND key = ?2

@@ -1,0 +1,1 @@
+DELETE FROM model_tags WHERE model = ?1

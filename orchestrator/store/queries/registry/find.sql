@@ -1,0 +1,1 @@
+SELECT id, is_deleted FROM models WHERE name = ?1

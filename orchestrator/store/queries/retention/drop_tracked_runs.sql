@@ -1,0 +1,1 @@
+DELETE FROM tracked_runs WHERE pipeline_run = ?1

@@ -1,0 +1,1 @@
+SELECT hash, size FROM tracked_files WHERE path = ?1

@@ -1,0 +1,3 @@
+INSERT INTO run_tags (run, key, value)
+SELECT number, CAST(?2 AS text), CAST(?3 AS text) FROM tracked_runs WHERE id = ?1
+ON CONFLICT (run, key) DO UPDATE SET value = excluded.value

@@ -1,0 +1,1 @@
+DELETE FROM run_tags WHERE run = ?1 AND key = ?2

@@ -1,0 +1,1 @@
+SELECT number, is_deleted FROM tracked_runs WHERE id = ?1

@@ -1,0 +1,1 @@
+INSERT INTO run_params (run, key, value) VALUES (?1, ?2, ?3)

@@ -1,0 +1,1 @@
+UPDATE version_records SET description = ?3, updated_at_us = ?4 WHERE model = ?1 AND version = ?2

@@ -1,0 +1,1 @@
+SELECT draft FROM model_versions WHERE model = ?1 AND version = ?2

@@ -1,0 +1,1 @@
+DELETE FROM version_aliases WHERE model = ?1 AND version = ?2
