@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use trainyard_contract::RunId;
+use trainyard_contract::task::Way;
 use trainyard_domain::run::CodeVersion;
 use trainyard_store::{LineageGraph, LineageNode};
 
@@ -94,14 +95,14 @@ fn tree(graph: &LineageGraph, versions: &Versions, start: &LineageNode, up: bool
         return;
     }
     let mut next: Vec<Vec<(usize, bool)>> = vec![Vec::new(); graph.nodes.len()];
-    for (source, target, derived) in &graph.edges {
+    for edge in &graph.edges {
         let (from, to) = if up {
-            (*target, *source)
+            (edge.target, edge.source)
         } else {
-            (*source, *target)
+            (edge.source, edge.target)
         };
         if let Some(list) = next.get_mut(from) {
-            list.push((to, *derived));
+            list.push((to, edge.derived));
         }
     }
     let root = graph.nodes.iter().position(|(node, _)| node == start);
@@ -171,7 +172,12 @@ fn document(graph: &LineageGraph, versions: &Versions) -> Value {
     let edges: Vec<Value> = graph
         .edges
         .iter()
-        .map(|(source, target, derived)| json!({ "source": source, "target": target, "derived": derived }))
+        .map(|edge| {
+            json!({
+                "source": edge.source, "target": edge.target, "derived": edge.derived,
+                "ways": edge.ways.iter().map(Way::word).collect::<Vec<_>>(),
+            })
+        })
         .collect();
     json!({ "nodes": nodes, "edges": edges, "truncated": graph.truncated })
 }

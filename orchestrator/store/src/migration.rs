@@ -22,6 +22,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0009_pools", include_str!("../migrations/0009_pools.sql")),
     ("0010_retention", include_str!("../migrations/0010_retention.sql")),
     ("0011_backfills", include_str!("../migrations/0011_backfills.sql")),
+    (
+        "0012_lineage_ways",
+        include_str!("../migrations/0012_lineage_ways.sql"),
+    ),
 ];
 
 /// The schema this version writes.

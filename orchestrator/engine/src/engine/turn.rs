@@ -440,15 +440,20 @@ impl Engine {
             })
             .collect();
         turn.append_many(&appends)?;
-        for finished in turned.lineage.iter().chain(&written.lineage) {
-            if let Some(active) = self.runs.get(&finished.key.run) {
-                let run = written
-                    .runs
-                    .get(&finished.key.run)
-                    .map_or(&active.run, |decided| &decided.run);
-                turn.write_lineage(&finished.key.run, &finished.edges(run))?;
-            }
-        }
+        let as_decided = |id: &RunId| {
+            let active = self.runs.get(id)?;
+            Some(written.runs.get(id).map_or(&active.run, |decided| &decided.run))
+        };
+        let of_events = appends.iter().filter_map(|append| {
+            let edges = lineage::of_events(as_decided(append.run)?, append.events);
+            Some((append.run.clone(), edges))
+        });
+        let of_steps = turned.lineage.iter().chain(&written.lineage).filter_map(|finished| {
+            let run = &finished.key.run;
+            Some((run.clone(), finished.edges(as_decided(run)?, &self.project)))
+        });
+        let shown: Vec<_> = of_events.chain(of_steps).collect();
+        turn.write_lineage(&shown)?;
         let began = Instant::now();
         let done = turn.commit();
         written.took = began.elapsed();

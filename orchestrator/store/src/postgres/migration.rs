@@ -49,6 +49,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0011_backfills",
         include_str!("../../migrations/postgres/0011_backfills.sql"),
     ),
+    (
+        "0012_lineage_ways",
+        include_str!("../../migrations/postgres/0012_lineage_ways.sql"),
+    ),
 ];
 
 /// The schema this version writes.
