@@ -4,6 +4,7 @@ mod bulk;
 pub(super) mod code;
 mod groups;
 mod items;
+mod reproduce;
 
 use super::run::{Options, Start, drive, interrupts};
 use super::{now, user};
@@ -61,6 +62,7 @@ pub(crate) fn runs(
         RunsCommand::Cancel(args) => shelf.cancel(args.run(), terminal),
         RunsCommand::Retry(args) => shelf.retry(&project, args.run(), terminal),
         RunsCommand::Resume(args) => shelf.resume(&project, args.run(), terminal),
+        RunsCommand::Reproduce(args) => reproduce::reproduce(args, home, terminal),
         RunsCommand::Diff { left, right } => shelf.diff(left, right, terminal),
     }
 }

@@ -7,7 +7,7 @@
 mod tests;
 
 use crate::plan::{Change, changes_between};
-use crate::run::{BoundInput, CodeVersion, InstanceIx, Run, StepState};
+use crate::run::{BoundInput, CodeVersion, InstanceIx, Run, SkipReason, StepState};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,8 @@ pub struct Comparison {
     pub files: Vec<Named<ContentHash>>,
     /// Steps that made something else, in the order of the run that has them.
     pub steps: Vec<StepDifference>,
+    /// Steps that one of the runs left out because it was told to: there is nothing to compare.
+    pub left_out: Vec<String>,
 }
 
 /// A thing on both sides; none where it is not there.
@@ -84,7 +86,9 @@ impl Comparison {
                 new.files.iter().map(|(path, hash)| (path.clone(), Some(*hash))),
             ),
             steps: Vec::new(),
+            left_out: Vec::new(),
         };
+        found.left_out = left_out(before, now);
         found.steps = found.steps_between(before, now);
         found
     }
@@ -109,6 +113,9 @@ impl Comparison {
                 continue;
             };
             let instance = instance.as_ref();
+            if self.left_out.contains(&instance.name) {
+                continue;
+            }
             let was = old.get(&instance.name).map(|ix| before.step(*ix));
             let Some(difference) = between(&instance.name, was, Some(state)) else {
                 continue;
@@ -164,6 +171,25 @@ impl Comparison {
             .chain(files.map(|changed| format!("file {}", changed.name)))
             .collect()
     }
+}
+
+/// Steps of both that one of the runs was told to leave out.
+fn left_out(before: &Run, now: &Run) -> Vec<String> {
+    let told = |run: &Run, ix| {
+        matches!(
+            run.step(ix),
+            StepState::Skipped {
+                because: SkipReason::NotSelected | SkipReason::NotNeeded
+            }
+        )
+    };
+    let all = (0..).zip(&now.definition().instances);
+    all.filter(|(ix, instance)| match before.find(&instance.name) {
+        Some(was) => told(before, was) != told(now, *ix),
+        None => false,
+    })
+    .map(|(_, instance)| instance.name.clone())
+    .collect()
 }
 
 /// Whether a text holds a name as a word.

@@ -15,6 +15,7 @@ mod memory;
 mod observe;
 mod prepare;
 mod registered;
+mod reproduction;
 mod retention;
 
 pub use admission::{Admitted, admit};
@@ -30,4 +31,5 @@ pub use foresee::{Outlook, asks_to_foresee, with_gates};
 pub use history::history;
 pub use observe::Observation;
 pub use registered::registered_by;
+pub use reproduction::repeatable;
 pub use retention::{Sweeper, Swept, removable};

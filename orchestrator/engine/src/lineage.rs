@@ -1,5 +1,7 @@
 //! What a finished step adds to the lineage graph.
 
+use crate::prepare::Surroundings;
+use crate::reproduction::registered;
 use indexmap::IndexMap;
 use std::path::Path;
 use trainyard_contract::location::PublicName;
@@ -17,6 +19,8 @@ pub(crate) struct Finished {
     columns: Vec<ColumnEdge>,
     /// Datasets it read and their content then.
     datasets: Vec<(String, ContentHash)>,
+    /// Models it took from the registry: name, alias, version.
+    models: Vec<(String, String, u32)>,
 }
 
 /// One end of an input: the artifacts that came through it.
@@ -36,12 +40,14 @@ impl Finished {
             outputs: outputs.clone(),
             columns,
             datasets: Vec::new(),
+            models: Vec::new(),
         }
     }
 
-    /// The same, with the content of datasets as the run saw them.
-    pub(crate) fn reading(mut self, datasets: impl IntoIterator<Item = (String, ContentHash)>) -> Self {
-        self.datasets.extend(datasets);
+    /// The same, with datasets and models as the run saw them.
+    pub(crate) fn reading(mut self, surroundings: &Surroundings) -> Self {
+        self.datasets = surroundings.dataset_contents();
+        self.models = surroundings.versions();
         self
     }
 
@@ -101,7 +107,16 @@ impl Finished {
                         edge(LineageNode::Artifact { hash }, step.clone(), true);
                     }
                 }
-                None => {}
+                None => {
+                    let taken = registered(bound).and_then(|(model, alias)| {
+                        let mut models = self.models.iter();
+                        models.find(|(name, by, _)| name == model && by == alias)
+                    });
+                    if let Some((name, _, version)) = taken {
+                        let (name, version) = (name.clone(), *version);
+                        edge(LineageNode::ModelVersion { name, version }, step.clone(), true);
+                    }
+                }
             }
         }
         // Nobody can look into a command: that its outputs come of its inputs is a declaration.

@@ -291,6 +291,7 @@ fn definition(steps: u32) -> RunDefinition {
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,
+        reproduces: None,
     }
 }
 

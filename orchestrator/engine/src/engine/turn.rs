@@ -105,14 +105,11 @@ impl Engine {
                 kept: report.outputs,
             },
             None => {
-                let datasets = self
-                    .runs
-                    .get(&key.run)
-                    .map(|active| active.surroundings.dataset_contents());
                 let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
-                turned
-                    .lineage
-                    .push(finished.reading(datasets.unwrap_or_default()));
+                turned.lineage.push(match self.runs.get(&key.run) {
+                    Some(active) => finished.reading(&active.surroundings),
+                    None => finished,
+                });
                 Input::Succeeded {
                     step,
                     attempt,
@@ -413,9 +410,8 @@ impl Engine {
                     }
                 }
             }
-            written
-                .lineage
-                .push(lineage::Finished::new(key, &report.outputs, report.lineage));
+            let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
+            written.lineage.push(finished.reading(&active.surroundings));
             let input = Input::Succeeded {
                 step: key.step,
                 attempt: key.attempt,
