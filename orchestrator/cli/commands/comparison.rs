@@ -20,13 +20,25 @@ pub(super) fn print(comparison: &Comparison, terminal: &mut Terminal) {
         }
         let difference = &change.difference;
         let (before, now) = (difference.before.as_ref(), difference.now.as_ref());
-        line(&difference.path, &format!("{} -> {}", short(before), short(now)), terminal);
+        line(
+            &difference.path,
+            &format!("{} -> {}", short(before), short(now)),
+            terminal,
+        );
     }
     for changed in &comparison.datasets {
-        line(&format!("dataset {}", changed.name), &words(&changed.pair, |hash| hash.short()), terminal);
+        line(
+            &format!("dataset {}", changed.name),
+            &words(&changed.pair, |hash| hash.short()),
+            terminal,
+        );
     }
     for changed in &comparison.files {
-        line(&format!("file {}", changed.name), &words(&changed.pair, |hash| hash.short()), terminal);
+        line(
+            &format!("file {}", changed.name),
+            &words(&changed.pair, |hash| hash.short()),
+            terminal,
+        );
     }
     for step in &comparison.steps {
         let name = match step.is_origin {
@@ -43,12 +55,26 @@ pub(super) fn print(comparison: &Comparison, terminal: &mut Terminal) {
             line("    state", &words(pair, |word| (*word).to_owned()), terminal);
         }
         for output in &step.outputs {
-            line(&format!("    {}", output.name), &words(&output.pair, made), terminal);
+            line(
+                &format!("    {}", output.name),
+                &words(&output.pair, made),
+                terminal,
+            );
         }
         for metric in &step.metrics {
             line(&format!("    {}", metric.name), &numbers(metric), terminal);
         }
     }
+}
+
+/// How many numbers were measured anew, in a sentence; none if all are the same.
+pub(super) fn measured(comparison: &Comparison) -> Option<String> {
+    let names: Vec<&str> = comparison
+        .measured
+        .iter()
+        .map(|metric| metric.name.as_str())
+        .collect();
+    (!names.is_empty()).then(|| format!("{}: no part of what was made", names.join(", ")))
 }
 
 fn line(what: &str, change: &str, terminal: &mut Terminal) {

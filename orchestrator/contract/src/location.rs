@@ -90,10 +90,18 @@ mod tests {
                 "abfss://box@account.dfs.core.windows.net",
                 "a/b",
             ),
-            ("https://me:secret@example.org/a.csv?token=1#x", "https://example.org", "a.csv"),
+            (
+                "https://me:secret@example.org/a.csv?token=1#x",
+                "https://example.org",
+                "a.csv",
+            ),
         ] {
             let named = PublicName::of(location, Path::new("/project"));
-            assert_eq!((named.namespace.as_str(), named.name.as_str()), (namespace, name), "{location}");
+            assert_eq!(
+                (named.namespace.as_str(), named.name.as_str()),
+                (namespace, name),
+                "{location}"
+            );
         }
     }
 }

@@ -314,7 +314,10 @@ pub struct Ways(u16);
 impl Ways {
     /// The set that a number stands for; bits that this version does not know are left out.
     pub fn from_bits(bits: i64) -> Self {
-        Way::ALL.into_iter().filter(|way| bits & Self::bit(*way) != 0).collect()
+        Way::ALL
+            .into_iter()
+            .filter(|way| bits & Self::bit(*way) != 0)
+            .collect()
     }
 
     /// The number that stands for the set.
@@ -324,7 +327,9 @@ impl Ways {
 
     /// Those in the set, in order.
     pub fn iter(self) -> impl Iterator<Item = Way> {
-        Way::ALL.into_iter().filter(move |way| self.bits() & Self::bit(*way) != 0)
+        Way::ALL
+            .into_iter()
+            .filter(move |way| self.bits() & Self::bit(*way) != 0)
     }
 
     fn bit(way: Way) -> i64 {

@@ -27,6 +27,8 @@ pub struct Comparison {
     pub files: Vec<Named<ContentHash>>,
     /// Steps that made something else, in the order of the run that has them.
     pub steps: Vec<StepDifference>,
+    /// Numbers of steps that made the same that are others all the same: how fast they were and the like.
+    pub measured: Vec<Named<f64>>,
     /// Steps that one of the runs left out because it was told to: there is nothing to compare.
     pub left_out: Vec<String>,
 }
@@ -54,6 +56,9 @@ pub struct StepDifference {
     pub state: Option<Pair<&'static str>>,
     pub outputs: Vec<Named<Made>>,
     pub metrics: Vec<Named<f64>>,
+    /// It has outputs, and all are the same; only its metrics differ.
+    #[serde(skip)]
+    is_measured_only: bool,
     /// Nothing above it differs: it began here.
     pub is_origin: bool,
     /// Of an origin: what it is made of that differs, as paths into the pipeline, `dataset NAME` or `file PATH`. Empty
@@ -75,21 +80,36 @@ impl Comparison {
         let (old, new) = (before.definition(), now.definition());
         let mut found = Self {
             environment: pair(old.environment.clone(), new.environment.clone()),
-            code: pair(old.code.clone(), new.code.clone()),
+            code: pair(old.code.clone(), new.code.clone())
+                .filter(|pair| files_of(&pair.before) != files_of(&pair.now)),
             spec: changes_between(old, new),
             datasets: named(
-                old.datasets.iter().map(|(name, dataset)| (name.clone(), dataset.content)),
-                new.datasets.iter().map(|(name, dataset)| (name.clone(), dataset.content)),
+                old.datasets
+                    .iter()
+                    .map(|(name, dataset)| (name.clone(), dataset.content)),
+                new.datasets
+                    .iter()
+                    .map(|(name, dataset)| (name.clone(), dataset.content)),
             ),
             files: named(
                 old.files.iter().map(|(path, hash)| (path.clone(), Some(*hash))),
                 new.files.iter().map(|(path, hash)| (path.clone(), Some(*hash))),
             ),
             steps: Vec::new(),
+            measured: Vec::new(),
             left_out: Vec::new(),
         };
         found.left_out = left_out(before, now);
-        found.steps = found.steps_between(before, now);
+        for mut step in found.steps_between(before, now) {
+            if step.is_measured_only {
+                for metric in &mut step.metrics {
+                    metric.name = format!("{}.{}", step.instance, metric.name);
+                }
+                found.measured.append(&mut step.metrics);
+            } else {
+                found.steps.push(step);
+            }
+        }
         found
     }
 
@@ -120,6 +140,10 @@ impl Comparison {
             let Some(difference) = between(&instance.name, was, Some(state)) else {
                 continue;
             };
+            if difference.is_measured_only {
+                found.push((ix, difference));
+                continue;
+            }
             differing.insert(ix);
             // A step of many items is made of them.
             let whole = instance.name.rfind('[').map(|at| &instance.name[..at]);
@@ -131,7 +155,11 @@ impl Comparison {
             let Some(instance) = now.instance_at(*ix) else {
                 continue;
             };
-            let mut above = instance.as_ref().upstream.iter().map(|upstream| upstream.instance);
+            let mut above = instance
+                .as_ref()
+                .upstream
+                .iter()
+                .map(|upstream| upstream.instance);
             difference.is_origin =
                 !made_of_items.contains(ix) && !above.any(|above| differing.contains(&above));
             if difference.is_origin {
@@ -140,7 +168,11 @@ impl Comparison {
         }
         let gone = old.iter().filter(|(name, _)| !new.contains_key(*name));
         let gone = gone.filter_map(|(name, ix)| between(name, Some(before.step(*ix)), None));
-        found.into_iter().map(|(_, difference)| difference).chain(gone).collect()
+        found
+            .into_iter()
+            .map(|(_, difference)| difference)
+            .chain(gone)
+            .collect()
     }
 
     /// What a step is made of that differs.
@@ -171,6 +203,12 @@ impl Comparison {
             .chain(files.map(|changed| format!("file {}", changed.name)))
             .collect()
     }
+}
+
+/// Which files a version stands for, however it was asked for.
+fn files_of(code: &Option<CodeVersion>) -> Option<(&str, &[String])> {
+    code.as_ref()
+        .map(|code| (code.commit.as_str(), code.changed.as_slice()))
 }
 
 /// Steps of both that one of the runs was told to leave out.
@@ -209,16 +247,21 @@ fn between(name: &str, before: Option<&StepState>, now: Option<&StepState>) -> O
                 .iter()
                 .map(|(name, output)| (name.clone(), Some(Made::of(output))))
                 .collect::<Vec<_>>(),
-            metrics.iter().map(|(name, value)| (name.clone(), Some(*value))).collect::<Vec<_>>(),
+            metrics
+                .iter()
+                .map(|(name, value)| (name.clone(), Some(*value)))
+                .collect::<Vec<_>>(),
         ),
         _ => (Vec::new(), Vec::new()),
     };
     let ((old, old_metrics), (new, new_metrics)) = (made(before), made(now));
+    let has_outputs = !new.is_empty();
     let state = pair(before.map(StepState::word), now.map(StepState::word));
     let outputs = named(old.into_iter(), new.into_iter());
     let metrics = named(old_metrics.into_iter(), new_metrics.into_iter());
     (state.is_some() || !outputs.is_empty() || !metrics.is_empty()).then(|| StepDifference {
         instance: name.to_owned(),
+        is_measured_only: has_outputs && state.is_none() && outputs.is_empty(),
         state,
         outputs,
         metrics,

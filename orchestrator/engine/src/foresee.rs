@@ -44,7 +44,10 @@ impl Outlook<'_> {
         )?;
         let mut previous = store.previous_run(&definition.pipeline, definition.environment.as_deref())?;
         // What was only made again is no state of the pipeline; what it made again was.
-        if let Some(original) = previous.as_ref().and_then(|run| run.definition.reproduces.clone()) {
+        if let Some(original) = previous
+            .as_ref()
+            .and_then(|run| run.definition.reproduces.clone())
+        {
             previous = match store.load_run(&original) {
                 Ok(original) => Some(original),
                 Err(StoreError::NoRun(_) | StoreError::Removed { .. }) => None,

@@ -282,7 +282,9 @@ impl Workshop<'_> {
             Err(StoreError::NoModel(_) | StoreError::NoModelVersion { .. }) => None,
             Err(error) => return Err(error),
         };
-        surroundings.models.insert(place, found.as_ref().map(|found| found.version));
+        surroundings
+            .models
+            .insert(place, found.as_ref().map(|found| found.version));
         Ok(found.map(|found| TaskInput::Registered {
             name: model.to_owned(),
             version: found.version,

@@ -4,13 +4,15 @@
 //! cannot be read again; the step that read it then stands in with what it made, which is still in the object
 //! folder. Models are looked up as they were, and steps with a memory remember what they remembered then.
 
+use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use trainyard_contract::task::TaskInput;
 use trainyard_contract::{Objects, OutputValue, RunId};
-use trainyard_domain::run::{BoundInput, Instance, InstanceIx, Run, RunDefinition, StepState};
+use trainyard_domain::run::{
+    BoundInput, CachePolicy, Instance, InstanceIx, Run, RunDefinition, RunnerKind, StepState,
+};
 use trainyard_store::{LineageNode, Reusable, Store, StoreError};
-use indexmap::IndexMap;
 
 /// The run that another makes again.
 #[derive(Debug)]
@@ -97,13 +99,17 @@ impl Original {
     }
 }
 
-/// The instances of a definition that may be made again: all but those that change something outside their outputs or
-/// ask people, hooks, and what takes something from them.
+/// The instances of a definition that may be made again: all but those that change something outside their outputs
+/// (of a command only whoever wrote it knows: it says `cache: false` then) or ask people, hooks, and what takes
+/// something from them.
 pub fn repeatable(definition: &RunDefinition) -> BTreeSet<InstanceIx> {
     let all = || (0..).zip(&definition.instances);
     let mut left_out: BTreeSet<InstanceIx> = all()
         .filter(|(_, instance)| {
-            instance.effect.is_some() || instance.approval.is_some() || instance.hook.is_some()
+            let may_have_effects =
+                instance.runner == RunnerKind::Process && instance.cache == CachePolicy::Off;
+            let is_special = instance.approval.is_some() || instance.hook.is_some();
+            instance.effect.is_some() || may_have_effects || is_special
         })
         .map(|(ix, _)| ix)
         .collect();
@@ -115,7 +121,10 @@ pub fn repeatable(definition: &RunDefinition) -> BTreeSet<InstanceIx> {
             }
         }
         if left_out.len() == before {
-            return all().map(|(ix, _)| ix).filter(|ix| !left_out.contains(ix)).collect();
+            return all()
+                .map(|(ix, _)| ix)
+                .filter(|ix| !left_out.contains(ix))
+                .collect();
         }
     }
 }

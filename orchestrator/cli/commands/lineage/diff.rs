@@ -85,7 +85,9 @@ fn side(shelf: &Shelf, subject: &str) -> Result<Side, Fault> {
                 version: Some(version),
             })
         }
-        other => Err(Fault::new(format!("{other} is neither a run nor a model version"))
-            .help("write `NAME:VERSION`, `NAME@ALIAS` or a run's id")),
+        other => Err(
+            Fault::new(format!("{other} is neither a run nor a model version"))
+                .help("write `NAME:VERSION`, `NAME@ALIAS` or a run's id"),
+        ),
     }
 }

@@ -22,7 +22,10 @@ pub(super) fn impact(shelf: &Shelf, subject: &str, terminal: &mut Terminal) -> R
     }
     let reached = (0..).zip(&graph.nodes).filter_map(|(ix, (node, _))| match node {
         LineageNode::ModelVersion { name, version } => {
-            let aliases = aliases.get(&(name.clone(), *version)).cloned().unwrap_or_default();
+            let aliases = aliases
+                .get(&(name.clone(), *version))
+                .cloned()
+                .unwrap_or_default();
             Some((node, aliases, ways.to(&graph, ix)))
         }
         _ => None,
@@ -76,7 +79,9 @@ fn pipelines_in(shelf: &Shelf, graph: &LineageGraph) -> BTreeSet<String> {
             _ => None,
         })
         .collect();
-    let summaries = runs.into_iter().filter_map(|run| shelf.store.run_summary(run).ok());
+    let summaries = runs
+        .into_iter()
+        .filter_map(|run| shelf.store.run_summary(run).ok());
     summaries.map(|summary| summary.pipeline.to_string()).collect()
 }
 

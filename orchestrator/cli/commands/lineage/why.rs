@@ -43,7 +43,10 @@ pub(super) fn why(shelf: &Shelf, subject: &str, terminal: &mut Terminal) -> Resu
         }));
         return Ok(Exit::Done);
     }
-    let head = terminal.paint(Tone::Strong, format!("run {} of {}", id.short(), definition.pipeline));
+    let head = terminal.paint(
+        Tone::Strong,
+        format!("run {} of {}", id.short(), definition.pipeline),
+    );
     terminal.out(head);
     let mut tell = |what: &str, text: String| terminal.out(format!("  {what:<12} {text}"));
     tell("asked for", trigger(&definition.trigger, &stored.by));
@@ -63,7 +66,9 @@ pub(super) fn why(shelf: &Shelf, subject: &str, terminal: &mut Terminal) -> Resu
         tell("parameter", format!("{name} = {value}"));
     }
     for (name, dataset) in &definition.datasets {
-        let content = dataset.content.map_or_else(|| "content not known".to_owned(), |hash| hash.short());
+        let content = dataset
+            .content
+            .map_or_else(|| "content not known".to_owned(), |hash| hash.short());
         tell("data", format!("{name}  {}  {content}", dataset.location));
     }
     for (step, by, approve) in approvals {
@@ -80,25 +85,34 @@ fn run_of(shelf: &Shelf, subject: &str) -> Result<RunId, Fault> {
         LineageNode::ModelVersion { name, version } => {
             Ok(shelf.store.model_version(&name, &version.to_string())?.run)
         }
-        other => Err(Fault::new(format!("{other} is neither a run nor a model version"))
-            .help("`lineage up` and `lineage down` follow data")),
+        other => Err(
+            Fault::new(format!("{other} is neither a run nor a model version"))
+                .help("`lineage up` and `lineage down` follow data"),
+        ),
     }
 }
 
 /// `trigger` as expressions see it, in a sentence.
 fn trigger(trigger: &Value, by: &str) -> String {
     let kind = trigger.get("type").and_then(Value::as_str).unwrap_or("manual");
-    let name = trigger.get("name").and_then(Value::as_str).map(|name| format!(" `{name}`"));
+    let name = trigger
+        .get("name")
+        .and_then(Value::as_str)
+        .map(|name| format!(" `{name}`"));
     let date = trigger.get("logical_date").and_then(Value::as_str);
     let date = date.map(|date| format!(" for {date}"));
-    format!("{kind}{}{} by {by}", name.unwrap_or_default(), date.unwrap_or_default())
+    format!(
+        "{kind}{}{} by {by}",
+        name.unwrap_or_default(),
+        date.unwrap_or_default()
+    )
 }
 
 fn approvals(run: &Run, events: &[Event]) -> Vec<(String, String, bool)> {
     let given = events.iter().filter_map(|event| match &event.what {
-        What::ApprovalGiven { step, by, approve, .. } => {
-            Some((run.name(*step).into_owned(), by.clone(), *approve))
-        }
+        What::ApprovalGiven {
+            step, by, approve, ..
+        } => Some((run.name(*step).into_owned(), by.clone(), *approve)),
         _ => None,
     });
     given.collect()

@@ -56,7 +56,9 @@ pub(super) fn reproduce(
     definition.bounds.finish_by = None;
     let select = trainyard_engine::repeatable(&definition);
     if select.is_empty() {
-        return Err(Fault::new("every step of the run has effects, so none can be made again"));
+        return Err(Fault::new(
+            "every step of the run has effects, so none can be made again",
+        ));
     }
     let again = trainyard_api::new_run_id(now())?;
     let start = Start::New {
@@ -96,11 +98,22 @@ pub(super) fn reproduce(
         );
         comparison::print(&found, terminal);
     }
+    if let (Some(measured), false) = (comparison::measured(&found), terminal.is_json()) {
+        terminal.status(Tone::Quiet, "Measured", measured);
+    }
     if !found.left_out.is_empty() && !terminal.is_json() {
         let list = found.left_out.join(", ");
-        terminal.status(Tone::Quiet, "Left out", format!("{list}: effects are not repeated"));
+        terminal.status(
+            Tone::Quiet,
+            "Left out",
+            format!("{list}: effects are not repeated"),
+        );
     }
-    Ok(if found.is_same() { Exit::Done } else { Exit::Refused })
+    Ok(if found.is_same() {
+        Exit::Done
+    } else {
+        Exit::Refused
+    })
 }
 
 /// Parameters that were given to the run, as they would be given again.
@@ -128,7 +141,10 @@ fn refuse_other_files(
 ) -> Result<(), Fault> {
     let is_asked_for = |path: &str| {
         let mut names = args.params.iter().map(|(name, _)| format!("params.{name}"));
-        names.any(|name| path.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
+        names.any(|name| {
+            path.strip_prefix(&name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
     };
     let changed: Vec<String> = changes_between(recorded, definition)
         .into_iter()

@@ -24,8 +24,14 @@ fn example(seed: u64) -> RunDefinition {
     );
     definition.as_written = IndexMap::from([
         ("ingest".to_owned(), json!({"uses": "ingest.files@v1"})),
-        ("train".to_owned(), json!({"with": {"seed": "${{ params.seed }}"}})),
-        ("split".to_owned(), json!({"with": {"seed": "${{ params.seeds }}"}})),
+        (
+            "train".to_owned(),
+            json!({"with": {"seed": "${{ params.seed }}"}}),
+        ),
+        (
+            "split".to_owned(),
+            json!({"with": {"seed": "${{ params.seeds }}"}}),
+        ),
     ]);
     definition
 }
@@ -56,19 +62,27 @@ fn run(definition: RunDefinition, gave: &[i64]) -> Run {
 
 fn names(comparison: &Comparison) -> Vec<(&str, bool)> {
     let steps = comparison.steps.iter();
-    steps.map(|step| (step.instance.as_str(), step.is_origin)).collect()
+    steps
+        .map(|step| (step.instance.as_str(), step.is_origin))
+        .collect()
 }
 
 #[test]
 fn runs_that_made_the_same_are_the_same() {
-    let comparison = Comparison::of(&run(example(1), &[1, 2, 3, 4, 5]), &run(example(1), &[1, 2, 3, 4, 5]));
+    let comparison = Comparison::of(
+        &run(example(1), &[1, 2, 3, 4, 5]),
+        &run(example(1), &[1, 2, 3, 4, 5]),
+    );
     assert!(comparison.is_same());
     assert_eq!(comparison.spec, []);
 }
 
 #[test]
 fn a_difference_is_followed_to_the_step_where_it_began_and_to_what_that_step_is_made_of() {
-    let comparison = Comparison::of(&run(example(1), &[1, 2, 3, 4, 5]), &run(example(2), &[1, 2, 3, 40, 50]));
+    let comparison = Comparison::of(
+        &run(example(1), &[1, 2, 3, 4, 5]),
+        &run(example(2), &[1, 2, 3, 40, 50]),
+    );
     assert_eq!(names(&comparison), [("train", true), ("report", false)]);
     assert_eq!(comparison.steps[0].because, ["params.seed"]);
     assert_eq!(
@@ -85,7 +99,10 @@ fn a_difference_is_followed_to_the_step_where_it_began_and_to_what_that_step_is_
 
 #[test]
 fn two_origins_are_both_named_and_one_without_a_known_reason_says_so() {
-    let comparison = Comparison::of(&run(example(1), &[1, 2, 3, 4, 5]), &run(example(1), &[9, 8, 3, 4, 5]));
+    let comparison = Comparison::of(
+        &run(example(1), &[1, 2, 3, 4, 5]),
+        &run(example(1), &[9, 8, 3, 4, 5]),
+    );
     assert_eq!(names(&comparison), [("ingest", true), ("weather", true)]);
     assert_eq!(comparison.steps[0].because, Vec::<String>::new());
 }
@@ -109,12 +126,22 @@ fn data_and_code_that_changed_are_reasons() {
             },
         );
         of.files.insert("train.py".to_owned(), hash);
-        of.as_written.insert("weather".to_owned(), json!({"run": "python train.py"}));
-        of.instances[0].inputs.insert("in".to_owned(), BoundInput::Dataset("flights".to_owned()));
+        of.as_written
+            .insert("weather".to_owned(), json!({"run": "python train.py"}));
+        of.instances[0]
+            .inputs
+            .insert("in".to_owned(), BoundInput::Dataset("flights".to_owned()));
     }
     let comparison = Comparison::of(&run(before, &[1, 2, 3, 4, 5]), &run(now, &[9, 8, 3, 4, 5]));
-    let because: Vec<&[String]> = comparison.steps.iter().map(|step| step.because.as_slice()).collect();
-    assert_eq!(because, [["dataset flights".to_owned()], ["file train.py".to_owned()]]);
+    let because: Vec<&[String]> = comparison
+        .steps
+        .iter()
+        .map(|step| step.because.as_slice())
+        .collect();
+    assert_eq!(
+        because,
+        [["dataset flights".to_owned()], ["file train.py".to_owned()]]
+    );
 }
 
 #[test]
@@ -122,7 +149,11 @@ fn a_step_of_many_items_differs_where_its_items_do() {
     let of = |second: i64| {
         let mut run = Run::new(
             run_id(1),
-            Arc::new(definition([step("score").for_each(json!(["a", "b"]), None, false)])),
+            Arc::new(definition([step("score").for_each(
+                json!(["a", "b"]),
+                None,
+                false,
+            )])),
         )
         .unwrap();
         run.decide(
@@ -133,7 +164,11 @@ fn a_step_of_many_items_differs_where_its_items_do() {
             },
         );
         for (item, number) in [("score[0]", 1), ("score[1]", second)] {
-            let step = run.steps().map(|(ix, _)| ix).find(|ix| run.name(*ix) == item).unwrap();
+            let step = run
+                .steps()
+                .map(|(ix, _)| ix)
+                .find(|ix| run.name(*ix) == item)
+                .unwrap();
             run.decide(Timestamp(1), Input::Launch { step, key: None });
             run.decide(
                 Timestamp(1),
@@ -150,8 +185,17 @@ fn a_step_of_many_items_differs_where_its_items_do() {
         run
     };
     let comparison = Comparison::of(&of(2), &of(3));
-    assert!(names(&comparison).contains(&("score[1]", true)), "{:?}", names(&comparison));
-    assert!(names(&comparison).iter().all(|(name, is_origin)| *name != "score" || !is_origin));
+    assert_eq!(comparison.measured, []);
+    assert!(
+        names(&comparison).contains(&("score[1]", true)),
+        "{:?}",
+        names(&comparison)
+    );
+    assert!(
+        names(&comparison)
+            .iter()
+            .all(|(name, is_origin)| *name != "score" || !is_origin)
+    );
     assert!(!names(&comparison).iter().any(|(name, _)| *name == "score[0]"));
 }
 
@@ -168,4 +212,39 @@ fn steps_that_only_one_of_them_has_are_told() {
             now: None,
         })
     );
+}
+
+#[test]
+fn a_number_that_no_output_holds_is_a_measurement_and_no_difference() {
+    let of = |latency: f64, out: i64| {
+        let mut run = Run::new(
+            run_id(1),
+            Arc::new(definition([step("evaluate"), step("after").takes(&["evaluate"])])),
+        )
+        .unwrap();
+        run.decide(
+            Timestamp(1),
+            Input::Start {
+                by: "ada".to_owned(),
+                select: None,
+            },
+        );
+        run.decide(Timestamp(1), Input::Launch { step: 0, key: None });
+        run.decide(
+            Timestamp(1),
+            Input::Succeeded {
+                step: 0,
+                attempt: 1,
+                outputs: IndexMap::from([("out".to_owned(), OutputValue::Value(json!(out)))]),
+                metrics: IndexMap::from([("latency".to_owned(), latency)]),
+                headline: None,
+                resources: Default::default(),
+            },
+        );
+        run
+    };
+    let comparison = Comparison::of(&of(1.0, 1), &of(2.0, 1));
+    assert!(comparison.is_same());
+    assert_eq!(comparison.measured[0].name, "evaluate.latency");
+    assert!(!Comparison::of(&of(1.0, 1), &of(2.0, 2)).is_same());
 }

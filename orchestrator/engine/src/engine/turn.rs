@@ -444,10 +444,14 @@ impl Engine {
             let edges = lineage::of_events(as_decided(append.run)?, append.events);
             Some((append.run.clone(), edges))
         });
-        let of_steps = turned.lineage.iter().chain(&written.lineage).filter_map(|finished| {
-            let run = &finished.key.run;
-            Some((run.clone(), finished.edges(as_decided(run)?, &self.project)))
-        });
+        let of_steps = turned
+            .lineage
+            .iter()
+            .chain(&written.lineage)
+            .filter_map(|finished| {
+                let run = &finished.key.run;
+                Some((run.clone(), finished.edges(as_decided(run)?, &self.project)))
+            });
         let shown: Vec<_> = of_events.chain(of_steps).collect();
         turn.write_lineage(&shown)?;
         let began = Instant::now();

@@ -57,7 +57,9 @@ fn names(graph: &LineageGraph) -> String {
 /// Source, target, and whether the edge is derived.
 fn places(graph: &LineageGraph) -> Vec<(usize, usize, bool)> {
     let edges = graph.edges.iter();
-    edges.map(|edge| (edge.source, edge.target, edge.derived)).collect()
+    edges
+        .map(|edge| (edge.source, edge.target, edge.derived))
+        .collect()
 }
 
 pub(crate) fn origins_and_consequences_are_found(open: Open<'_>) {
@@ -176,7 +178,12 @@ pub(crate) fn an_edge_keeps_every_way_that_was_seen(open: Open<'_>) {
         let graph = open().lineage_up(&artifact("b"), 1, 9).unwrap();
         graph.edges[0].ways.iter().collect()
     };
-    write(&mut store, &run, 0, &[by(&[Way::Filter]), by(&[Way::Conditional])]);
+    write(
+        &mut store,
+        &run,
+        0,
+        &[by(&[Way::Filter]), by(&[Way::Conditional])],
+    );
     assert_eq!(seen(open), [Way::Filter, Way::Conditional]);
     write(&mut store, &run, 1, &[by(&[Way::Identity, Way::Filter])]);
     assert_eq!(seen(open), [Way::Identity, Way::Filter, Way::Conditional]);
