@@ -206,7 +206,8 @@ fn write(
     let mut turn = store.begin().unwrap();
     turn.append_many(&appends).unwrap();
     for id in &ids {
-        turn.write_lineage(id, &edges(definition, id)).unwrap();
+        turn.write_lineage(&[(id.clone(), edges(definition, id))])
+            .unwrap();
     }
     turn.commit().unwrap();
     store.leave_queue(&ids).unwrap();
@@ -303,6 +304,7 @@ fn edges(definition: &RunDefinition, id: &RunId) -> Vec<LineageEdge> {
         source,
         target,
         derived: true,
+        ways: trainyard_contract::task::Ways::default(),
     };
     pairs.into_iter().map(edge).collect()
 }

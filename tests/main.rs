@@ -33,6 +33,7 @@ mod manual;
 mod parameters;
 mod pipelines;
 mod pools;
+mod reproduction;
 mod retention;
 mod revision;
 mod schema;

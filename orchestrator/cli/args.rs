@@ -435,6 +435,8 @@ pub(crate) enum RunsCommand {
     Retry(RetryArgs),
     /// Go on with a run whose process died
     Resume(SteerArgs),
+    /// Run a run again from its recorded code, data and parameters, and say bit for bit what differs
+    Reproduce(ReproduceArgs),
     /// Compare two runs: parameters, steps, outputs, metrics
     Diff {
         /// Run id, its last 8 characters, or `latest`
@@ -442,6 +444,20 @@ pub(crate) enum RunsCommand {
         /// The same
         right: String,
     },
+}
+
+/// `runs reproduce`.
+#[derive(Debug, Args)]
+pub(crate) struct ReproduceArgs {
+    /// Run id, its last 8 characters, or `latest`
+    #[arg(default_value = "latest")]
+    pub(crate) run: String,
+    /// With another value of a parameter, to see what depends on it, e.g. `-p seed=7`
+    #[arg(short, long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+    /// Built-in steps at once; default: one a core
+    #[arg(long)]
+    pub(crate) workers: Option<usize>,
 }
 
 /// A run as a person names it.
@@ -497,6 +513,39 @@ pub(crate) enum ContractsCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LineageCommand {
+    /// Show what something comes from: columns, data, code, parameters, people
+    Up {
+        /// A run, `NAME:VERSION` of a model, a dataset, or `dataset.column`
+        subject: String,
+        /// Steps to follow at most
+        #[arg(long, default_value_t = 20)]
+        depth: u32,
+    },
+    /// Show what depends on something
+    Down {
+        /// A dataset, `dataset.column`, a run, or `NAME:VERSION` of a model
+        subject: String,
+        /// Steps to follow at most
+        #[arg(long, default_value_t = 20)]
+        depth: u32,
+    },
+    /// List the models that depend on a dataset or column, and how
+    Impact {
+        /// A dataset, or `dataset.column`
+        subject: String,
+    },
+    /// Say why a run ran, or how a model version came about
+    Why {
+        /// Run id, its last 8 characters, `latest`, or a model version
+        subject: String,
+    },
+    /// Say what differs between two model versions or runs: data, code, parameters, features, environment
+    Diff {
+        /// `NAME:VERSION`, `NAME@ALIAS` or a run
+        before: String,
+        /// The same
+        now: String,
+    },
     /// Show what something comes from and what depends on it
     Show {
         /// A run, `NAME:VERSION` of a model, a dataset, or `dataset.column`

@@ -7,6 +7,7 @@ use crate::run_document::CodeDocument;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use trainyard_contract::task::Way;
 use trainyard_store::{LineageGraph, LineageNode, Store, StoreError};
 use utoipa::{IntoParams, ToSchema};
 
@@ -75,6 +76,9 @@ pub(crate) struct EdgeDocument {
     target: usize,
     /// From the plan of a step; else a script has declared it.
     is_derived: bool,
+    /// How a column comes in, in the words of OpenLineage's column lineage: `IDENTITY`, `FILTER` and the like.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ways: Vec<&'static str>,
 }
 
 impl GraphDocument {
@@ -99,10 +103,11 @@ impl GraphDocument {
             edges: graph
                 .edges
                 .iter()
-                .map(|(source, target, is_derived)| EdgeDocument {
-                    source: *source,
-                    target: *target,
-                    is_derived: *is_derived,
+                .map(|edge| EdgeDocument {
+                    source: edge.source,
+                    target: edge.target,
+                    is_derived: edge.derived,
+                    ways: edge.ways.iter().map(Way::word).collect(),
                 })
                 .collect(),
             is_truncated: graph.truncated,

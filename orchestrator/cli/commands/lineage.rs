@@ -1,5 +1,9 @@
 //! `trainyard lineage`.
 
+mod diff;
+mod impact;
+mod why;
+
 use super::runs::Shelf;
 use crate::args::{Direction, LineageCommand};
 use crate::output::{Exit, Fault, Terminal, Tone};
@@ -8,6 +12,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use trainyard_contract::RunId;
+use trainyard_contract::location::PublicName;
+use trainyard_contract::task::Way;
 use trainyard_domain::run::CodeVersion;
 use trainyard_store::{LineageGraph, LineageNode};
 
@@ -21,27 +27,43 @@ pub(crate) fn lineage(
     home: Option<&Path>,
     terminal: &mut Terminal,
 ) -> Result<Exit, Fault> {
-    let LineageCommand::Show {
-        subject,
-        direction,
-        depth,
-    } = command;
     let shelf = Shelf::open(&Project::here(home)?)?;
-    let start = find(&shelf, subject)?;
+    match command {
+        LineageCommand::Show {
+            subject,
+            direction,
+            depth,
+        } => show(&shelf, subject, *direction, *depth, terminal),
+        LineageCommand::Up { subject, depth } => show(&shelf, subject, Direction::Up, *depth, terminal),
+        LineageCommand::Down { subject, depth } => show(&shelf, subject, Direction::Down, *depth, terminal),
+        LineageCommand::Impact { subject } => impact::impact(&shelf, subject, terminal),
+        LineageCommand::Why { subject } => why::why(&shelf, subject, terminal),
+        LineageCommand::Diff { before, now } => diff::diff(&shelf, before, now, terminal),
+    }
+}
+
+fn show(
+    shelf: &Shelf,
+    subject: &str,
+    direction: Direction,
+    depth: u32,
+    terminal: &mut Terminal,
+) -> Result<Exit, Fault> {
+    let start = find(shelf, subject)?;
     let mut documents = serde_json::Map::new();
     documents.insert("subject".into(), start.to_string().into());
     for (name, title, asked) in [
         ("up", "comes from", Direction::Up),
         ("down", "leads to", Direction::Down),
     ] {
-        if *direction != Direction::Both && *direction != asked {
+        if direction != Direction::Both && direction != asked {
             continue;
         }
         let graph = match (&start, asked) {
             (LineageNode::Run { run }, Direction::Down) => shelf.store.lineage_of_run(run, NODES_AT_MOST)?,
             (LineageNode::Run { .. }, _) => continue,
-            (_, Direction::Up) => shelf.store.lineage_up(&start, *depth, NODES_AT_MOST)?,
-            _ => shelf.store.lineage_down(&start, *depth, NODES_AT_MOST)?,
+            (_, Direction::Up) => shelf.store.lineage_up(&start, depth, NODES_AT_MOST)?,
+            _ => shelf.store.lineage_down(&start, depth, NODES_AT_MOST)?,
         };
         let versions = trainyard_engine::versions_in(&shelf.store, &graph)?;
         if terminal.is_json() {
@@ -70,6 +92,12 @@ fn find(shelf: &Shelf, subject: &str) -> Result<LineageNode, Fault> {
     if let Ok(run) = shelf.find(subject) {
         return Ok(LineageNode::Run { run });
     }
+    // A path or URL is a place, which other systems know a dataset by.
+    if subject.contains('/') {
+        let here = std::env::current_dir().unwrap_or_default();
+        let PublicName { namespace, name } = PublicName::of(subject, &here);
+        return Ok(LineageNode::External { namespace, name });
+    }
     if let Some((dataset, column)) = subject.split_once('.') {
         return Ok(LineageNode::DatasetColumn {
             dataset: dataset.to_owned(),
@@ -94,14 +122,14 @@ fn tree(graph: &LineageGraph, versions: &Versions, start: &LineageNode, up: bool
         return;
     }
     let mut next: Vec<Vec<(usize, bool)>> = vec![Vec::new(); graph.nodes.len()];
-    for (source, target, derived) in &graph.edges {
+    for edge in &graph.edges {
         let (from, to) = if up {
-            (*target, *source)
+            (edge.target, edge.source)
         } else {
-            (*source, *target)
+            (edge.source, edge.target)
         };
         if let Some(list) = next.get_mut(from) {
-            list.push((to, *derived));
+            list.push((to, edge.derived));
         }
     }
     let root = graph.nodes.iter().position(|(node, _)| node == start);
@@ -171,7 +199,12 @@ fn document(graph: &LineageGraph, versions: &Versions) -> Value {
     let edges: Vec<Value> = graph
         .edges
         .iter()
-        .map(|(source, target, derived)| json!({ "source": source, "target": target, "derived": derived }))
+        .map(|edge| {
+            json!({
+                "source": edge.source, "target": edge.target, "derived": edge.derived,
+                "ways": edge.ways.iter().map(Way::word).collect::<Vec<_>>(),
+            })
+        })
         .collect();
     json!({ "nodes": nodes, "edges": edges, "truncated": graph.truncated })
 }

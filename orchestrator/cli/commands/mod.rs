@@ -4,6 +4,7 @@ mod apply;
 mod approvals;
 mod backfill;
 mod check;
+mod comparison;
 mod completions;
 mod contracts;
 mod diff;

@@ -7,6 +7,7 @@ mod document;
 mod groups;
 mod items;
 mod logs;
+mod reproduce;
 mod show;
 mod steering;
 
@@ -64,6 +65,7 @@ pub(crate) fn runs(
         RunsCommand::Cancel(args) => shelf.cancel(args.run(), terminal),
         RunsCommand::Retry(args) => shelf.retry(&project, args, terminal),
         RunsCommand::Resume(args) => shelf.resume(&project, args.run(), terminal),
+        RunsCommand::Reproduce(args) => reproduce::reproduce(args, home, terminal),
         RunsCommand::Diff { left, right } => shelf.diff(left, right, terminal),
     }
 }

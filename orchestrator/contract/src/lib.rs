@@ -9,6 +9,7 @@ pub mod artifact;
 pub mod data_contract;
 pub mod finding;
 pub mod io;
+pub mod location;
 pub mod name;
 pub mod objects;
 pub mod odcs;

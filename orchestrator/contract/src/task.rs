@@ -273,9 +273,73 @@ pub enum Way {
 }
 
 impl Way {
+    /// All of them, in the order of their bits in [`Ways`].
+    pub const ALL: [Self; 9] = [
+        Self::Identity,
+        Self::Transformation,
+        Self::Aggregation,
+        Self::Join,
+        Self::GroupBy,
+        Self::Filter,
+        Self::Sort,
+        Self::Window,
+        Self::Conditional,
+    ];
+
     /// Whether the source's values become the output's.
     pub fn is_direct(self) -> bool {
         matches!(self, Self::Identity | Self::Transformation | Self::Aggregation)
+    }
+
+    /// The facet's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Identity => "IDENTITY",
+            Self::Transformation => "TRANSFORMATION",
+            Self::Aggregation => "AGGREGATION",
+            Self::Join => "JOIN",
+            Self::GroupBy => "GROUP_BY",
+            Self::Filter => "FILTER",
+            Self::Sort => "SORT",
+            Self::Window => "WINDOW",
+            Self::Conditional => "CONDITIONAL",
+        }
+    }
+}
+
+/// A set of [`Way`]s: one bit each, as it is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ways(u16);
+
+impl Ways {
+    /// The set that a number stands for; bits that this version does not know are left out.
+    pub fn from_bits(bits: i64) -> Self {
+        Way::ALL
+            .into_iter()
+            .filter(|way| bits & Self::bit(*way) != 0)
+            .collect()
+    }
+
+    /// The number that stands for the set.
+    pub fn bits(self) -> i64 {
+        i64::from(self.0)
+    }
+
+    /// Those in the set, in order.
+    pub fn iter(self) -> impl Iterator<Item = Way> {
+        Way::ALL
+            .into_iter()
+            .filter(move |way| self.bits() & Self::bit(*way) != 0)
+    }
+
+    fn bit(way: Way) -> i64 {
+        1 << (way as u8)
+    }
+}
+
+impl FromIterator<Way> for Ways {
+    fn from_iter<I: IntoIterator<Item = Way>>(ways: I) -> Self {
+        Self(ways.into_iter().fold(0, |bits, way| bits | 1 << (way as u8)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod avro;
 pub mod backfill;
+pub mod comparison;
 pub mod diagnostic;
 pub mod expression;
 pub mod pipeline;

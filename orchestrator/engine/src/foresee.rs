@@ -10,7 +10,7 @@ use trainyard_domain::pipeline::Pipeline;
 use trainyard_domain::pipeline::spec::policy::OnExceed;
 use trainyard_domain::plan::{self, Cost, Deployed, Month, Plan};
 use trainyard_domain::run::{ApprovalRule, InstanceIx, OnExpire, Run, RunDefinition};
-use trainyard_store::Home;
+use trainyard_store::{Home, StoreError};
 
 /// Name of the gate in front of a run that is beyond its budget.
 const BUDGET: &str = "budget";
@@ -42,8 +42,19 @@ impl Outlook<'_> {
             definition.environment.as_deref(),
             Month::of(self.now),
         )?;
-        let previous = store
-            .previous_run(&definition.pipeline, definition.environment.as_deref())?
+        let mut previous = store.previous_run(&definition.pipeline, definition.environment.as_deref())?;
+        // What was only made again is no state of the pipeline; what it made again was.
+        if let Some(original) = previous
+            .as_ref()
+            .and_then(|run| run.definition.reproduces.clone())
+        {
+            previous = match store.load_run(&original) {
+                Ok(original) => Some(original),
+                Err(StoreError::NoRun(_) | StoreError::Removed { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+        }
+        let previous = previous
             .map(|stored| Run::replay(stored.id.clone(), Arc::new(stored.definition), &stored.events))
             .transpose()?;
         let mut facts = Facts::new(

@@ -15,6 +15,7 @@ mod memory;
 mod observe;
 mod prepare;
 mod registered;
+mod reproduction;
 mod retention;
 mod tracking;
 
@@ -31,4 +32,5 @@ pub use foresee::{Outlook, asks_to_foresee, with_gates};
 pub use history::history;
 pub use observe::Observation;
 pub use registered::registered_by;
+pub use reproduction::repeatable;
 pub use retention::{Sweeper, Swept, removable};

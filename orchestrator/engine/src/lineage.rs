@@ -1,9 +1,13 @@
 //! What a finished step adds to the lineage graph.
 
+use crate::prepare::Surroundings;
+use crate::reproduction::registered;
 use indexmap::IndexMap;
-use trainyard_contract::task::ColumnEdge;
+use std::path::Path;
+use trainyard_contract::location::PublicName;
+use trainyard_contract::task::{ColumnEdge, Ways};
 use trainyard_contract::{ContentHash, OutputValue};
-use trainyard_domain::run::{BoundInput, Instance, InstanceIx, Run, RunnerKind, StepState};
+use trainyard_domain::run::{BoundInput, Event, Instance, InstanceIx, Run, RunnerKind, StepState, What};
 use trainyard_executors::AttemptKey;
 use trainyard_store::{LineageEdge, LineageNode};
 
@@ -15,6 +19,8 @@ pub(crate) struct Finished {
     columns: Vec<ColumnEdge>,
     /// Datasets it read and their content then.
     datasets: Vec<(String, ContentHash)>,
+    /// Models it took from the registry: name, alias, version.
+    models: Vec<(String, String, u32)>,
 }
 
 /// One end of an input: the artifacts that came through it.
@@ -34,18 +40,20 @@ impl Finished {
             outputs: outputs.clone(),
             columns,
             datasets: Vec::new(),
+            models: Vec::new(),
         }
     }
 
-    /// The same, with the content of datasets as the run saw them.
-    pub(crate) fn reading(mut self, datasets: impl IntoIterator<Item = (String, ContentHash)>) -> Self {
-        self.datasets.extend(datasets);
+    /// The same, with datasets and models as the run saw them.
+    pub(crate) fn reading(mut self, surroundings: &Surroundings) -> Self {
+        self.datasets = surroundings.dataset_contents();
+        self.models = surroundings.versions();
         self
     }
 
-    /// The edges, sources before targets: dataset → its version → step → outputs → model version,
-    /// and column by column beside it.
-    pub(crate) fn edges(&self, run: &Run) -> Vec<LineageEdge> {
+    /// The edges, sources before targets: place → dataset → its version → step → outputs → model version,
+    /// and column by column beside it. Relative places start at `project`.
+    pub(crate) fn edges(&self, run: &Run, project: &Path) -> Vec<LineageEdge> {
         let Some(instance) = run.instance_at(self.key.step) else {
             return Vec::new();
         };
@@ -64,6 +72,7 @@ impl Finished {
                 source,
                 target,
                 derived,
+                ways: Ways::default(),
             });
         };
         edge(
@@ -77,6 +86,10 @@ impl Finished {
             match source_of(run, bound) {
                 Some(Source::Dataset(name)) => {
                     let whole = LineageNode::Dataset { name: name.clone() };
+                    if let Some(reference) = run.definition().datasets.get(&name) {
+                        let PublicName { namespace, name } = PublicName::of(&reference.location, project);
+                        edge(LineageNode::External { namespace, name }, whole.clone(), false);
+                    }
                     match self.datasets.iter().find(|(known, _)| *known == name) {
                         Some((_, content)) => {
                             let version = LineageNode::DatasetVersion {
@@ -94,7 +107,16 @@ impl Finished {
                         edge(LineageNode::Artifact { hash }, step.clone(), true);
                     }
                 }
-                None => {}
+                None => {
+                    let taken = registered(bound).and_then(|(model, alias)| {
+                        let mut models = self.models.iter();
+                        models.find(|(name, by, _)| name == model && by == alias)
+                    });
+                    if let Some((name, _, version)) = taken {
+                        let (name, version) = (name.clone(), *version);
+                        edge(LineageNode::ModelVersion { name, version }, step.clone(), true);
+                    }
+                }
             }
         }
         // Nobody can look into a command: that its outputs come of its inputs is a declaration.
@@ -119,34 +141,103 @@ impl Finished {
             let Some(OutputValue::Artifact(artifact)) = self.outputs.get(&column.output) else {
                 continue;
             };
+            let whole = LineageNode::Artifact { hash: artifact.hash };
             // What decides which rows there are has a say in the table as a whole.
-            if column.column == ColumnEdge::ROWS {
-                for source in column_sources(run, instance, column) {
-                    edge(
-                        source,
-                        LineageNode::Artifact { hash: artifact.hash },
-                        column.derived,
-                    );
-                }
-                continue;
-            }
-            let target = LineageNode::ArtifactColumn {
-                hash: artifact.hash,
-                column: column.column.clone(),
+            let target = if column.column == ColumnEdge::ROWS {
+                whole
+            } else {
+                let target = LineageNode::ArtifactColumn {
+                    hash: artifact.hash,
+                    column: column.column.clone(),
+                };
+                edges.push(LineageEdge {
+                    source: target.clone(),
+                    target: whole,
+                    derived: true,
+                    ways: Ways::default(),
+                });
+                target
             };
-            edge(
-                target.clone(),
-                LineageNode::Artifact { hash: artifact.hash },
-                true,
-            );
             for source in column_sources(run, instance, column) {
-                edge(source, target.clone(), column.derived);
+                edges.push(LineageEdge {
+                    source,
+                    target: target.clone(),
+                    derived: column.derived,
+                    ways: column.ways.iter().copied().collect(),
+                });
             }
         }
         edges.sort();
         edges.dedup();
         edges
     }
+}
+
+/// Who and which code is behind what has happened to a run: who started it from which commit, and who answered a
+/// gate, on whose word the model versions before it went on.
+pub(crate) fn of_events(run: &Run, events: &[Event]) -> Vec<LineageEdge> {
+    let mut edges = Vec::new();
+    let mut edge = |source: LineageNode, target: LineageNode| {
+        edges.push(LineageEdge {
+            source,
+            target,
+            derived: true,
+            ways: Ways::default(),
+        });
+    };
+    let person = |name: &str| LineageNode::Person {
+        name: name.to_owned(),
+    };
+    for event in events {
+        match &event.what {
+            What::RunStarted { by, .. } => {
+                let started = LineageNode::Run {
+                    run: run.id().clone(),
+                };
+                if let Some(code) = &run.definition().code {
+                    let commit = code.commit.clone();
+                    edge(LineageNode::Code { commit }, started.clone());
+                }
+                edge(person(by), started);
+            }
+            What::ApprovalGiven {
+                step, by, approve, ..
+            } => {
+                let Some(instance) = run.instance_at(*step) else {
+                    continue;
+                };
+                let gate = LineageNode::Step {
+                    run: run.id().clone(),
+                    instance: instance.as_ref().name.clone(),
+                };
+                edge(person(by), gate.clone());
+                if *approve {
+                    for version in versions_at(run, instance.as_ref()) {
+                        edge(gate.clone(), version);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    edges
+}
+
+/// The model versions that a step takes.
+fn versions_at(run: &Run, instance: &Instance) -> Vec<LineageNode> {
+    let taken = instance.inputs.values().filter_map(|bound| match bound {
+        BoundInput::Output { instance, output } => match run.step(*instance) {
+            StepState::Succeeded { outputs, .. } => outputs.get(output),
+            _ => None,
+        },
+        _ => None,
+    });
+    taken
+        .filter_map(|output| match output {
+            OutputValue::Value(value) => model_version(value),
+            OutputValue::Artifact(_) => None,
+        })
+        .collect()
 }
 
 fn model_version(value: &serde_json::Value) -> Option<LineageNode> {

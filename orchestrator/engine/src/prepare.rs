@@ -3,9 +3,11 @@
 use crate::code::Workplace;
 use crate::fingerprint::{self, FingerprintError};
 use crate::memory;
+use crate::reproduction::Original;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use trainyard_contract::task::{Failure, FailureClass, TASK_VERSION, TaskInput, TaskSpec, chain};
 use trainyard_contract::{ContentHash, Memory, Millis, Objects, OutputValue, RunId, Timestamp};
 use trainyard_domain::run::reuse::{InputPart, KeyParts, reuse_key};
@@ -23,6 +25,10 @@ const TAKEN_OVER: usize = 8;
 pub(crate) struct Surroundings {
     datasets: BTreeMap<String, Option<ContentHash>>,
     code: BTreeMap<String, ContentHash>,
+    /// Versions of models by `name@alias`; none: there was none.
+    models: BTreeMap<(String, String), Option<u32>>,
+    /// The run that this one makes again.
+    original: Option<Arc<Original>>,
 }
 
 impl Surroundings {
@@ -32,6 +38,24 @@ impl Surroundings {
             .iter()
             .filter_map(|(name, content)| Some((name.clone(), (*content)?)))
             .collect()
+    }
+
+    /// Versions of models that were taken, each with its name and the alias it was asked for by.
+    pub(crate) fn versions(&self) -> Vec<(String, String, u32)> {
+        self.models
+            .iter()
+            .filter_map(|((name, alias), version)| Some((name.clone(), alias.clone(), (*version)?)))
+            .collect()
+    }
+
+    fn original(&mut self, store: &Store, run: &Run) -> Result<Option<Arc<Original>>, StoreError> {
+        let Some(id) = &run.definition().reproduces else {
+            return Ok(None);
+        };
+        if self.original.is_none() {
+            self.original = Some(Arc::new(Original::load(store, id)?));
+        }
+        Ok(self.original.clone())
     }
 }
 
@@ -110,6 +134,14 @@ impl Workshop<'_> {
             Ok(key) => key,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
+        if let (Some(key), Some(original)) = (key, surroundings.original(self.store, run)?)
+            && let Some(found) = original.stands_in(self.objects, instance, &inputs)
+        {
+            return Ok(Prepared::Reuse {
+                key,
+                found: Box::new(found),
+            });
+        }
         if let (Some(key), true, CachePolicy::On { ttl, .. }) = (key, self.reuse, &instance.cache) {
             if let Some(found) = self.look_up(&key, *ttl)? {
                 return Ok(Prepared::Reuse {
@@ -212,25 +244,52 @@ impl Workshop<'_> {
                     model,
                     alias,
                     optional,
-                } => match self.store.model_version(model, alias) {
-                    Ok(version) => TaskInput::Registered {
-                        name: model.clone(),
-                        version: version.version,
-                        model: Box::new(version.draft.model),
-                    },
-                    Err(StoreError::NoModel(_) | StoreError::NoModelVersion { .. }) if *optional => {
-                        TaskInput::Absent
-                    }
-                    Err(StoreError::NoModel(_) | StoreError::NoModelVersion { .. }) => {
+                } => match self.model(run, surroundings, instance, model, alias)? {
+                    Some(found) => found,
+                    None if *optional => TaskInput::Absent,
+                    None => {
                         let text = format!("the registry has no model `{model}@{alias}`");
                         return Ok(Err(failure(FailureClass::Rejected, text, Vec::new())));
                     }
-                    Err(error) => return Err(error),
                 },
             };
             inputs.insert(name.clone(), input);
         }
         Ok(Ok(inputs))
+    }
+
+    /// A model of the registry, as the run first saw it; of a run that is made again, as that one did.
+    fn model(
+        &mut self,
+        run: &Run,
+        surroundings: &mut Surroundings,
+        instance: &Instance,
+        model: &str,
+        alias: &str,
+    ) -> Result<Option<TaskInput>, PrepareError> {
+        let place = (model.to_owned(), alias.to_owned());
+        let wanted = match surroundings.models.get(&place) {
+            Some(None) => return Ok(None),
+            Some(Some(version)) => Some(*version),
+            None => match surroundings.original(self.store, run)? {
+                Some(original) => original.version_of(self.store, instance, model)?,
+                None => None,
+            },
+        };
+        let text = wanted.map_or_else(|| alias.to_owned(), |version| version.to_string());
+        let found = match self.store.model_version(model, &text) {
+            Ok(found) => Some(found),
+            Err(StoreError::NoModel(_) | StoreError::NoModelVersion { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        surroundings
+            .models
+            .insert(place, found.as_ref().map(|found| found.version));
+        Ok(found.map(|found| TaskInput::Registered {
+            name: model.to_owned(),
+            version: found.version,
+            model: Box::new(found.draft.model),
+        }))
     }
 
     fn dataset(
@@ -264,7 +323,9 @@ impl Workshop<'_> {
         let Some(memory) = &instance.memory else {
             return Ok(Ok(None));
         };
-        let found = memory::outputs(self.store, self.objects, run, instance, memory, None)?;
+        // What is made again remembers what the first one did.
+        let before = run.definition().reproduces.as_ref();
+        let found = memory::outputs(self.store, self.objects, run, instance, memory, before)?;
         Ok(match (found, memory) {
             (None, Memory::AsOf(text)) => Err(failure(
                 FailureClass::Rejected,

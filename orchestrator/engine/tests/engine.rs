@@ -114,6 +114,7 @@ fn chain(names: &[&str]) -> RunDefinition {
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,
+        reproduces: None,
     }
 }
 

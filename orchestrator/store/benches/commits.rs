@@ -191,10 +191,11 @@ fn lineage(mut store: Store) {
                 source: node(layer, near),
                 target: node(layer + 1, at),
                 derived: true,
+                ways: trainyard_contract::task::Ways::default(),
             })
             .collect();
         let mut turn = store.begin().unwrap();
-        turn.write_lineage(&id, &edges).unwrap();
+        turn.write_lineage(&[(id.clone(), edges)]).unwrap();
         turn.append(
             &id,
             epoch,
@@ -290,6 +291,7 @@ fn definition(steps: u32) -> RunDefinition {
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,
+        reproduces: None,
     }
 }
 

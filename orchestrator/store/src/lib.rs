@@ -56,7 +56,7 @@ pub use firing::{Firing, FiringFilter, NewFiring, REPEATED};
 pub use home::Home;
 pub use inbox::{PostedRequest, Request};
 pub use lease::{Lease, Owner};
-pub use lineage::{LineageEdge, LineageGraph, LineageNode};
+pub use lineage::{GraphEdge, LineageEdge, LineageGraph, LineageNode};
 pub use pipeline::{Pause, PipelineVersion};
 pub use pool::{SlotAnswer, SlotClaim};
 pub use queue::{DEFAULT_PRIORITY, Enqueued, IdempotencyKey, QueueOptions, QueuedRun};

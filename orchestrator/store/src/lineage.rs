@@ -7,6 +7,7 @@ use crate::store::Store;
 use crate::turn::Turn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use trainyard_contract::task::Ways;
 use trainyard_contract::{ContentHash, RunId};
 
 /// A thing that has an origin or gives rise to others.
@@ -46,6 +47,29 @@ pub enum LineageNode {
     File {
         path: String,
     },
+    /// A version of code in git.
+    Code {
+        commit: String,
+    },
+    /// Who started a run or answered a gate.
+    Person {
+        name: String,
+    },
+    /// A dataset by the name that OpenLineage gives it: where it is.
+    External {
+        namespace: String,
+        name: String,
+    },
+    ExternalColumn {
+        namespace: String,
+        name: String,
+        column: String,
+    },
+    /// A job of another system.
+    Job {
+        namespace: String,
+        name: String,
+    },
 }
 
 impl LineageNode {
@@ -62,6 +86,15 @@ impl LineageNode {
             Self::Run { run } => ("run", run.to_string(), none()),
             Self::ModelVersion { name, version } => ("model_version", name.clone(), version.to_string()),
             Self::File { path } => ("file", path.clone(), none()),
+            Self::Code { commit } => ("code", commit.clone(), none()),
+            Self::Person { name } => ("person", name.clone(), none()),
+            Self::External { namespace, name } => ("external", pair(namespace, name), none()),
+            Self::ExternalColumn {
+                namespace,
+                name,
+                column,
+            } => ("external_column", pair(namespace, name), column.clone()),
+            Self::Job { namespace, name } => ("job", pair(namespace, name), none()),
         }
     }
 
@@ -95,9 +128,39 @@ impl LineageNode {
                 version: part.parse().map_err(shown)?,
             },
             "file" => Self::File { path: subject },
+            "code" => Self::Code { commit: subject },
+            "person" => Self::Person { name: subject },
+            "external" => {
+                let (namespace, name) = parted(&subject)?;
+                Self::External { namespace, name }
+            }
+            "external_column" => {
+                let (namespace, name) = parted(&subject)?;
+                Self::ExternalColumn {
+                    namespace,
+                    name,
+                    column: part,
+                }
+            }
+            "job" => {
+                let (namespace, name) = parted(&subject)?;
+                Self::Job { namespace, name }
+            }
             other => return Err(format!("`{other}` is no kind of lineage node")),
         })
     }
+}
+
+/// Two names as one subject. Neither holds a line break: whoever takes names in sees to that.
+fn pair(namespace: &str, name: &str) -> String {
+    format!("{namespace}\n{name}")
+}
+
+fn parted(subject: &str) -> Result<(String, String), String> {
+    subject
+        .split_once('\n')
+        .map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+        .ok_or_else(|| format!("`{subject}` has no namespace"))
 }
 
 fn shown(error: impl fmt::Display) -> String {
@@ -117,7 +180,24 @@ impl fmt::Display for LineageNode {
             Self::Run { run } => write!(f, "run {}", run.short()),
             Self::ModelVersion { name, version } => write!(f, "model {name}@{version}"),
             Self::File { path } => write!(f, "file {path}"),
+            Self::Code { commit } => write!(f, "code {}", commit.get(..10).unwrap_or(commit)),
+            Self::Person { name } => write!(f, "person {name}"),
+            Self::External { namespace, name } => write!(f, "dataset {}", located(namespace, name)),
+            Self::ExternalColumn {
+                namespace,
+                name,
+                column,
+            } => write!(f, "column {}.{column}", located(namespace, name)),
+            Self::Job { namespace, name } => write!(f, "job {namespace}/{name}"),
         }
+    }
+}
+
+/// Where a dataset is, in one word.
+fn located(namespace: &str, name: &str) -> String {
+    match namespace {
+        "file" => name.to_owned(),
+        _ => format!("{namespace}/{}", name.trim_start_matches('/')),
     }
 }
 
@@ -128,6 +208,8 @@ pub struct LineageEdge {
     pub target: LineageNode,
     /// False where only a declaration says so.
     pub derived: bool,
+    /// How a column comes in, where that is known.
+    pub ways: Ways,
 }
 
 /// What was found from some nodes on.
@@ -135,10 +217,20 @@ pub struct LineageEdge {
 pub struct LineageGraph {
     /// Each with its distance from the start, nearest first.
     pub nodes: Vec<(LineageNode, u32)>,
-    /// Places of source and target in `nodes`, and whether the edge is derived; sorted.
-    pub edges: Vec<(usize, usize, bool)>,
+    /// Sorted.
+    pub edges: Vec<GraphEdge>,
     /// True if there is more than `limit` nodes allowed.
     pub truncated: bool,
+}
+
+/// An edge between places in [`LineageGraph::nodes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GraphEdge {
+    pub source: usize,
+    pub target: usize,
+    /// False where only a declaration says so.
+    pub derived: bool,
+    pub ways: Ways,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -148,27 +240,32 @@ enum Direction {
 }
 
 impl Turn<'_> {
-    /// Adds edges that a run has shown; those that are there already stay, and become derived if
-    /// this one is. The turn needs an event of the run besides.
+    /// Adds edges that runs have shown; those that are there already stay, become derived if this one is, and
+    /// keep every way that was ever seen. Once a turn, with everything it has: what is written at once is
+    /// written in an order that all engines keep. The turn needs an event of each run besides.
     ///
     /// # Errors
     /// `NoRun`, `Full`, `Disk`.
-    pub fn write_lineage(&mut self, run: &RunId, edges: &[LineageEdge]) -> Result<(), StoreError> {
-        if edges.is_empty() {
+    pub fn write_lineage(&mut self, shown: &[(RunId, Vec<LineageEdge>)]) -> Result<(), StoreError> {
+        if shown.iter().all(|(_, edges)| edges.is_empty()) {
             return Ok(());
         }
         self.guard(|turn| {
-            turn.has_effect(run);
+            let mut numbered = Vec::new();
+            for (run, edges) in shown.iter().filter(|(_, edges)| !edges.is_empty()) {
+                turn.has_effect(run);
+                let number = turn.store.number(run)?;
+                numbered.extend(edges.iter().map(|edge| (number, edge)));
+            }
             let store = &*turn.store;
-            let number = store.number(run)?;
             if let Database::Postgres(_) = &store.database {
-                return store.send_lineage(number, edges);
+                return store.send_lineage(&numbered);
             }
             let mut ids = BTreeMap::new();
-            for edge in edges {
+            for (number, edge) in numbered {
                 let source = store.put_node(&mut ids, &edge.source)?;
                 let target = store.put_node(&mut ids, &edge.target)?;
-                let values = params![source, target, edge.derived, number];
+                let values = params![source, target, edge.derived, edge.ways.bits(), number];
                 store.execute("write lineage", queries::LINEAGE_PUT_EDGE, values)?;
             }
             Ok(())
@@ -222,11 +319,11 @@ impl Store {
 
     /// Nodes and edges by name, in an order that all engines keep, so that none waits for one that
     /// waits for it.
-    fn send_lineage(&self, run: i64, edges: &[LineageEdge]) -> Result<(), StoreError> {
+    fn send_lineage(&self, edges: &[(i64, &LineageEdge)]) -> Result<(), StoreError> {
         let doing = "write lineage";
         let nodes: BTreeSet<_> = edges
             .iter()
-            .flat_map(|edge| [edge.source.parts(), edge.target.parts()])
+            .flat_map(|(_, edge)| [edge.source.parts(), edge.target.parts()])
             .collect();
         for (kind, subject, part) in nodes {
             self.send(
@@ -235,7 +332,7 @@ impl Store {
                 params![kind, subject, part],
             )?;
         }
-        for edge in edges {
+        for (run, edge) in edges {
             let (source, target) = (edge.source.parts(), edge.target.parts());
             self.send(
                 doing,
@@ -248,7 +345,8 @@ impl Store {
                     target.1,
                     target.2,
                     edge.derived,
-                    run
+                    edge.ways.bits(),
+                    *run
                 ],
             )?;
         }
@@ -335,9 +433,13 @@ impl Store {
                         Direction::Down => queries::LINEAGE_TARGETS,
                     };
                     let neighbours = self.all(doing, sql, [id], |row| {
-                        Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?))
+                        Ok((
+                            row.get::<_, i64>(0)?,
+                            row.get::<_, bool>(1)?,
+                            Ways::from_bits(row.get::<_, i64>(2)?),
+                        ))
                     })?;
-                    for (neighbour, derived) in neighbours {
+                    for (neighbour, derived, ways) in neighbours {
                         let place = match places.get(&neighbour) {
                             Some(place) => *place,
                             None if graph.nodes.len() >= limit => {
@@ -352,9 +454,15 @@ impl Store {
                                 place
                             }
                         };
-                        graph.edges.push(match direction {
-                            Direction::Up => (place, at, derived),
-                            Direction::Down => (at, place, derived),
+                        let (source, target) = match direction {
+                            Direction::Up => (place, at),
+                            Direction::Down => (at, place),
+                        };
+                        graph.edges.push(GraphEdge {
+                            source,
+                            target,
+                            derived,
+                            ways,
                         });
                     }
                 }

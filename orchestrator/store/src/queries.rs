@@ -122,6 +122,7 @@ queries! {
     RETENTION_DROP_EDGES_FROM_CONTENT = "retention/drop_edges_from_content.sql",
     RETENTION_DROP_EDGES_TO = "retention/drop_edges_to.sql",
     RETENTION_DROP_EDGES_TO_CONTENT = "retention/drop_edges_to_content.sql",
+    RETENTION_DROP_EDGES_TO_RUN = "retention/drop_edges_to_run.sql",
     RETENTION_DROP_EDGES_TO_UNREAD = "retention/drop_edges_to_unread.sql",
     RETENTION_DROP_EVENTS = "retention/drop_events.sql",
     RETENTION_DROP_FIRINGS = "retention/drop_firings.sql",

@@ -212,6 +212,7 @@ impl Store {
                 if found + found_steps >= room {
                     break;
                 }
+                store.send(CLEARING, queries::RETENTION_DROP_EDGES_TO_RUN, [rest.id.as_str()])?;
                 store.send(CLEARING, queries::RETENTION_DROP_RUN_NODE, [rest.id])?;
                 store.send(CLEARING, queries::RETENTION_SETTLE, [rest.position])?;
                 // A run without events is work as well.

@@ -126,6 +126,7 @@ impl Pipeline {
             vars: binding.values.vars,
             trigger: request.trigger.clone(),
             caller: None,
+            reproduces: None,
             seed: request.seed,
             contracts: self
                 .contracts

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use trainyard_contract::task::{DatasetRef, Limits, OutputDeclaration};
-use trainyard_contract::{ContentHash, DataContract, FailureClass, Millis, PipelineName, StepName};
+use trainyard_contract::{ContentHash, DataContract, FailureClass, Millis, PipelineName, RunId, StepName};
 
 /// Version of this document; a run of another version is refused with a clear error.
 pub const DEFINITION_VERSION: u32 = 1;
@@ -47,6 +47,9 @@ pub struct RunDefinition {
     /// The span of whoever asked for the run, as `traceparent`: the run's trace is linked with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
+    /// The run that this one makes again, to see whether the same comes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reproduces: Option<RunId>,
     /// Seed for retry jitter.
     pub seed: u64,
     pub contracts: BTreeMap<String, DataContract>,

@@ -248,6 +248,7 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,
+        reproduces: None,
     }
 }
 

@@ -107,14 +107,11 @@ impl Engine {
                 kept: report.outputs,
             },
             None => {
-                let datasets = self
-                    .runs
-                    .get(&key.run)
-                    .map(|active| active.surroundings.dataset_contents());
                 let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
-                turned
-                    .lineage
-                    .push(finished.reading(datasets.unwrap_or_default()));
+                turned.lineage.push(match self.runs.get(&key.run) {
+                    Some(active) => finished.reading(&active.surroundings),
+                    None => finished,
+                });
                 if !report.curves.is_empty() {
                     turned.curves.push(Curves {
                         key: key.clone(),
@@ -426,9 +423,8 @@ impl Engine {
                     }
                 }
             }
-            written
-                .lineage
-                .push(lineage::Finished::new(key, &report.outputs, report.lineage));
+            let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
+            written.lineage.push(finished.reading(&active.surroundings));
             if !report.curves.is_empty() {
                 written.curves.push(Curves {
                     key: key.clone(),
@@ -459,15 +455,24 @@ impl Engine {
             })
             .collect();
         turn.append_many(&appends)?;
-        for finished in turned.lineage.iter().chain(&written.lineage) {
-            if let Some(active) = self.runs.get(&finished.key.run) {
-                let run = written
-                    .runs
-                    .get(&finished.key.run)
-                    .map_or(&active.run, |decided| &decided.run);
-                turn.write_lineage(&finished.key.run, &finished.edges(run))?;
-            }
-        }
+        let as_decided = |id: &RunId| {
+            let active = self.runs.get(id)?;
+            Some(written.runs.get(id).map_or(&active.run, |decided| &decided.run))
+        };
+        let of_events = appends.iter().filter_map(|append| {
+            let edges = lineage::of_events(as_decided(append.run)?, append.events);
+            Some((append.run.clone(), edges))
+        });
+        let of_steps = turned
+            .lineage
+            .iter()
+            .chain(&written.lineage)
+            .filter_map(|finished| {
+                let run = &finished.key.run;
+                Some((run.clone(), finished.edges(as_decided(run)?, &self.project)))
+            });
+        let shown: Vec<_> = of_events.chain(of_steps).collect();
+        turn.write_lineage(&shown)?;
         let curves: Vec<&Curves> = turned.curves.iter().chain(&written.curves).collect();
         for (id, active) in &self.runs {
             let decided = written.runs.get(id);

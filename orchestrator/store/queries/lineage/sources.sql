@@ -1,1 +1,1 @@
-SELECT source, derived FROM lineage_edges WHERE target = ?1 ORDER BY source
+SELECT source, derived, ways FROM lineage_edges WHERE target = ?1 ORDER BY source

@@ -1,1 +1,1 @@
-SELECT target, derived FROM lineage_edges WHERE source = ?1 ORDER BY target
+SELECT target, derived, ways FROM lineage_edges WHERE source = ?1 ORDER BY target

@@ -53,6 +53,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0012_tracking",
         include_str!("../../migrations/postgres/0012_tracking.sql"),
     ),
+    (
+        "0013_lineage_ways",
+        include_str!("../../migrations/postgres/0013_lineage_ways.sql"),
+    ),
 ];
 
 /// The schema this version writes.

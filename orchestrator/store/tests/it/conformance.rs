@@ -162,6 +162,7 @@ suite! {
         origins_and_consequences_are_found,
         depth_and_number_of_nodes_are_limited,
         an_edge_becomes_derived_and_stays_so,
+        an_edge_keeps_every_way_that_was_seen,
         a_run_shows_what_its_steps_took_and_gave;
     tracking:
         experiments_are_made_found_renamed_deleted_and_brought_back,

@@ -43,6 +43,7 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,
+        reproduces: None,
     }
 }
 

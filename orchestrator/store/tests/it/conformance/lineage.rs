@@ -1,11 +1,12 @@
 use super::Open;
 use crate::material::{create_owned, started_run};
+use trainyard_contract::task::{Way, Ways};
 use trainyard_contract::{ContentHash, RunId};
 use trainyard_store::{LineageEdge, LineageGraph, LineageNode, Store};
 
 fn write(store: &mut Store, run: &RunId, seq: u64, edges: &[LineageEdge]) {
     let mut turn = store.begin().unwrap();
-    turn.write_lineage(run, edges).unwrap();
+    turn.write_lineage(&[(run.clone(), edges.to_vec())]).unwrap();
     turn.append(run, 1, seq, &[started_run(1)]).unwrap();
     turn.commit().unwrap();
 }
@@ -24,6 +25,7 @@ fn edges(text: &str) -> Vec<LineageEdge> {
             source: artifact(source.trim()),
             target: artifact(target.trim()),
             derived,
+            ways: Ways::default(),
         }
     };
     text.split(';').map(edge).collect()
@@ -50,6 +52,14 @@ fn names(graph: &LineageGraph) -> String {
         .collect();
     names.sort_unstable();
     names.join(" ")
+}
+
+/// Source, target, and whether the edge is derived.
+fn places(graph: &LineageGraph) -> Vec<(usize, usize, bool)> {
+    let edges = graph.edges.iter();
+    edges
+        .map(|edge| (edge.source, edge.target, edge.derived))
+        .collect()
 }
 
 pub(crate) fn origins_and_consequences_are_found(open: Open<'_>) {
@@ -111,6 +121,7 @@ pub(crate) fn origins_and_consequences_are_found(open: Open<'_>) {
             source: pair[0].clone(),
             target: pair[1].clone(),
             derived: true,
+            ways: Ways::default(),
         })
         .collect();
     write(&mut open(), &run, 1, &chain);
@@ -147,13 +158,37 @@ pub(crate) fn depth_and_number_of_nodes_are_limited(open: Open<'_>) {
 pub(crate) fn an_edge_becomes_derived_and_stays_so(open: Open<'_>) {
     let mut store = open();
     let run = create_owned(&mut store, 1, "flights");
-    let derived = |open: Open<'_>| open().lineage_up(&artifact("b"), 1, 9).unwrap().edges;
+    let derived = |open: Open<'_>| places(&open().lineage_up(&artifact("b"), 1, 9).unwrap());
     write(&mut store, &run, 0, &edges("a => b"));
     assert_eq!(derived(open), [(1, 0, false)]);
     write(&mut store, &run, 1, &edges("a -> b"));
     assert_eq!(derived(open), [(1, 0, true)]);
     write(&mut store, &run, 2, &edges("a => b"));
     assert_eq!(derived(open), [(1, 0, true)]);
+}
+
+pub(crate) fn an_edge_keeps_every_way_that_was_seen(open: Open<'_>) {
+    let mut store = open();
+    let run = create_owned(&mut store, 1, "flights");
+    let by = |ways: &[Way]| LineageEdge {
+        ways: ways.iter().copied().collect(),
+        ..edges("a -> b").remove(0)
+    };
+    let seen = |open: Open<'_>| -> Vec<Way> {
+        let graph = open().lineage_up(&artifact("b"), 1, 9).unwrap();
+        graph.edges[0].ways.iter().collect()
+    };
+    write(
+        &mut store,
+        &run,
+        0,
+        &[by(&[Way::Filter]), by(&[Way::Conditional])],
+    );
+    assert_eq!(seen(open), [Way::Filter, Way::Conditional]);
+    write(&mut store, &run, 1, &[by(&[Way::Identity, Way::Filter])]);
+    assert_eq!(seen(open), [Way::Identity, Way::Filter, Way::Conditional]);
+    write(&mut store, &run, 2, &[by(&[])]);
+    assert_eq!(seen(open), [Way::Identity, Way::Filter, Way::Conditional]);
 }
 
 pub(crate) fn a_run_shows_what_its_steps_took_and_gave(open: Open<'_>) {
@@ -170,11 +205,13 @@ pub(crate) fn a_run_shows_what_its_steps_took_and_gave(open: Open<'_>) {
                 source: artifact(took),
                 target: step.clone(),
                 derived: true,
+                ways: Ways::default(),
             },
             LineageEdge {
                 source: step,
                 target: artifact(gave),
                 derived: true,
+                ways: Ways::default(),
             },
         ];
         write(&mut store, run, 0, &edges);
@@ -186,5 +223,5 @@ pub(crate) fn a_run_shows_what_its_steps_took_and_gave(open: Open<'_>) {
         instance: "s1".to_owned(),
     };
     assert_eq!(nodes, [&step, &artifact("a"), &artifact("b")]);
-    assert_eq!(graph.edges, [(0, 2, true), (1, 0, true)]);
+    assert_eq!(places(&graph), [(0, 2, true), (1, 0, true)]);
 }

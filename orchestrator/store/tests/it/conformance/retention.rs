@@ -61,7 +61,7 @@ pub(crate) fn ended(
     ];
     let mut turn = store.begin().unwrap();
     turn.append(&id, 1, 0, &events).unwrap();
-    turn.write_lineage(&id, &edges(&id, content)).unwrap();
+    turn.write_lineage(&[(id.clone(), edges(&id, content))]).unwrap();
     turn.commit().unwrap();
     id
 }
@@ -94,6 +94,7 @@ fn edges(run: &RunId, content: &str) -> Vec<LineageEdge> {
             source,
             target,
             derived: true,
+            ways: trainyard_contract::task::Ways::default(),
         })
         .to_vec()
 }
@@ -182,7 +183,7 @@ pub(crate) fn an_old_run_goes_with_everything_that_is_its_alone(open: Open<'_>) 
         ],
     )
     .unwrap();
-    turn.write_lineage(&old, &edges(&old, "a")).unwrap();
+    turn.write_lineage(&[(old.clone(), edges(&old, "a"))]).unwrap();
     turn.commit().unwrap();
     let flights = "flights".parse().unwrap();
     let kept = ended(&mut store, 2, "flights", 6, "b", "other");
