@@ -29,6 +29,7 @@ mod invalid;
 mod items;
 mod iterations;
 mod manual;
+mod mlflow;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;

@@ -6,7 +6,9 @@ use crate::output::{Exit, Fault, Terminal, human_bytes, human_instant};
 use crate::project::Project;
 use serde_json::{Value, json};
 use std::path::Path;
+use trainyard_domain::tracking::{Attribute, Comparison, Condition, Filter, Order, Subject, TextTest};
 use trainyard_store::ModelVersion;
+use trainyard_store::tracking::{Search, TrackingError, VersionRecord, View};
 
 pub(crate) fn models(
     command: &ModelsCommand,
@@ -40,7 +42,23 @@ fn list(shelf: &Shelf, terminal: &mut Terminal) -> Result<Exit, Fault> {
                 version.draft.model.hash.short(),
             ]);
         }
-        let versions: Vec<Value> = versions.iter().map(document).collect();
+        let mut versions: Vec<Value> = versions.iter().map(document).collect();
+        for version in of_clients(shelf, &model.name)? {
+            rows.push(vec![
+                model.name.clone(),
+                version.version.to_string(),
+                version.aliases.join(", "),
+                String::new(),
+                human_instant(version.created_at),
+                String::new(),
+                version.source.clone(),
+            ]);
+            versions.push(json!({
+                "name": version.name, "version": version.version, "aliases": version.aliases,
+                "created_at": version.created_at.0, "source": version.source, "tracked_run": version.run_id,
+                "description": version.description,
+            }));
+        }
         documents.push(json!({ "name": model.name, "latest": model.latest, "versions": versions }));
     }
     if terminal.is_json() {
@@ -63,6 +81,35 @@ fn list(shelf: &Shelf, terminal: &mut Terminal) -> Result<Exit, Fault> {
         );
     }
     Ok(Exit::Done)
+}
+
+/// Versions that MLflow's clients have registered, newest first; steps have none of their files.
+fn of_clients(shelf: &Shelf, model: &str) -> Result<Vec<VersionRecord>, Fault> {
+    let search = Search {
+        experiments: Vec::new(),
+        filter: Filter::Is(Comparison {
+            subject: Subject::Attribute(Attribute::Name),
+            condition: Condition::Text(TextTest::Equal, model.to_owned()),
+        }),
+        datasets: Vec::new(),
+        order: vec![Order::by(Attribute::VersionNumber, true)],
+        view: View::Active,
+        limit: 10_000,
+        offset: 0,
+    };
+    let found = shelf.store.read_tracking(|tracking| {
+        let mut own = Vec::new();
+        for version in tracking.search_versions(&search)? {
+            if tracking.draft_of(&version)?.is_none() {
+                own.push(version);
+            }
+        }
+        Ok(own)
+    });
+    found.map_err(|error| match error {
+        TrackingError::Store(error) => error.into(),
+        TrackingError::Refused(refused) => Fault::new(refused.message),
+    })
 }
 
 fn show(shelf: &Shelf, model: &str, terminal: &mut Terminal) -> Result<Exit, Fault> {

@@ -267,6 +267,7 @@ queries! {
     VERSION_DROP_TAGS = "version/drop_tags.sql",
     VERSION_GET = "version/get.sql",
     VERSION_LAST = "version/last.sql",
+    VERSION_NEWEST = "version/newest.sql",
     VERSION_NEWEST_OF_STAGES = "version/newest_of_stages.sql",
     VERSION_PUT = "version/put.sql",
     VERSION_PUT_TAG = "version/put_tag.sql",

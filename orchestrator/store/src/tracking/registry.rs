@@ -263,7 +263,7 @@ impl Tracking<'_> {
         let found = if alias.eq_ignore_ascii_case("latest") {
             let last = self
                 .store
-                .first(READING, queries::MODEL_LAST_VERSION, [model.number], |row| {
+                .first(READING, queries::VERSION_NEWEST, [model.number], |row| {
                     row.get::<_, u32>(0)
                 })?;
             match last.filter(|last| *last > 0) {
