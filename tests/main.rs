@@ -29,10 +29,12 @@ mod invalid;
 mod items;
 mod iterations;
 mod manual;
+mod notices;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;
 mod pools;
+mod receiver;
 mod retention;
 mod revision;
 mod schema;

@@ -4,6 +4,7 @@ mod avro;
 pub mod backfill;
 pub mod diagnostic;
 pub mod expression;
+pub mod notice;
 pub mod pipeline;
 pub mod plan;
 pub mod pool;

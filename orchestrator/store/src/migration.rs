@@ -23,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0010_retention", include_str!("../migrations/0010_retention.sql")),
     ("0011_backfills", include_str!("../migrations/0011_backfills.sql")),
     ("0012_tracking", include_str!("../migrations/0012_tracking.sql")),
+    ("0013_notices", include_str!("../migrations/0013_notices.sql")),
 ];
 
 /// The schema this version writes.

@@ -3,6 +3,7 @@
 use super::post::requested;
 use super::{Active, Engine, EngineError, GRACE};
 use crate::lineage;
+use crate::notices;
 use crate::observe::Observation;
 use crate::prepare::{Prepared, Workshop, number};
 use crate::tracking::{self, Curves};
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use trainyard_contract::task::{EffectRequest, Failure, TaskReport, TaskSpec};
 use trainyard_contract::{FailureClass, OutputValue, RunId, Timestamp, TraceContext};
+use trainyard_domain::notice;
 use trainyard_domain::run::{Event, Input, InstanceIx, Run, RunStatus, What};
 use trainyard_executors::{AttemptKey, ExecutorNews};
 use trainyard_store::{Append, Settled, StoreError, Unsettled};
@@ -381,6 +383,7 @@ impl Engine {
     /// `written`, and counts when it is kept.
     fn write(&mut self, now: Timestamp, turned: &Turned, written: &mut Written) -> Result<(), StoreError> {
         let mut turn = self.store.begin()?;
+        let mut said = Vec::new();
         for id in &turned.inbox {
             let Some(active) = self.runs.get(id) else {
                 continue;
@@ -424,6 +427,9 @@ impl Engine {
                             .outputs
                             .insert(draft.output.clone(), OutputValue::Value(value));
                     }
+                    EffectRequest::SendNotice(draft) => {
+                        said.push(notices::said(&active.run, key, &report.instance, &draft, now));
+                    }
                 }
             }
             written
@@ -459,6 +465,16 @@ impl Engine {
             })
             .collect();
         turn.append_many(&appends)?;
+        for append in &appends {
+            if let Some(active) = self.runs.get(append.run) {
+                let run = written
+                    .runs
+                    .get(append.run)
+                    .map_or(&active.run, |decided| &decided.run);
+                said.extend(notice::of_run(run, append.expected + 1, append.events));
+            }
+        }
+        turn.tell(&said)?;
         for finished in turned.lineage.iter().chain(&written.lineage) {
             if let Some(active) = self.runs.get(&finished.key.run) {
                 let run = written
@@ -624,7 +640,9 @@ fn may_go_ahead(run: &Run, step: InstanceIx, spec: &TaskSpec) -> bool {
 /// and again after each resume.
 fn refused_effect(effects: &[EffectRequest]) -> Option<Failure> {
     effects.iter().find_map(|effect| {
-        let EffectRequest::RegisterModel(draft) = effect;
+        let EffectRequest::RegisterModel(draft) = effect else {
+            return None;
+        };
         let error = trainyard_store::check_alias(draft.alias.as_deref()?).err()?;
         Some(Failure::new(FailureClass::Rejected, error.to_string()))
     })

@@ -53,6 +53,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0012_tracking",
         include_str!("../../migrations/postgres/0012_tracking.sql"),
     ),
+    (
+        "0013_notices",
+        include_str!("../../migrations/postgres/0013_notices.sql"),
+    ),
 ];
 
 /// The schema this version writes.
