@@ -170,7 +170,7 @@ impl Store {
                 self.put_notices(&[notice::registered(&Registered {
                     model: &draft.name,
                     version,
-                    run,
+                    run: Some(run),
                     pipeline: Some(definition.pipeline.as_str()),
                     owner: definition.owner.as_deref(),
                     at,
@@ -191,7 +191,7 @@ impl Store {
     }
 
     /// Points an alias at a version, and tells of it if it was elsewhere.
-    fn point(
+    pub(crate) fn point(
         &self,
         name: &str,
         model: i64,

@@ -74,7 +74,7 @@ impl Telling<'_> {
                     );
                 }
             }
-            What::RetryAsked { by } => told.push(
+            What::RetryAsked { by, .. } => told.push(
                 self.by(Kind::RunStarted, by)
                     .titled(format!("{what} begins again, retried by {by}")),
             ),

@@ -59,7 +59,8 @@ pub fn held(of: &Held<'_>) -> Option<Happening> {
 pub struct Registered<'a> {
     pub model: &'a str,
     pub version: u32,
-    pub run: &'a RunId,
+    /// The run that made it, if one of ours did.
+    pub run: Option<&'a RunId>,
     pub pipeline: Option<&'a str>,
     pub owner: Option<&'a str>,
     pub at: Timestamp,
@@ -73,7 +74,7 @@ pub fn registered(of: &Registered<'_>) -> Happening {
     let about = About {
         pipeline: of.pipeline.map(str::to_owned),
         owner: of.owner.map(str::to_owned),
-        run: Some(run.to_string()),
+        run: run.map(ToString::to_string),
         model: Some((*model).to_owned()),
         version: Some(*version),
         ..About::default()
