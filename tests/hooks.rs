@@ -26,10 +26,11 @@ fn a_failed_run_calls_its_hooks_ahead_of_the_last_ones_and_stays_failed() {
     assert_eq!(run.code, Some(1), "{run}");
     assert_eq!(yard.read("ledger.txt"), "tell: first failed\ncleanup\n");
     assert!(run.err.contains("error: hook `tell` failed"), "{run}");
+    assert!(!run.err.contains("Not obeyed"), "{run}");
     assert!(
         run.err
-            .contains("Not obeyed yet by this version: notify, notify.oncall of on_failure\n"),
-        "{run}"
+            .contains("1 of 1 could not be delivered yet; see `trainyard notices list`"),
+        "the channel's secret is not set: {run}"
     );
 }
 

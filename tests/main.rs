@@ -30,10 +30,12 @@ mod items;
 mod iterations;
 mod manual;
 mod mlflow;
+mod notices;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;
 mod pools;
+mod receiver;
 mod reproduction;
 mod retention;
 mod revision;

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod bulk;
+pub(crate) mod notices;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -114,6 +115,9 @@ pub(crate) enum Command {
     /// Look at what starts runs, and when
     #[command(subcommand)]
     Triggers(TriggersCommand),
+    /// See who was told of what, send again what could not be, try channels
+    #[command(subcommand)]
+    Notices(notices::NoticesCommand),
     /// Look up kinds of steps and their parameters
     #[command(subcommand)]
     Steps(StepsCommand),

@@ -11,6 +11,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
+use trainyard_domain::notice;
 use trainyard_domain::pipeline::Pipeline;
 use trainyard_domain::pipeline::spec::Trigger;
 use trainyard_domain::trigger::News;
@@ -86,10 +87,18 @@ pub(crate) async fn breach(
         ));
     }
     let listeners = listeners(&app, &pipeline, &alert);
+    let current = entry.current;
     let work = app.clone();
     let caller = caller.map(|Extension(caller)| caller);
     let triggers = app
         .blocking(move || {
+            if let Some(declared) = current.spec().alerts.get(&alert) {
+                let (notices, now) = (current.notices(), (work.clock)());
+                let of = (alert.as_str(), declared);
+                let told = notice::breached(&pipeline, &notices, of, &request.breach, now);
+                work.write_now(|_, store| Ok(store.tell(&[told])?))?;
+                work.notices.wake();
+            }
             let decided = listeners
                 .iter()
                 .map(|listener| decided(&work, listener, &request, caller));

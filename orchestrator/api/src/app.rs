@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use trainyard_contract::Timestamp;
 use trainyard_engine::Versions;
 use trainyard_executors::{ExecutorNews, Secrets};
+use trainyard_notices::Deliverer;
 use trainyard_store::{Home, Store, StoreError};
 use trainyard_telemetry::Telemetry;
 
@@ -49,6 +50,9 @@ pub(crate) struct App {
     pub(crate) firing: Mutex<()>,
     /// Rung when there may be something to do for backfills.
     pub(crate) backfills: Bell,
+    /// Rung when there may be notices to deliver.
+    pub(crate) notices: Bell,
+    pub(crate) deliverer: Deliverer,
     /// Where hooks' secrets come from.
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) telemetry: Arc<Telemetry>,

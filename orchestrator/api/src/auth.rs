@@ -114,6 +114,18 @@ impl Principal {
         }
     }
 
+    /// Whether they may say where the server speaks to.
+    pub(crate) fn may_administer(&self) -> Result<(), Problem> {
+        if self.role >= TokenRole::Admin {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "role-too-low",
+            format!("{} is a {}, and only an admin may do this", self.name, self.role),
+        ))
+    }
+
     /// Whether the role allows the method.
     pub(crate) fn may(&self, method: &Method) -> Result<(), Problem> {
         if self.role >= TokenRole::Operator || *method == Method::GET || *method == Method::HEAD {

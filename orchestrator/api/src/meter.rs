@@ -230,6 +230,7 @@ impl Process {
 
 fn describe() {
     crate::retention::describe();
+    trainyard_notices::describe();
     describe_counter!(
         "trainyard_data_changes_total",
         "Contents of datasets that data triggers saw, the first included."

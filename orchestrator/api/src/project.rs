@@ -27,6 +27,7 @@ pub struct ProjectFolder {
     shelf: RwLock<Arc<Shelf>>,
     /// What `trainyard.yaml` said last.
     retention: Mutex<Option<spec::Retention>>,
+    name: Mutex<Option<String>>,
 }
 
 /// What the last scan went by.
@@ -94,6 +95,7 @@ impl ProjectFolder {
             seen: Mutex::default(),
             shelf: RwLock::default(),
             retention: Mutex::default(),
+            name: Mutex::default(),
         }
     }
 
@@ -173,6 +175,7 @@ impl ProjectFolder {
         let checked = self.check(entries, &files, project);
         self.declare_pools(&checked, store);
         *lock(&self.retention) = checked.retention;
+        self.declare_notices(&checked, store, now);
         let mut shelf = Shelf::default();
         for file in entries {
             let good = checked
@@ -264,6 +267,20 @@ impl ProjectFolder {
         {
             tracing::warn!(%error, "pools_not_declared");
         }
+    }
+
+    /// Who hears of what from now on.
+    fn declare_notices(&self, checked: &Checked, store: &mut Store, now: Timestamp) {
+        let Some(declared) = &checked.notices else { return };
+        lock(&self.name).clone_from(&declared.project);
+        if let Err(error) = store.declare_notices(declared, true, now) {
+            tracing::warn!(%error, "notices_not_declared");
+        }
+    }
+
+    /// The name in `trainyard.yaml`.
+    pub(crate) fn name(&self) -> Option<String> {
+        lock(&self.name).clone()
     }
 
     /// Keeps the text of a version, so that a server that starts beside a broken file still has it.

@@ -3,8 +3,8 @@
 use crate::app::Shared;
 use crate::problem::Problem;
 use crate::{
-    alerts, approvals, backfills, bulk, download, events, guard, health, hooks, lineage, logs, manual,
-    mlflow, models, pipelines, runs, steering, triggers,
+    alerts, approvals, backfills, bulk, channels, download, events, guard, health, hooks, lineage, logs,
+    manual, mlflow, models, notices, pipelines, runs, steering, subscriptions, triggers,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -32,6 +32,7 @@ const LARGEST_BODY: usize = 1 << 20;
         (name = "approvals", description = "Gates that wait for people"),
         (name = "triggers", description = "What starts runs by itself; webhooks are called at `/hooks/…` as their pipelines say"),
         (name = "models", description = "The model registry"),
+        (name = "notices", description = "Who hears of what, what was delivered and what was not"),
         (name = "lineage", description = "From source column to model and back"),
         (name = "server", description = "Health, metrics, events"),
     )
@@ -72,6 +73,15 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(triggers::history))
         .routes(routes!(manual::show, manual::start))
         .routes(routes!(alerts::breach))
+        .routes(routes!(notices::list))
+        .routes(routes!(notices::resend_dead))
+        .routes(routes!(notices::show))
+        .routes(routes!(notices::resend))
+        .routes(routes!(channels::list))
+        .routes(routes!(channels::put, channels::remove))
+        .routes(routes!(channels::test))
+        .routes(routes!(subscriptions::list))
+        .routes(routes!(subscriptions::put, subscriptions::remove))
         .routes(routes!(events::stream))
         .routes(routes!(health::server))
         .routes(routes!(health::live))

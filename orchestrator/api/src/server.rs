@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use trainyard_contract::{Catalogue, Millis, Timestamp};
 use trainyard_engine::{Interrupts, Versions};
 use trainyard_executors::Secrets;
+use trainyard_notices::{Deliverer, Setup};
 use trainyard_store::{Home, Owner, StoreError};
 use trainyard_telemetry::Telemetry;
 
@@ -116,6 +117,7 @@ impl Stop {
         crate::app::lock(&self.waking).clear();
         self.app.engine.nudge();
         self.app.backfills.wake();
+        self.app.notices.wake();
     }
 }
 
@@ -249,6 +251,7 @@ impl Server {
                 .spawn(move || crate::retention::retention_thread(&app, &stopped))
                 .map_err(ServeError::Thread)?
         };
+        let delivering = crate::delivering::begin(&self.app).map_err(ServeError::Thread)?;
         let router = routes::router(&self.app);
         let mut ending = self.app.ending.clone();
         let listener = self.listener;
@@ -279,6 +282,9 @@ impl Server {
         let _ = watching.join();
         let _ = sweeping.join();
         let _ = backfilling.join();
+        for thread in delivering {
+            let _ = thread.join();
+        }
         runtime.block_on(async {
             let mut has_ended = has_ended;
             let _ = tokio::time::timeout(GOODBYE, has_ended.wait_for(|ended| *ended)).await;
@@ -295,7 +301,15 @@ impl Server {
 pub(crate) fn build(config: Config) -> Result<(Shared, MakeExecutor, watch::Sender<bool>), ServeError> {
     let started_at = (config.clock)();
     let (ending, is_ending) = watch::channel(false);
+    let deliverer = Deliverer::new(Setup {
+        root: config.root.clone(),
+        secrets: config.secrets.clone(),
+        owner: Owner::this_process(format!("notices-{}", random::hex(&random::bytes::<6>()?))),
+        clock: config.clock,
+    });
     let app = Arc::new(App {
+        notices: Bell::default(),
+        deliverer,
         connections: Connections::new(config.home.clone()),
         writer: Mutex::new(config.home.store()?),
         home: config.home,

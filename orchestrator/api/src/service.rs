@@ -98,6 +98,9 @@ fn work(
     engine.serve(
         &mut |observation| {
             observe(app, &observation);
+            if let Observation::Committed { .. } = observation {
+                app.notices.wake();
+            }
             if let Observation::Ended { run, .. } = observation {
                 app.backfills.wake();
                 // Nobody hears it only when the server ends.
@@ -168,6 +171,9 @@ pub(crate) fn watch_thread(app: &Shared, wakes: &Sender<Wake>, woken: &Receiver<
 pub(crate) fn scan(app: &Shared) {
     let now = (app.clock)();
     let scanned = app.connections.with(|store| Ok(app.project.scan(store, now)));
+    if let Some(name) = app.project.name() {
+        app.deliverer.set_project(&name);
+    }
     match scanned {
         Ok(true) => app.hub.tell(Notice::new("pipelines_changed", now)),
         Ok(false) => {}

@@ -14,6 +14,7 @@ mod gc;
 mod init;
 mod lineage;
 mod models;
+mod notices;
 mod openapi;
 mod pipelines;
 mod plan;
@@ -54,6 +55,7 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Lineage(command) => lineage::lineage(&command, home, terminal),
         Command::Approvals(command) => approvals::approvals(&command, home, terminal),
         Command::Triggers(command) => triggers::triggers(&command, home, terminal),
+        Command::Notices(command) => notices::notices(&command, home, terminal),
         Command::Steps(command) => steps::steps(&command, terminal),
         Command::Schema(args) => schema::schema(&args, terminal),
         Command::Explain(args) => explain::explain(&args, terminal),

@@ -101,6 +101,15 @@ pub(crate) fn launch(
             false => terminal.note(format!("warning[C01/over-budget]: {warning}")),
         }
     }
+    if bound
+        .definition
+        .code
+        .as_ref()
+        .is_none_or(|code| code.pinned.is_none())
+    {
+        let mut store = bound.project.open_home()?.store()?;
+        super::notices::declare_for_run(&bound.pipeline.declared_notices(), &mut store)?;
+    }
     let id = trainyard_api::new_run_id(now())?;
     bound.definition.caller = caller();
     let definition = bound.definition.clone();
@@ -153,6 +162,7 @@ pub(crate) fn drive(
     let config = local_config(project, options)?;
     let telemetry = crate::telemetry::telemetry(&config.secrets, terminal);
     crate::telemetry::begin_log(None, terminal.verbose(), &telemetry, &config.secrets);
+    let secrets = config.secrets.clone();
     let (sender, news) = channel();
     let executor = LocalExecutor::new(config, sender)?;
     let mut engine = Engine::new(Setup {
@@ -215,6 +225,7 @@ pub(crate) fn drive(
     } else if driven == Driven::AllEnded {
         progress::summary(run, &project.home, now().since(began).0, terminal);
     }
+    super::notices::deliver_rest(project, secrets, terminal)?;
     crate::telemetry::close(&telemetry, terminal);
     if definition.code.as_ref().is_some_and(|code| code.pinned.is_some()) {
         // What cannot be removed now is the next run's.

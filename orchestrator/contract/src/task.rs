@@ -351,6 +351,17 @@ pub enum EffectRequest {
     /// Adds a version to a model; the version number becomes the value of the step's output
     /// `output`, as `{"name": …, "version": N}`.
     RegisterModel(Box<ModelDraft>),
+    /// Tells channels something, once the step has succeeded.
+    SendNotice(NoticeDraft),
+}
+
+/// What a step has to say to people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeDraft {
+    /// Channels as the pipeline names them: `notify.NAME`.
+    pub to: Vec<String>,
+    /// One or a few sentences.
+    pub message: String,
 }
 
 /// A model version before it has a number.

@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod comparison;
 pub mod diagnostic;
 pub mod expression;
+pub mod notice;
 pub mod pipeline;
 pub mod plan;
 pub mod pool;

@@ -43,6 +43,7 @@ pub use schemas::{
 pub use spec::{CheckLevel, PipelineSpec, TestCase};
 
 use crate::diagnostic::{Diagnostic, Ignored, Sources};
+use crate::notice::Declared;
 use crate::pool::PoolLimits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,6 +81,9 @@ pub struct Checked {
     pub steps: usize,
     /// What the project removes when it is old; nothing if its file has errors.
     pub retention: Option<spec::Retention>,
+    /// Who hears of what, by the project and all pipelines; nothing if any file has errors: what is half understood
+    /// takes nobody's notices away.
+    pub notices: Option<Declared>,
 }
 
 impl Checked {
@@ -187,6 +191,13 @@ impl Pipeline {
             );
         }
         names
+    }
+
+    /// What its project declares of who hears of what, and its own channels.
+    pub fn declared_notices(&self) -> Declared {
+        let mut declared = self.project.as_ref().map(Declared::of).unwrap_or_default();
+        declared.add(self.name.as_str(), &self.notices());
+        declared
     }
 
     /// What an hour costs in this project.

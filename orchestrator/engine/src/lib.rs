@@ -12,6 +12,7 @@ mod foresee;
 mod history;
 mod lineage;
 mod memory;
+mod notices;
 mod observe;
 mod prepare;
 mod registered;

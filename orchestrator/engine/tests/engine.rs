@@ -113,6 +113,7 @@ fn chain(names: &[&str]) -> RunDefinition {
         concurrency: None,
         priority: None,
         pools: BTreeMap::new(),
+        notices: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,

@@ -4,6 +4,7 @@ mod approval;
 mod cleanup;
 mod container;
 mod noop;
+mod notify;
 mod python;
 mod shell;
 
@@ -22,6 +23,7 @@ pub fn process_steps() -> Catalogue {
         .with(approval::Approval)
         .with(cleanup::Cleanup)
         .with(noop::Noop)
+        .with(notify::Notify)
 }
 
 const ANYTHING: [ArtifactKind; 12] = [

@@ -288,6 +288,7 @@ fn definition(steps: u32) -> RunDefinition {
         concurrency: None,
         priority: None,
         pools: BTreeMap::new(),
+        notices: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,

@@ -9,6 +9,7 @@ use crate::store::Store;
 use serde_json::Value;
 use std::cell::Cell;
 use trainyard_contract::{PipelineName, RunId, Timestamp};
+use trainyard_domain::notice::{self, Held};
 
 const KEEPING: &str = "keep what a trigger did";
 
@@ -171,6 +172,17 @@ impl Store {
             run,
         ];
         self.execute(KEEPING, queries::FIRING_PUT, values)?;
+        let held = Held {
+            pipeline: firing.pipeline.as_str(),
+            trigger: firing.trigger,
+            at: firing.at,
+            due: firing.due,
+            verdict,
+            reason: firing.reason,
+        };
+        if let Some(happening) = notice::held(&held) {
+            self.put_notices(&[happening])?;
+        }
         Ok(made)
     }
 

@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::queries;
 use crate::sqlite::lock_folder;
 use crate::store::Store;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use trainyard_contract::{Millis, RunId, Timestamp};
 
 /// An engine, and the process it lives in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// Name of the machine.
     pub host: String,

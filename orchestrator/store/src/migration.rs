@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0013_lineage_ways",
         include_str!("../migrations/0013_lineage_ways.sql"),
     ),
+    ("0014_notices", include_str!("../migrations/0014_notices.sql")),
 ];
 
 /// The schema this version writes.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use trainyard_contract::{ContentHash, Millis, RunId, Timestamp};
+use trainyard_domain::notice;
 use trainyard_domain::run::InstanceIx;
 use trainyard_domain::trigger::Place;
 
@@ -129,6 +130,8 @@ impl Store {
             queries::QUEUE_PUT,
             params![number, queued.priority.min(100), options],
         )?;
+        let new = &queued.new;
+        self.put_notices(&[notice::queued(new.id, new.definition, new.by, new.created_at)])?;
         if let Some(key) = queued.key {
             let created_at = queued.new.created_at.0;
             let oldest = created_at - i64::try_from(KEYS_KEPT.0 * 1000).unwrap_or(0);

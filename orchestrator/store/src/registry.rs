@@ -8,6 +8,7 @@ use crate::store::Store;
 use crate::turn::Turn;
 use trainyard_contract::task::ModelDraft;
 use trainyard_contract::{RunId, Timestamp};
+use trainyard_domain::notice::{self, Registered};
 
 /// The version a draft has become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,23 +166,51 @@ impl Store {
                 let values = params![model, version, content.as_bytes(), number, instance, body, at.0];
                 self.execute(doing, queries::MODEL_INSERT_VERSION, values)?;
                 self.record_version(run, instance, draft, model, version, at)?;
+                let definition = self.definition(run, number)?;
+                self.put_notices(&[notice::registered(&Registered {
+                    model: &draft.name,
+                    version,
+                    run: Some(run),
+                    pipeline: Some(definition.pipeline.as_str()),
+                    owner: definition.owner.as_deref(),
+                    at,
+                })])?;
                 version
             }
         };
         let values = params![number, instance, draft.output, model, version];
         self.execute(doing, queries::MODEL_INSERT_REGISTRATION, values)?;
         if let Some(alias) = &draft.alias {
-            self.execute(
-                doing,
-                queries::MODEL_SET_ALIAS,
-                params![model, alias, version, at.0],
-            )?;
+            self.point(&draft.name, model, alias, version, at)?;
         }
         Ok(RegisteredVersion {
             name: draft.name.clone(),
             version,
             new: known.is_none(),
         })
+    }
+
+    /// Points an alias at a version, and tells of it if it was elsewhere.
+    pub(crate) fn point(
+        &self,
+        name: &str,
+        model: i64,
+        alias: &str,
+        version: u32,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let doing = "set an alias";
+        let aliases = self.aliases(model)?;
+        let before = aliases.into_iter().find(|(known, _)| known == alias);
+        let values = params![model, alias, version, at.0];
+        self.execute(doing, queries::MODEL_SET_ALIAS, values)?;
+        match before {
+            Some((_, from)) if from == version => Ok(()),
+            before => {
+                let from = before.map(|(_, from)| from);
+                self.put_notices(&[notice::alias_moved(name, alias, from, version, at)])
+            }
+        }
     }
 
     /// All models by name.
@@ -267,11 +296,7 @@ impl Store {
                     model: name.to_owned(),
                     version: version.to_owned(),
                 })?;
-            store.execute(
-                doing,
-                queries::MODEL_SET_ALIAS,
-                params![model, alias, number, at.0],
-            )?;
+            store.point(name, model, alias, number, at)?;
             Ok(number)
         })
     }

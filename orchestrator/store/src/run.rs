@@ -274,6 +274,12 @@ impl Store {
         };
         self.send(doing, queries::RUN_INSERT_DEFINITION, params![number, body])?;
         self.put_pools(&definition.pools)?;
+        self.put_channels(
+            definition.pipeline.as_str(),
+            &definition.notices.channels,
+            definition.code.as_ref().is_some_and(|code| code.pinned.is_some()),
+            new.created_at,
+        )?;
         Ok(number)
     }
 

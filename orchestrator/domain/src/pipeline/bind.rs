@@ -4,11 +4,12 @@
 mod arguments;
 mod instance;
 mod matrix;
+mod notices;
 mod params;
 mod policy;
 
 use super::Pipeline;
-use super::spec::{Environment, FailureAction};
+use super::spec::Environment;
 use super::values::Values;
 use crate::expression::{RenderError, render_known};
 use crate::pool::PoolLimits;
@@ -143,6 +144,7 @@ impl Pipeline {
                 .priority
                 .and_then(|priority| u8::try_from(priority).ok()),
             pools,
+            notices: self.notices(),
             not_obeyed: self.not_obeyed(),
             as_written: self.as_written.clone(),
             sections: Some(self.sections.clone()),
@@ -234,7 +236,6 @@ impl Pipeline {
                 "budget.per_month (trainyard.yaml has no prices in its currency)",
             );
         }
-        add(!spec.notify.is_empty(), "notify");
         for ((name, step), wired) in spec.steps.iter().zip(&self.steps) {
             let is_process = wired
                 .kind
@@ -243,11 +244,8 @@ impl Pipeline {
             if !is_process && !step.env.is_empty() {
                 parts.push(format!("steps.{name}.env"));
             }
-            parts.extend(channels(&step.on_failure, &format!("steps.{name}.on_failure")));
         }
-        parts.extend(channels(&spec.on_failure, "on_failure"));
-        let on_breach = spec.sla.iter().flat_map(|sla| &sla.on_breach);
-        parts.extend(on_breach.map(|channel| format!("{channel} of sla.on_breach")));
+        parts.extend(self.mails_without_server());
         parts.extend(self.expansion.not_taken.iter().cloned());
         parts
     }
@@ -341,14 +339,6 @@ fn local(location: &str) -> String {
         Some(path) => super::files::in_project(path).unwrap_or_else(|| path.to_owned()),
         None => location.to_owned(),
     }
-}
-
-/// Channels that a failure is to be told to; its steps are run.
-fn channels(actions: &[FailureAction], of: &str) -> impl Iterator<Item = String> {
-    actions.iter().filter_map(move |action| match action {
-        FailureAction::Notify(channel) => Some(format!("{channel} of {of}")),
-        FailureAction::Run(_) => None,
-    })
 }
 
 #[cfg(test)]

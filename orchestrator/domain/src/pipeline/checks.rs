@@ -42,6 +42,7 @@ use super::spec::{CheckLevel, Project};
 use super::wiring::{Kinds, Wired, WiredHook};
 use super::{CheckRequest, Checked, History, Pipeline};
 use crate::diagnostic::{Diagnostic, Fix, Label, Severity, Sources, Span};
+use crate::notice::Declared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use trainyard_contract::Catalogue;
@@ -222,7 +223,7 @@ pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
         .filter(|(draft, _)| !draft.files().any(|file| broken.contains(&file.file.0)))
         .filter_map(|(_, pipeline)| pipeline)
         .map(Arc::new)
-        .collect();
+        .collect::<Vec<Arc<Pipeline>>>();
     let files_read = loader.all().count();
     let retention = project.as_ref().and_then(|project| project.retention);
     // What is half understood removes nothing.
@@ -231,6 +232,13 @@ pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
         .iter()
         .any(|(id, file)| Some(file.name.as_str()) == request.project && broken.contains(&id.0));
     let retention = retention.filter(|_| !is_faulty);
+    let notices = broken.is_empty().then(|| {
+        let mut declared = project.as_ref().map(Declared::of).unwrap_or_default();
+        for pipeline in &pipelines {
+            declared.add(pipeline.name().as_str(), &pipeline.notices());
+        }
+        declared
+    });
     Checked {
         sources: loader.sources,
         diagnostics,
@@ -239,6 +247,7 @@ pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
         files_read,
         steps,
         retention,
+        notices,
     }
 }
 
@@ -259,6 +268,9 @@ fn project(loader: &mut Loader<'_>, path: Option<&str>) -> Option<Project> {
             let project = parse::<Project>(root)?;
             let unknown = references::pools_of_project(&project, root);
             loader.diagnostics.extend(unknown);
+            loader
+                .diagnostics
+                .extend(references::channels_of_project(&project, root));
             Some(project)
         }
         Err(fault) => {

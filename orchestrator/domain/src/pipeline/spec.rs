@@ -8,6 +8,7 @@
 //! else it is an error, since nothing would evaluate it), `x-kind` says what a text has to be.
 
 pub mod alert;
+pub mod channel;
 pub mod environment;
 pub mod library;
 pub mod param;
@@ -18,7 +19,8 @@ pub mod step;
 pub mod stream;
 pub mod trigger;
 
-pub use alert::{Alert, Channel};
+pub use alert::Alert;
+pub use channel::{Channel, Notifications};
 pub use environment::{CheckLevel, Environment};
 pub use library::{KindInput, Library, LibraryKind};
 pub use param::Param;

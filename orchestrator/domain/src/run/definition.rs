@@ -6,6 +6,7 @@
 
 use super::bounds::RunBounds;
 use super::code::CodeVersion;
+use crate::notice::RunNotices;
 use crate::pool::PoolLimits;
 use crate::trigger::Place;
 use indexmap::IndexMap;
@@ -74,6 +75,9 @@ pub struct RunDefinition {
     /// beat them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pools: BTreeMap<String, PoolLimits>,
+    /// Whom the pipeline itself has told of what.
+    #[serde(default, skip_serializing_if = "RunNotices::is_empty")]
+    pub notices: RunNotices,
     /// Parts of the pipeline that this version accepts and does not obey yet, e.g. `alerts`.
     pub not_obeyed: Vec<String>,
     /// Documents as written, for `plan` to compare the next run with: step name → its YAML as JSON.

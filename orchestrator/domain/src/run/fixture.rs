@@ -245,6 +245,7 @@ pub(crate) fn definition(drafts: impl IntoIterator<Item = Draft>) -> RunDefiniti
         concurrency: None,
         priority: None,
         pools: BTreeMap::new(),
+        notices: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,

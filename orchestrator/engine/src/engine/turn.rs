@@ -4,12 +4,14 @@ use super::post::requested;
 use super::turned::{Turned, show};
 use super::{Active, Engine, EngineError, GRACE};
 use crate::lineage;
+use crate::notices;
 use crate::observe::Observation;
 use crate::tracking::{self, Curves};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use trainyard_contract::task::{EffectRequest, Failure, TaskReport};
 use trainyard_contract::{FailureClass, OutputValue, RunId, Timestamp};
+use trainyard_domain::notice;
 use trainyard_domain::run::{Event, Input, Run, RunStatus};
 use trainyard_executors::{AttemptKey, ExecutorNews, Submission};
 use trainyard_store::{Append, Settled, StoreError, Unsettled};
@@ -221,6 +223,7 @@ impl Engine {
     /// `written`, and counts when it is kept.
     fn write(&mut self, now: Timestamp, turned: &Turned, written: &mut Written) -> Result<(), StoreError> {
         let mut turn = self.store.begin()?;
+        let mut said = Vec::new();
         for id in &turned.inbox {
             let Some(active) = self.runs.get(id) else {
                 continue;
@@ -264,6 +267,9 @@ impl Engine {
                             .outputs
                             .insert(draft.output.clone(), OutputValue::Value(value));
                     }
+                    EffectRequest::SendNotice(draft) => {
+                        said.push(notices::said(&active.run, key, &report.instance, &draft, now));
+                    }
                 }
             }
             let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
@@ -302,6 +308,12 @@ impl Engine {
             let active = self.runs.get(id)?;
             Some(written.runs.get(id).map_or(&active.run, |decided| &decided.run))
         };
+        for append in &appends {
+            if let Some(run) = as_decided(append.run) {
+                said.extend(notice::of_run(run, append.expected + 1, append.events));
+            }
+        }
+        turn.tell(&said)?;
         let of_events = appends.iter().filter_map(|append| {
             let edges = lineage::of_events(as_decided(append.run)?, append.events);
             Some((append.run.clone(), edges))
@@ -462,7 +474,9 @@ impl Written {
 /// and again after each resume.
 fn refused_effect(effects: &[EffectRequest]) -> Option<Failure> {
     effects.iter().find_map(|effect| {
-        let EffectRequest::RegisterModel(draft) = effect;
+        let EffectRequest::RegisterModel(draft) = effect else {
+            return None;
+        };
         let error = trainyard_store::check_alias(draft.alias.as_deref()?).err()?;
         Some(Failure::new(FailureClass::Rejected, error.to_string()))
     })

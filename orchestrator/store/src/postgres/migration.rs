@@ -57,6 +57,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0013_lineage_ways",
         include_str!("../../migrations/postgres/0013_lineage_ways.sql"),
     ),
+    (
+        "0014_notices",
+        include_str!("../../migrations/postgres/0014_notices.sql"),
+    ),
 ];
 
 /// The schema this version writes.

@@ -235,11 +235,8 @@ impl Tracking<'_> {
     ) -> Result<(), TrackingError> {
         name::check_alias(alias)?;
         let version = self.version(called, version)?;
-        self.store.execute(
-            WRITING,
-            queries::MODEL_SET_ALIAS,
-            params![version.model, alias, version.version, at.0],
-        )?;
+        self.store
+            .point(called, version.model, alias, version.version, at)?;
         self.touch_model(version.model, at)
     }
 

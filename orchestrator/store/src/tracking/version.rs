@@ -10,6 +10,7 @@ use crate::queries;
 use crate::store::Store;
 use trainyard_contract::task::ModelDraft;
 use trainyard_contract::{RunId, Timestamp};
+use trainyard_domain::notice::{self, Registered};
 use trainyard_domain::tracking::{Refusal, name};
 
 const WRITING: &str = "write a model version";
@@ -144,6 +145,14 @@ impl Tracking<'_> {
             )?;
         }
         self.touch_model(model.number, at)?;
+        self.store.put_notices(&[notice::registered(&Registered {
+            model: new.name,
+            version,
+            run: None,
+            pipeline: None,
+            owner: None,
+            at,
+        })])?;
         self.version(new.name, &version.to_string())
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod firings;
 pub(crate) mod inbox;
 pub(crate) mod leases;
 pub(crate) mod lineage;
+pub(crate) mod notices;
 pub(crate) mod plans;
 pub(crate) mod pools;
 pub(crate) mod registry;
@@ -185,6 +186,18 @@ suite! {
         items_take_what_their_step_holds,
         a_report_of_more_than_there_is_keeps_nothing_from_being_written,
         a_retry_counts_what_it_takes_and_nothing_twice;
+    notices:
+        a_notice_is_kept_with_the_event_that_caused_it_or_not_at_all,
+        subscribers_hear_of_what_they_asked_for_and_once,
+        what_the_store_does_itself_is_told,
+        a_failing_notice_holds_up_its_own_subject_alone,
+        a_notice_is_in_one_hand_until_its_lease_ends_or_its_owner_dies,
+        a_storm_is_told_to_people_in_one_notice,
+        dead_letters_are_listed_and_sent_again,
+        a_file_declares_what_is_there_and_the_api_keeps_its_own,
+        old_notices_go_and_those_that_wait_stay,
+        lanes_stay_in_order_whatever_becomes_of_those_who_deliver,
+        of_many_servers_that_deliver_at_once_each_notice_is_one_servers;
     plans:
         a_kept_plan_is_found_by_the_beginning_of_its_id;
     files:

@@ -40,6 +40,7 @@ pub(crate) fn definition(pipeline: &str, steps: usize) -> RunDefinition {
         concurrency: None,
         priority: None,
         pools: BTreeMap::new(),
+        notices: Default::default(),
         not_obeyed: Vec::new(),
         as_written: IndexMap::new(),
         sections: None,

@@ -227,7 +227,9 @@ notify:
         ("on_failure-run_shell", Some(Hook::RunFailed))
     );
     assert_eq!(finally.hook, Some(Hook::Finally));
-    assert_eq!(bound.not_obeyed, ["notify", "notify.oncall of on_failure"]);
+    assert_eq!(bound.not_obeyed, [""; 0]);
+    assert_eq!(bound.notices.on_failure, ["notify.oncall"]);
+    assert_eq!(bound.notices.channels["oncall"].kind(), "slack");
 }
 
 #[test]

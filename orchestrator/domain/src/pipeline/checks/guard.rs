@@ -519,7 +519,7 @@ mod tests {
             ]
         );
         let told = format!(
-            "owner: me\nnotify: {{x: {{type: file, path: x}}}}\n{}",
+            "owner: me\nnotify: {{x: {{type: file, path: x.log}}}}\n{}",
             alert(", actions: [notify.x]")
         );
         assert_eq!(found(&told, ""), Vec::<String>::new());

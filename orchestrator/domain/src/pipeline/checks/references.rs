@@ -10,6 +10,7 @@
 //!   inputs: {train: split.trian}      # S02/unknown-output
 //! ```
 
+mod channels;
 mod exports;
 mod hooks;
 mod inputs;
@@ -21,6 +22,7 @@ use super::{Finding, Scene, found, kind_names};
 use crate::diagnostic::Span;
 use crate::pipeline::reader::Entry;
 use crate::pipeline::wiring::{Kind, Wired, WiredHook, outputs_of, uses_of};
+pub(super) use channels::of_project as channels_of_project;
 use hooks::failure_actions;
 use indexmap::IndexMap;
 use inputs::inputs;
@@ -90,6 +92,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> (Vec<Wired>, Vec<WiredHook>) {
     triggers_and_alerts(scene);
     secrets(scene);
     pools::pools(scene);
+    channels::channels(scene);
     tests(scene, &wired);
     (wired, hooks)
 }

@@ -21,6 +21,14 @@ const fn warning(
 }
 
 pub(super) static RULES: &[Rule] = &[
+    Rule {
+        code: "S11/channel",
+        title: "a channel can never carry a notice",
+        severity: Severity::Error,
+        why: "Where its notices go cannot be reached, must not be, or is not said: a URL without a host, one with a password in it, one of this machine or a private network that the channel does not allow itself, a file outside the project, a mail without a server.",
+        bad: "notify: {hub: {type: webhook, url: \"http://169.254.169.254/hook\"}}",
+        good: "notify: {hub: {type: webhook, url: \"https://hub.example.com/hook\", secret: hub_key}}",
+    },
     warning(
         "C01/over-budget",
         "a run would cost more than its budget",

@@ -1,4 +1,4 @@
-//! Alerts and the channels that carry them.
+//! Alerts.
 
 use super::scalar::Duration;
 use schemars::JsonSchema;
@@ -98,6 +98,18 @@ pub enum AlertSeverity {
     Critical,
 }
 
+impl AlertSeverity {
+    /// As written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// What a breach does.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -123,31 +135,4 @@ pub struct Rollback {
     pub endpoint: String,
     /// `previous`, or an alias such as `champion`.
     pub to: String,
-}
-
-/// A way to tell someone.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Channel {
-    /// A message to a channel of a Slack-compatible service.
-    Slack {
-        channel: String,
-        /// Name of the secret with the token.
-        #[serde(default)]
-        secret: Option<String>,
-    },
-    /// A mail.
-    Email {
-        #[schemars(length(min = 1))]
-        to: Vec<String>,
-    },
-    /// A signed HTTP request.
-    Webhook {
-        url: String,
-        /// Name of the secret that signs.
-        #[serde(default)]
-        secret: Option<String>,
-    },
-    /// A line in a file of the project.
-    File { path: String },
 }

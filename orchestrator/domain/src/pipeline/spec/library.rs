@@ -1,6 +1,6 @@
 //! Libraries: what several pipelines share.
 
-use super::alert::Channel;
+use super::channel::Channel;
 use super::param::Param;
 use super::policy::{Cache, Resources, Retry};
 use super::scalar::Duration;

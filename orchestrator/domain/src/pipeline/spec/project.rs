@@ -1,7 +1,7 @@
 //! `trainyard.yaml`: the mark and the settings of a project.
 
 use super::NAME_PATTERN;
-use super::alert::Channel;
+use super::channel::{Channel, Notifications};
 use super::environment::CheckLevel;
 use super::policy::Defaults;
 use super::scalar::{Duration, Size, StartRate};
@@ -44,6 +44,9 @@ pub struct Project {
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"pattern": NAME_PATTERN}))]
     pub notify: IndexMap<String, Channel>,
+    /// Who hears of what.
+    #[serde(default)]
+    pub notifications: Option<Notifications>,
     /// Where secrets come from, by name. Without it any name is taken from the environment.
     #[serde(default)]
     pub secrets: IndexMap<String, SecretSource>,

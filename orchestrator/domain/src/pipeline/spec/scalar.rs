@@ -2,7 +2,7 @@
 
 use crate::pool::Rate;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use trainyard_contract::{ByteSize, Millis};
 
@@ -33,7 +33,7 @@ impl JsonSchema for Duration {
 }
 
 /// So many starts within a span of time, written `10/1m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StartRate(pub Rate);
 

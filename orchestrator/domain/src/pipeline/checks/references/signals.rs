@@ -3,9 +3,9 @@
 use super::hooks::channel;
 use super::near;
 use crate::pipeline::checks::{Scene, found};
+use crate::pipeline::spec::Trigger;
 use crate::pipeline::spec::alert::AlertAction;
 use crate::pipeline::spec::trigger::WebhookAuth;
-use crate::pipeline::spec::{Channel, Trigger};
 use crate::pipeline::wiring::Reference;
 use trainyard_contract::Path;
 use trainyard_contract::finding::nearest;
@@ -140,15 +140,15 @@ pub(super) fn secrets(scene: &mut Scene<'_>) {
         }
     }
     for (name, channel) in &draft.spec.notify {
-        if let Channel::Slack {
-            secret: Some(secret), ..
-        }
-        | Channel::Webhook {
-            secret: Some(secret), ..
-        } = channel
+        if let Some(secret) = channel.secret()
             && !draft.borrowed.contains(&("notify", name.clone()))
         {
-            named.push((Path::root().key("notify").key(name).key("secret"), secret.clone()));
+            let at = Path::root().key("notify").key(name);
+            let at = match channel.kind() {
+                "email" => at.key("smtp"),
+                _ => at,
+            };
+            named.push((at.key("secret"), secret.to_owned()));
         }
     }
     for (at, secret) in named {

@@ -1,0 +1,1 @@
+SELECT body, origin FROM channels WHERE pipeline = ?1 AND name = ?2

@@ -1,0 +1,1 @@
+SELECT pipeline, name, origin, body, changed_us, changed_by FROM channels ORDER BY pipeline, name

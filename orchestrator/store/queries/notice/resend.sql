@@ -1,0 +1,2 @@
+UPDATE notices SET state = 'waiting', due_us = 0, tries = 0, settled_us = NULL, leased_until_us = 0, owner = NULL
+WHERE number = ?1 AND state <> 'waiting'

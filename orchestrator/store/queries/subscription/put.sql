@@ -1,0 +1,2 @@
+INSERT INTO subscriptions (name, origin, body, changed_us, changed_by) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (name) DO UPDATE SET origin = excluded.origin, body = excluded.body, changed_us = excluded.changed_us, changed_by = excluded.changed_by
