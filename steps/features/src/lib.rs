@@ -1,0 +1,6 @@
+//! The feature store's own parts, without tables of polars: what training and serving share, so that a value is the
+//! same in both.
+//!
+//! Definitions are in `trainyard_contract::feature`. This crate knows nothing of steps, runs or files of the project.
+
+pub mod expression;
