@@ -160,12 +160,11 @@ fn place(moments: &Moments, known_by: KnownBy, rows: &ViewRows<'_>, from: usize,
         };
         let start = moments.starts[*key as usize] as usize;
         let end = moments.starts[*key as usize + 1] as usize;
-        let hint = if *key == key_before && seen_from >= time_before {
-            found_before
+        let found = if *key == key_before && seen_from >= time_before {
+            found_before + first_not_before(&moments.times[found_before..end], seen_from)
         } else {
-            start
+            start + guessed(&moments.times[start..end], seen_from)
         };
-        let found = hint + first_not_before(&moments.times[hint..end], seen_from);
         (key_before, time_before, found_before) = (*key, seen_from, found);
         if found < end {
             places[at] = found as u32;
@@ -181,6 +180,30 @@ fn first_not_before(times: &[i64], time: i64) -> usize {
     }
     let from = bound / 2;
     let to = bound.min(times.len());
+    from + times[from..to].partition_point(|other| *other < time)
+}
+
+/// The same, begun where `time` would be if the times lay evenly: a binary search of many times waits for
+/// memory at each of its steps.
+fn guessed(times: &[i64], time: i64) -> usize {
+    const FEW: usize = 32;
+    let (Some(first), Some(last)) = (times.first(), times.last()) else {
+        return 0;
+    };
+    if times.len() <= FEW || time <= *first || time > *last {
+        return times.partition_point(|other| *other < time);
+    }
+    let share = (time as f64 - *first as f64) / (*last as f64 - *first as f64);
+    let guess = ((share * times.len() as f64) as usize).min(times.len() - 1);
+    if times[guess] < time {
+        return guess + first_not_before(&times[guess..], time);
+    }
+    let mut stride = 1;
+    while stride <= guess && times[guess - stride] >= time {
+        stride *= 2;
+    }
+    let from = guess.saturating_sub(stride);
+    let to = guess - stride / 2;
     from + times[from..to].partition_point(|other| *other < time)
 }
 
@@ -260,5 +283,25 @@ impl Tally {
         self.view_rows = self.view_rows.max(other.view_rows);
         self.oldest = self.oldest.max(other.oldest);
         self.total_age += other.total_age;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn both_ways_of_searching_find_what_a_binary_search_finds(
+            times in proptest::collection::vec(prop_oneof![-50_i64..50, any::<i64>()], 0..300),
+            time in prop_oneof![-60_i64..60, any::<i64>()],
+        ) {
+            let mut times = times;
+            times.sort_unstable();
+            let expected = times.partition_point(|other| *other < time);
+            prop_assert_eq!(first_not_before(&times, time), expected);
+            prop_assert_eq!(guessed(&times, time), expected);
+        }
     }
 }
