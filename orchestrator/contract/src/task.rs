@@ -2,6 +2,7 @@
 
 use crate::artifact::{ArtifactKind, ArtifactRef, ContentHash, OutputValue};
 use crate::data_contract::DataContract;
+use crate::feature::FeatureDefinitions;
 use crate::time::{ByteSize, Millis};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,9 @@ pub struct TaskSpec {
     /// For steps that remember: what the step gave when it last succeeded, by output.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub previous: IndexMap<String, OutputValue>,
+    /// Definitions of the feature store that parameters name, with what these need in turn.
+    #[serde(default, skip_serializing_if = "FeatureDefinitions::is_empty")]
+    pub features: FeatureDefinitions,
     pub limits: Limits,
     /// Project folder: relative paths start here, and process steps run here.
     pub project: PathBuf,

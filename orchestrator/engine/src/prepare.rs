@@ -150,6 +150,7 @@ impl Workshop<'_> {
             process: rendered.process,
             secrets: instance.secrets.clone(),
             previous,
+            features: Default::default(),
             limits: instance.limits.clone(),
             project: self.workplace.code().to_owned(),
             data: self.workplace.data().map(Path::to_owned),
