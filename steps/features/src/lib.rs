@@ -3,4 +3,5 @@
 //!
 //! Definitions are in `trainyard_contract::feature`. This crate knows nothing of steps, runs or files of the project.
 
-pub mod expression;
+/// On-demand expressions.
+pub use trainyard_expressions as expression;
