@@ -3,5 +3,7 @@
 //!
 //! Definitions are in `trainyard_contract::feature`. This crate knows nothing of steps, runs or files of the project.
 
-pub mod expression;
+/// On-demand expressions.
+pub use trainyard_expressions as expression;
+
 pub mod point_in_time;
