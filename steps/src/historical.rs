@@ -10,7 +10,9 @@ mod gather;
 mod rows;
 
 pub(crate) use columns::{KeyKind, Unit};
-pub(crate) use rows::{Piece, ViewRows};
+#[cfg(test)]
+pub(crate) use rows::Piece;
+pub(crate) use rows::ViewRows;
 
 use columns::{Keyed, instants};
 use polars::prelude::{DataFrame, DataType as PolarsType};

@@ -6,6 +6,7 @@
 
 mod facts;
 mod found;
+mod on_demand;
 mod plan;
 mod report;
 
@@ -15,7 +16,7 @@ use crate::sink::Sink;
 use crate::table::{self, Table};
 use found::FoundInView;
 use indexmap::IndexMap;
-use plan::{Out, Plan};
+use plan::{Made, Plan};
 use polars::prelude::{Column, DataFrame, IntoColumn, NamedFrom, PolarsError, Series};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -310,16 +311,24 @@ pub(crate) fn with_features(
         looked_up.push(joined);
     }
     let unit = rows.unit;
+    let mut computed = Vec::with_capacity(plan.derived.len());
+    for derived in &plan.derived {
+        computed.push(on_demand::compute(derived, &entities, &looked_up)?);
+    }
     let mut columns: Vec<Column> = Vec::with_capacity(plan.outputs.len());
     for out in &plan.outputs {
-        let Out {
-            view, feature, name, ..
-        } = out;
-        let joined = looked_up
-            .get(*view)
-            .ok_or_else(|| StepError::internal(format!("there is no view {view}")))?;
-        let mut column = joined.features.column(feature).map_err(internal)?.clone();
-        column.rename(name.as_str().into());
+        let missing = || StepError::internal(format!("there is nothing for `{}`", out.name));
+        let mut column = match out.made {
+            Made::LookedUp(view) => {
+                let joined = looked_up.get(view).ok_or_else(missing)?;
+                joined.features.column(&out.feature).map_err(internal)?.clone()
+            }
+            Made::Computed(view, at) => {
+                let made: Option<&Column> = computed.get(view).and_then(|made: &Vec<Column>| made.get(at));
+                made.ok_or_else(missing)?.clone()
+            }
+        };
+        column.rename(out.name.as_str().into());
         columns.push(column);
     }
     if plan.event_times {

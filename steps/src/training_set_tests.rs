@@ -26,6 +26,16 @@ fn definitions() -> FeatureDefinitions {
                 "columns": {"planes": "number_of_planes"},
             },
         },
+        "on_demand": {
+            "trip": {
+                "name": "trip", "inputs": ["weather:wind", "fleet:wind"],
+                "request": [{"name": "carrier", "type": "float64"}],
+                "features": {
+                    "gust": {"type": "float64", "expr": "weather__wind * carrier / 2.0"},
+                    "calm": {"type": "boolean", "expr": "gust < 8 and fleet__wind < 0"},
+                },
+            },
+        },
         "services": {"delay": {"name": "delay", "features": ["weather:temp", "fleet:planes"]}},
     }))
     .unwrap()
@@ -122,7 +132,7 @@ fn all_rows_stay_in_their_order_with_what_was_there_at_their_times() {
         ended.log,
         [
             "weather: 3 of 5 rows found a row of it, 40 min old on average, 2 h at most; 1 without one by then; 1 only with one older than 2h",
-            "fleet: 3 of 5 rows found a row of it, 11.3 h old on average, 12 h at most; 2 without one by then",
+            "fleet: 3 of 5 rows found a row of it, 11 h old on average, 12 h at most; 2 without one by then",
         ]
     );
 }
@@ -374,4 +384,49 @@ fn a_table_without_rows_gives_one_without_rows() {
     let bed = bed().table("entities", flights().slice(0, 0));
     let ended = ran(&bed, json!({"event_time": "at", "features": ["weather:temp"]}));
     assert_eq!(ended.frame("table").shape(), (0, 6));
+}
+
+#[test]
+fn features_on_demand_are_computed_from_looked_up_ones_that_need_not_be_asked_for() {
+    let bed = bed();
+    let with = json!({"event_time": "at", "features": ["trip:calm", "weather:temp", "trip:gust"]});
+    let answer = bed.infer(&FeaturesTrainingSet, with.clone(), &OUTPUTS);
+    assert_eq!(answer.findings, []);
+    let ended = ran(&bed, with);
+    let frame = ended.frame("table");
+    assert_eq!(
+        rows(&frame.select(["calm", "temp", "gust"]).unwrap()),
+        [
+            "false|3.5|14",
+            "false|NaN|10.5",
+            "-|-|-",
+            "-|-|-",
+            "true|1.5|3.5"
+        ]
+    );
+    assert!(frame.column("wind").is_err());
+    let mut sources: Vec<String> = ended
+        .report
+        .lineage
+        .iter()
+        .filter(|edge| edge.column == "calm")
+        .map(|edge| format!("{}.{}", edge.input, edge.from))
+        .collect();
+    sources.sort();
+    assert_eq!(sources, ["entities.carrier", "fleet.wind", "weather.wind"]);
+    let Some(Shape::Table(foretold)) = answer.outputs.get("table") else {
+        panic!("no table is foretold")
+    };
+    assert_eq!(foretold.columns, ended.schema("table").columns);
+}
+
+#[test]
+fn what_an_on_demand_feature_needs_must_be_in_the_entity_rows() {
+    let bed = bed().table("entities", flights().drop("carrier").unwrap());
+    let with = json!({"event_time": "at", "features": ["trip:gust"]});
+    let found = findings(&bed, with);
+    assert!(
+        found[0].starts_with("D01 with.features[0]: there is no column `carrier` here"),
+        "{found:?}"
+    );
 }

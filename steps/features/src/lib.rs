@@ -6,4 +6,5 @@
 /// On-demand expressions.
 pub use trainyard_expressions as expression;
 
+pub mod on_demand;
 pub mod point_in_time;

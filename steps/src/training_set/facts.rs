@@ -1,6 +1,7 @@
 //! What is known of the output's columns before any row is read, and features that tell what nobody knows yet.
 
-use super::plan::{Out, Plan, ViewPlan, time_column, time_type};
+use super::on_demand::Derived;
+use super::plan::{Made, Plan, ViewPlan, time_column, time_type};
 use super::{ENTITIES, Params};
 use crate::facts::{Fact, Facts, Source, Sources};
 use crate::features::leakage::Watch;
@@ -16,12 +17,24 @@ pub(super) fn of_output(plan: &Plan, entities: &Schema, views: &BTreeMap<&str, O
     let mut add = |fact: Fact| {
         facts.columns.insert(fact.column.name.clone(), fact);
     };
-    for out in &plan.outputs {
-        let Some(view) = plan.views.get(out.view) else {
-            continue;
-        };
+    let looked_up = |view: usize, name: &str| {
+        let view = plan.views.get(view)?;
         let schema = views.get(view.ask.view.name.as_str()).copied().flatten();
-        add(feature(out, view, &own, schema));
+        Some(feature(name, view, &own, schema))
+    };
+    let computed: Vec<Vec<Fact>> = plan
+        .derived
+        .iter()
+        .map(|derived| on_demand(derived, &own, looked_up))
+        .collect();
+    for out in &plan.outputs {
+        let fact = match out.made {
+            Made::LookedUp(view) => looked_up(view, &out.feature),
+            Made::Computed(view, at) => computed.get(view).and_then(|made| made.get(at)).cloned(),
+        };
+        if let Some(fact) = fact {
+            add(fact.named(&out.name));
+        }
     }
     if plan.event_times {
         for view in &plan.views {
@@ -74,17 +87,17 @@ fn keys_known(view: &ViewPlan, entities: &Facts) -> BTreeSet<KnownAt> {
     keys.flat_map(|fact| fact.known.iter().cloned()).collect()
 }
 
-fn feature(out: &Out, view: &ViewPlan, entities: &Facts, schema: Option<&Schema>) -> Fact {
+fn feature(name: &str, view: &ViewPlan, entities: &Facts, schema: Option<&Schema>) -> Fact {
     let definition = &view.ask.view;
-    let source = source_of(view, definition.column_of(&out.feature));
+    let source = source_of(view, definition.column_of(name));
     let there = schema.and_then(|schema| schema.column(&source.column));
-    let mut column = match (definition.features.get(&out.feature), there) {
+    let mut column = match (definition.features.get(name), there) {
         (Some(feature), there) => Column {
             unit: feature.unit.clone(),
             classification: feature.classification.clone(),
             known_at: feature.known_at.clone(),
             ..there.map_or_else(
-                || Column::new(&out.name, feature.data_type.clone(), true),
+                || Column::new(name, feature.data_type.clone(), true),
                 |there| Column {
                     data_type: feature.data_type.clone(),
                     ..there.clone()
@@ -93,7 +106,7 @@ fn feature(out: &Out, view: &ViewPlan, entities: &Facts, schema: Option<&Schema>
         },
         (None, Some(there)) => there.clone(),
         (None, None) => Column::new(
-            &out.name,
+            name,
             trainyard_contract::DataType::Other("other[unknown]".to_owned()),
             true,
         ),
@@ -104,10 +117,10 @@ fn feature(out: &Out, view: &ViewPlan, entities: &Facts, schema: Option<&Schema>
     if column.origins.is_empty() {
         column.origins.insert(ColumnOrigin {
             dataset: definition.name.clone(),
-            column: out.feature.clone(),
+            column: name.to_owned(),
         });
     }
-    column.name.clone_from(&out.name);
+    name.clone_into(&mut column.name);
     column.nullable = true;
     let mut known = keys_known(view, entities);
     let mut current = BTreeSet::new();
@@ -123,6 +136,32 @@ fn feature(out: &Out, view: &ViewPlan, entities: &Facts, schema: Option<&Schema>
         known,
         takes_in_rows: false,
     }
+}
+
+/// The facts of an on-demand view's features, in its order.
+fn on_demand(
+    derived: &Derived,
+    entities: &Facts,
+    looked_up: impl Fn(usize, &str) -> Option<Fact>,
+) -> Vec<Fact> {
+    let program = &derived.program;
+    let request = program
+        .request
+        .iter()
+        .map(|field| entities.get(&field.name).cloned());
+    let inputs = program.inputs.iter().zip(&derived.views);
+    let inputs = inputs.map(|(input, view)| looked_up(*view, &input.feature));
+    let mut parts: Vec<Option<Fact>> = request.chain(inputs).collect();
+    let first = parts.len();
+    for feature in &program.features {
+        let uses = feature.expression.uses().iter();
+        let used = uses.filter_map(|place| parts.get(*place)?.as_ref());
+        let mut fact = Fact::computed(&feature.name, true, used);
+        fact.column.data_type = feature.data_type.clone();
+        fact.column.unit.clone_from(&feature.unit);
+        parts.push(Some(fact));
+    }
+    parts.split_off(first).into_iter().flatten().collect()
 }
 
 /// Features that are known only after the prediction, or that the label is made from.

@@ -1,21 +1,25 @@
 //! What is asked for: which features of which views, by which columns of the entity rows, under which names.
 
+use super::on_demand::Derived;
 use super::{ENTITIES, Lag, Params};
 use crate::fault;
 use crate::historical::{KeyKind, ViewAsk};
 use crate::inference::with;
 use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::feature::{
-    Asked, FeatureDefinitions, FeaturePick, FeatureRef, FeatureView, UnknownFeature,
+    Asked, FeatureDefinitions, FeaturePick, FeatureRef, FeatureView, Key, OnDemandView, UnknownFeature,
 };
 use trainyard_contract::finding::{Finding, Path, nearest};
-use trainyard_contract::{DataType, Millis, Schema, Severity, TimeUnit};
+use trainyard_contract::{Column, DataType, Millis, Schema, Severity, TimeUnit};
+use trainyard_features::on_demand::OnDemandProgram;
 
 /// A list of features, resolved.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// In the order in which they are first asked for.
     pub(crate) views: Vec<ViewPlan>,
+    /// On-demand views, which are computed from them.
+    pub(super) derived: Vec<Derived>,
     /// In the order of the output's columns.
     pub(crate) outputs: Vec<Out>,
     /// Column of the entity rows.
@@ -38,14 +42,22 @@ pub(crate) struct ViewPlan {
 /// A column of the output.
 #[derive(Debug)]
 pub(crate) struct Out {
-    /// Place of its view in [`Plan::views`].
-    pub(super) view: usize,
+    pub(super) made: Made,
     pub(super) feature: String,
     /// Name of the column.
     pub(super) name: String,
     /// Where it is asked for, and by which word.
     pub(super) path: Path,
     pub(super) word: String,
+}
+
+/// Where a column comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// From a view, by its place in [`Plan::views`].
+    LookedUp(usize),
+    /// By an on-demand view, by its place in [`Plan::derived`] and the feature's in it.
+    Computed(usize, usize),
 }
 
 /// A plan, unless something is wrong, and what is.
@@ -77,6 +89,7 @@ struct Planner<'a> {
     entities: Option<&'a Schema>,
     inputs: &'a [&'a str],
     views: Vec<ViewPlan>,
+    derived: Vec<Derived>,
     outputs: Vec<Out>,
     findings: Vec<Finding>,
 }
@@ -96,6 +109,7 @@ impl Plan {
             entities,
             inputs,
             views: Vec::new(),
+            derived: Vec::new(),
             outputs: Vec::new(),
             findings: Vec::new(),
         };
@@ -112,6 +126,7 @@ impl Plan {
         let plan = match event_time {
             Some(event_time) if !wrong && entities.is_some() => Some(Plan {
                 views: planner.views,
+                derived: planner.derived,
                 outputs: planner.outputs,
                 event_time,
                 event_times: params.event_times,
@@ -265,42 +280,114 @@ impl Planner<'_> {
             }
         };
         for asked in asked {
-            match asked {
+            let made = match asked {
                 Asked::Stored { view, name, .. } => {
                     let at = self.view(view, given);
-                    let features = &mut self.views[at].ask.features;
-                    if !features.iter().any(|known| known == name) {
-                        features.push(name.to_owned());
-                    }
-                    let twice = self
-                        .outputs
-                        .iter()
-                        .any(|out| out.view == at && out.feature == name);
-                    if twice {
-                        if matches!(reference.pick, FeaturePick::One(_)) {
-                            let message = format!("`{}:{name}` is asked for twice", view.name);
-                            let finding = Finding::error("D03", given.path.clone(), message);
-                            self.findings
-                                .push(finding.at_word(&given.word).help("name it once"));
-                        }
-                        continue;
-                    }
-                    let column = if self.params.full_feature_names {
-                        asked.full_name()
-                    } else {
-                        name.to_owned()
-                    };
-                    self.outputs.push(Out {
-                        view: at,
-                        feature: name.to_owned(),
-                        name: column,
-                        path: given.path.clone(),
-                        word: given.word.clone(),
-                    });
+                    self.feature(at, name);
+                    Made::LookedUp(at)
                 }
-                Asked::Derived { .. } => {}
+                Asked::Derived { view, name, .. } => {
+                    let Some(at) = self.computed(view, given) else {
+                        continue;
+                    };
+                    let features = &self.derived[at].program.features;
+                    let Some(feature) = features.iter().position(|feature| feature.name == name) else {
+                        continue;
+                    };
+                    Made::Computed(at, feature)
+                }
+            };
+            self.output(&asked, made, given);
+        }
+    }
+
+    /// Looks a feature of a view up.
+    fn feature(&mut self, view: usize, name: &str) {
+        let features = &mut self.views[view].ask.features;
+        if !features.iter().any(|known| known == name) {
+            features.push(name.to_owned());
+        }
+    }
+
+    /// Makes what is asked for a column of the output.
+    fn output(&mut self, asked: &Asked<'_>, made: Made, given: &Reference) {
+        let name = asked.name();
+        let mut known = self.outputs.iter();
+        if known.any(|out| out.made == made && out.feature == name) {
+            if matches!(given.reference.pick, FeaturePick::One(_)) {
+                let message = format!("`{}:{name}` is asked for twice", asked.view_name());
+                let finding = Finding::error("D03", given.path.clone(), message);
+                self.findings
+                    .push(finding.at_word(&given.word).help("name it once"));
+            }
+            return;
+        }
+        self.outputs.push(Out {
+            made,
+            feature: name.to_owned(),
+            name: if self.params.full_feature_names {
+                asked.full_name()
+            } else {
+                name.to_owned()
+            },
+            path: given.path.clone(),
+            word: given.word.clone(),
+        });
+    }
+
+    /// The place of an on-demand view among those computed; none if it cannot be.
+    fn computed(&mut self, view: &OnDemandView, given: &Reference) -> Option<usize> {
+        let known = self
+            .derived
+            .iter()
+            .position(|derived| derived.program.view == view.name);
+        if known.is_some() {
+            return known;
+        }
+        let definitions = self.definitions;
+        let program = match OnDemandProgram::compile(definitions, view) {
+            Ok(program) => program,
+            Err(fault) => {
+                let finding = Finding::error("D01", given.path.clone(), fault.to_string());
+                let help = format!("see the on-demand view `{}` in its file", view.name);
+                self.findings.push(finding.at_word(&given.word).help(help));
+                return None;
+            }
+        };
+        let mut views = Vec::with_capacity(program.inputs.len());
+        for input in &program.inputs {
+            let stored = definitions.views.get(&input.view)?;
+            let unversioned = Reference {
+                reference: FeatureRef::one(&input.view, &input.feature),
+                path: given.path.clone(),
+                word: given.word.clone(),
+            };
+            let at = self.view(stored, &unversioned);
+            self.feature(at, &input.feature);
+            views.push(at);
+        }
+        for field in &program.request {
+            let Some(schema) = self.entities else { continue };
+            let note = format!("the on-demand view `{}` is computed from it", view.name);
+            match schema.column(&field.name) {
+                None => {
+                    let finding = fault::no_column(&field.name, given.path.clone(), schema.names());
+                    self.findings.push(finding.at_word(&given.word).note(note));
+                }
+                Some(column) if !column.data_type.fits_in(&field.data_type) && !is_number(column, field) => {
+                    let message = format!(
+                        "`{}` is {} in the entity rows and {} in the on-demand view `{}`",
+                        field.name, column.data_type, field.data_type, view.name
+                    );
+                    let finding = Finding::error("D03", given.path.clone(), message);
+                    self.findings
+                        .push(finding.at_word(&given.word).help("give both the same type"));
+                }
+                Some(_) => {}
             }
         }
+        self.derived.push(Derived { program, views });
+        Some(self.derived.len() - 1)
     }
 
     /// The place of a view among those looked up.
@@ -488,7 +575,10 @@ impl Planner<'_> {
             let message = if own.contains(out.name.as_str()) {
                 format!("`{}` is already a column of the entity rows", out.name)
             } else if let Some(other) = taken.get(out.name.as_str()) {
-                let view = |at: usize| &self.views[self.outputs[at].view].ask.view.name;
+                let view = |at: usize| match self.outputs[at].made {
+                    Made::LookedUp(view) => &self.views[view].ask.view.name,
+                    Made::Computed(view, _) => &self.derived[view].program.view,
+                };
                 format!(
                     "both `{}` and `{}` have a feature `{}`",
                     view(*other),
@@ -517,4 +607,9 @@ impl Planner<'_> {
         }
         self.findings.extend(findings);
     }
+}
+
+/// Whether a number is asked for and one is there: what does not fit in it is told when it is computed.
+fn is_number(column: &Column, field: &Key) -> bool {
+    column.data_type.is_numeric() && field.data_type.is_numeric()
 }
