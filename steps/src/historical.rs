@@ -19,7 +19,7 @@ use polars::prelude::{DataFrame, DataType as PolarsType};
 use trainyard_contract::feature::FeatureView;
 use trainyard_contract::{Millis, StepError};
 use trainyard_features::point_in_time::{
-    Found, Keys, KnownBy, Moments, NO_TIME, Rules, Search, Tally, ViewRows as Stretch,
+    ByTime, Found, Keys, KnownBy, Moments, NO_TIME, Rules, Search, Tally, ViewRows as Stretch,
 };
 
 /// Rows of a piece that are looked up at once.
@@ -65,6 +65,8 @@ pub(crate) struct Entities<'a> {
     event_time: &'a str,
     /// The unit of all times in what follows.
     pub(crate) unit: Unit,
+    /// By lag.
+    by_time: Vec<(Millis, ByTime)>,
     sorted: Vec<Sorted>,
 }
 
@@ -100,8 +102,29 @@ impl<'a> Entities<'a> {
             frame,
             event_time,
             unit,
+            by_time: Vec::new(),
             sorted: Vec::new(),
         })
+    }
+
+    /// The place of the entity rows' order by time.
+    fn by_time(&mut self, lag: Millis) -> Result<usize, StepError> {
+        if let Some(known) = self.by_time.iter().position(|(known, _)| *known == lag) {
+            return Ok(known);
+        }
+        let time = self
+            .frame
+            .column(self.event_time)
+            .map_err(|error| wrong(&error))?;
+        let mut times = instants(time.as_materialized_series(), self.unit).map_err(|error| wrong(&error))?;
+        let span = self.unit.span(lag);
+        if span > 0 {
+            for time in times.iter_mut().filter(|time| **time != NO_TIME) {
+                *time = time.saturating_sub(span).max(NO_TIME + 1);
+            }
+        }
+        self.by_time.push((lag, ByTime::new(&times)));
+        Ok(self.by_time.len() - 1)
     }
 
     fn sorted(&mut self, ask: &ViewAsk, kinds: Vec<KeyKind>) -> Result<usize, StepError> {
@@ -112,17 +135,7 @@ impl<'a> Entities<'a> {
         if let Some(known) = known {
             return Ok(known);
         }
-        let time = self
-            .frame
-            .column(self.event_time)
-            .map_err(|error| wrong(&error))?;
-        let mut times = instants(time.as_materialized_series(), self.unit).map_err(|error| wrong(&error))?;
-        let lag = self.unit.span(ask.lag);
-        if lag > 0 {
-            for time in times.iter_mut().filter(|time| **time != NO_TIME) {
-                *time = time.saturating_sub(lag).max(NO_TIME + 1);
-            }
-        }
+        let by_time = self.by_time(ask.lag)?;
         let keyed = Keyed::of(self.frame, &ask.keys, &kinds).map_err(|error| wrong(&error))?;
         let (keys, numbers) = keyed
             .with(|columns| Keys::number(columns, self.frame.height()))
@@ -131,7 +144,7 @@ impl<'a> Entities<'a> {
             columns: ask.keys.clone(),
             kinds,
             lag: ask.lag,
-            moments: Moments::new(&numbers, &times, keys.count()),
+            moments: Moments::new(&numbers, &self.by_time[by_time].1, keys.count()),
             keys,
         });
         Ok(self.sorted.len() - 1)

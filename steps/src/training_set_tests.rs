@@ -396,13 +396,7 @@ fn features_on_demand_are_computed_from_looked_up_ones_that_need_not_be_asked_fo
     let frame = ended.frame("table");
     assert_eq!(
         rows(&frame.select(["calm", "temp", "gust"]).unwrap()),
-        [
-            "false|3.5|14",
-            "false|NaN|10.5",
-            "-|-|-",
-            "-|-|-",
-            "true|1.5|3.5"
-        ]
+        ["false|3.5|14", "false|NaN|10.5", "-|-|-", "-|-|-", "true|1.5|3.5"]
     );
     assert!(frame.column("wind").is_err());
     let mut sources: Vec<String> = ended

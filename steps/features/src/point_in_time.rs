@@ -17,7 +17,7 @@ mod moments;
 mod search;
 
 pub use keys::{KeyColumn, KeyFault, Keys};
-pub use moments::Moments;
+pub use moments::{ByTime, Moments};
 pub use search::{Found, Search, Tally, ViewRows};
 
 /// Stands for a key that is missing or that no entity row has.

@@ -163,8 +163,13 @@ impl Keys {
             if at > 0 {
                 let width = ours.count().max(1);
                 let pairs = &self.pairs[at - 1];
+                let mut before = ((NO_KEY, NO_KEY), NO_KEY);
                 for (number, own) in numbers.iter_mut().zip(&own) {
-                    *number = pairs.one(pair(*number, *own, width));
+                    let both = (*number, *own);
+                    if both != before.0 {
+                        before = (both, pairs.one(pair(both.0, both.1, width)));
+                    }
+                    *number = before.1;
                 }
             }
         }
@@ -269,8 +274,23 @@ impl Integers {
     }
 
     fn find(&self, values: &[i64], valid: Option<&[bool]>, numbers: &mut [u32]) {
-        for (value, number) in values.iter().zip(numbers.iter_mut()) {
-            *number = self.one(*value);
+        match self {
+            Self::Close { .. } => {
+                for (value, number) in values.iter().zip(numbers.iter_mut()) {
+                    *number = self.one(*value);
+                }
+            }
+            Self::Scattered { .. } => {
+                // A view's rows are often sorted by key.
+                let mut before = values.first().map(|value| (*value, self.one(*value)));
+                for (value, number) in values.iter().zip(numbers.iter_mut()) {
+                    *number = match before {
+                        Some((other, number)) if other == *value => number,
+                        _ => self.one(*value),
+                    };
+                    before = Some((*value, *number));
+                }
+            }
         }
         if let Some(valid) = valid {
             for (valid, number) in valid.iter().zip(numbers) {

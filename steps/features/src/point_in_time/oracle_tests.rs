@@ -85,7 +85,7 @@ fn joined(entities: &[Row], view: &[Row], rules: Rules, with_created: bool, piec
     let (keys, numbers) = ours
         .keys(0, entities.len(), |columns| Keys::number(columns, entities.len()))
         .unwrap();
-    let moments = Moments::new(&numbers, &ours.times, keys.count());
+    let moments = Moments::new(&numbers, &ByTime::new(&ours.times), keys.count());
     let mut search = Search::new(&moments, rules);
     let starts: Vec<usize> = (0..view.len()).step_by(piece).collect();
     for from in starts.into_iter().rev() {
