@@ -22,6 +22,8 @@ pub(crate) struct Bed {
     pub(crate) contracts: BTreeMap<String, DataContract>,
     /// What the step gave last time.
     pub(crate) previous: IndexMap<String, OutputValue>,
+    /// Feature views that the step names, by name.
+    pub(crate) feature_views: BTreeMap<String, trainyard_contract::feature::StoredView>,
     /// Values of secrets by variable.
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) limits: Limits,
@@ -43,6 +45,7 @@ impl Bed {
             inputs: IndexMap::new(),
             contracts: BTreeMap::new(),
             previous: IndexMap::new(),
+            feature_views: BTreeMap::new(),
             secrets: BTreeMap::new(),
             limits: Limits::default(),
         }
@@ -271,6 +274,7 @@ impl Bed {
             process: None,
             secrets: Default::default(),
             previous: self.previous.clone(),
+            feature_views: self.feature_views.clone(),
             limits: self.limits.clone(),
             project: self.folder.path().to_owned(),
             data: None,
