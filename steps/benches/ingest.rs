@@ -220,6 +220,7 @@ fn ingest(folder: &Path, location: &str) {
         secrets: BTreeMap::new(),
         previous: IndexMap::new(),
         feature_views: Default::default(),
+        features: Default::default(),
         limits: Limits::default(),
         project: folder.to_owned(),
         data: None,

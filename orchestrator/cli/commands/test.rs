@@ -154,6 +154,7 @@ fn try_out(
         secrets: Default::default(),
         previous: Default::default(),
         feature_views: Default::default(),
+        features: Default::default(),
         limits: instance.limits.clone(),
         project: bound.project.root.clone(),
         data: None,

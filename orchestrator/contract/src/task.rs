@@ -2,7 +2,7 @@
 
 use crate::artifact::{ArtifactKind, ArtifactRef, ContentHash, OutputValue};
 use crate::data_contract::DataContract;
-use crate::feature::{SnapshotDraft, StoredView};
+use crate::feature::{FeatureDefinitions, SnapshotDraft, StoredView};
 use crate::time::{ByteSize, Millis};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,9 @@ pub struct TaskSpec {
     /// Feature views that parameters name, by name: those to be written as they are before.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub feature_views: BTreeMap<String, StoredView>,
+    /// Definitions of the feature store that parameters name, with what these need in turn.
+    #[serde(default, skip_serializing_if = "FeatureDefinitions::is_empty")]
+    pub features: FeatureDefinitions,
     pub limits: Limits,
     /// Project folder: relative paths start here, and process steps run here.
     pub project: PathBuf,

@@ -165,6 +165,7 @@ impl Workshop<'_> {
             secrets: instance.secrets.clone(),
             previous,
             feature_views: Default::default(),
+            features: Default::default(),
             limits: instance.limits.clone(),
             project: self.workplace.code().to_owned(),
             data: self.workplace.data().map(Path::to_owned),

@@ -5,3 +5,4 @@
 
 pub mod expression;
 pub mod offline;
+pub mod point_in_time;
