@@ -23,6 +23,8 @@ pub(crate) struct Bed {
     pub(crate) contracts: BTreeMap<String, DataContract>,
     /// What the step gave last time.
     pub(crate) previous: IndexMap<String, OutputValue>,
+    /// Feature views that the step names, by name.
+    pub(crate) feature_views: BTreeMap<String, trainyard_contract::feature::StoredView>,
     /// The project's feature store.
     pub(crate) features: FeatureDefinitions,
     /// Values of secrets by variable.
@@ -46,6 +48,7 @@ impl Bed {
             inputs: IndexMap::new(),
             contracts: BTreeMap::new(),
             previous: IndexMap::new(),
+            feature_views: BTreeMap::new(),
             features: FeatureDefinitions::default(),
             secrets: BTreeMap::new(),
             limits: Limits::default(),
@@ -276,6 +279,7 @@ impl Bed {
             process: None,
             secrets: Default::default(),
             previous: self.previous.clone(),
+            feature_views: self.feature_views.clone(),
             features: self.features.clone(),
             limits: self.limits.clone(),
             project: self.folder.path().to_owned(),

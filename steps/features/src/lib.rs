@@ -6,5 +6,6 @@
 /// On-demand expressions.
 pub use trainyard_expressions as expression;
 
+pub mod offline;
 pub mod on_demand;
 pub mod point_in_time;
