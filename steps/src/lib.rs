@@ -42,6 +42,7 @@ mod testbed;
 pub use compare::compare_table;
 pub use draft::{Draft, draft_contract};
 pub use inspect::inspect_table;
+pub use training_set::{HistoricalAnswer, HistoricalRequest, RowsOfView, get_historical, views_of};
 
 use trainyard_contract::Catalogue;
 

@@ -4,11 +4,14 @@
 //! found is decided in `trainyard_features::point_in_time`. The entity rows are taken in parts, so that neither they nor
 //! the views need fit into memory.
 
+mod asking;
 mod facts;
 mod found;
 mod on_demand;
 mod plan;
 mod report;
+
+pub use asking::{HistoricalAnswer, HistoricalRequest, RowsOfView, get_historical, views_of};
 
 use crate::historical::{Entities, ViewRows};
 use crate::inference;
