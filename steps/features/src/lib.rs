@@ -4,3 +4,4 @@
 //! Definitions are in `trainyard_contract::feature`. This crate knows nothing of steps, runs or files of the project.
 
 pub mod expression;
+pub mod online;
