@@ -20,6 +20,7 @@ mod documents;
 mod download;
 mod events;
 mod extract;
+mod features;
 mod firing;
 mod guard;
 mod health;
