@@ -4,8 +4,10 @@ mod answer;
 mod columns;
 pub(crate) mod desk;
 pub(crate) mod feast;
+mod files;
 mod gather;
 pub(crate) mod lookup;
+mod on_demand;
 mod plan;
 pub(crate) mod push;
 mod pusher;
@@ -14,6 +16,8 @@ use crate::app::Shared;
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub(crate) use files::read as read_definitions;
 
 /// Rows that are pushed at once are no larger, and neither are questions.
 const LARGEST_PUSH: usize = 32 << 20;

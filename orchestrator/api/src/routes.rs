@@ -3,8 +3,8 @@
 use crate::app::Shared;
 use crate::problem::Problem;
 use crate::{
-    alerts, approvals, backfills, bulk, download, events, features, guard, health, hooks, lineage, logs, manual,
-    models, pipelines, runs, triggers,
+    alerts, approvals, backfills, bulk, download, events, features, guard, health, hooks, lineage, logs,
+    manual, models, pipelines, runs, triggers,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;

@@ -3,6 +3,8 @@
 //!
 //! Definitions are in `trainyard_contract::feature`. This crate knows nothing of steps, runs or files of the project.
 
-pub mod expression;
 pub mod offline;
 pub mod online;
+
+/// On-demand expressions.
+pub use trainyard_expressions as expression;

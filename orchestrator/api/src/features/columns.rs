@@ -43,8 +43,9 @@ impl Columns {
                 ));
             }
             let name = plan.aliases.get(&name).cloned().unwrap_or(name);
-            if !plan.keys.contains_key(&name) && !plan.others.contains_key(&name) {
-                let known = plan.keys.keys().chain(plan.others.keys()).map(String::as_str);
+            let known = [&plan.keys, &plan.request, &plan.others];
+            if !known.iter().any(|known| known.contains_key(&name)) {
+                let known = known.iter().flat_map(|known| known.keys()).map(String::as_str);
                 let problem = Problem::refused(
                     "entity-unknown",
                     format!("`{}` is no key of an entity", cut(&name)),
@@ -56,31 +57,37 @@ impl Columns {
             }
             by_name.insert(name, column);
         }
-        let missing: Vec<Fault> = plan
-            .keys
-            .keys()
+        let needed = || plan.keys.keys().chain(plan.request.keys());
+        let missing: Vec<Fault> = needed()
             .filter(|name| !by_name.contains_key(*name))
             .map(|name| Fault {
                 at: format!("entities.{name}"),
-                message: "this key is missing".to_owned(),
+                message: "this column is missing".to_owned(),
                 help: None,
             })
             .collect();
         if !missing.is_empty() {
-            let names: Vec<String> = plan
-                .keys
-                .keys()
+            let names: Vec<String> = needed()
                 .filter(|name| !by_name.contains_key(*name))
                 .map(|name| format!("`{name}`"))
                 .collect();
             return Err(Problem::refused(
                 "join-key-missing",
-                format!("the features that are asked for are found by {}, which is missing", names.join(", ")),
+                format!(
+                    "the features that are asked for need {}, which is missing",
+                    names.join(", ")
+                ),
             )
             .errors(missing));
         }
         check_size(rows, plan.outputs.len())?;
         Ok(Self { by_name, rows })
+    }
+
+    /// The value of a row.
+    pub(crate) fn cell(&self, name: &str, row: usize) -> &Value {
+        let column = self.by_name.get(name);
+        column.and_then(|column| column.get(row)).unwrap_or(&Value::Null)
     }
 
     /// The keys of a view.
@@ -94,11 +101,7 @@ impl Columns {
             let mut key = KeyBytes::default();
             let mut is_whole = true;
             for part in &view.keys {
-                let given = self
-                    .by_name
-                    .get(&part.name)
-                    .and_then(|column| column.get(row))
-                    .unwrap_or(&Value::Null);
+                let given = self.cell(&part.name, row);
                 match read_json(&part.data_type, given) {
                     Ok(value) => is_whole &= key.push(value.as_ref()).is_ok(),
                     Err(wrong) => {

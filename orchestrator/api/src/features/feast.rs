@@ -124,7 +124,13 @@ fn answer(
     let rows = columns.rows;
     let mut out = Vec::with_capacity(256 + rows * (plan.outputs.len() + 1) * 56);
     out.extend_from_slice(b"{\"metadata\":{\"feature_names\":[");
-    let names = columns.by_name.keys().map(String::as_str);
+    // What only expressions use is not told again, as in Feast.
+    let given: Vec<(&String, &Vec<Value>)> = columns
+        .by_name
+        .iter()
+        .filter(|(name, _)| !plan.request.contains_key(*name) || plan.keys.contains_key(*name))
+        .collect();
+    let names = given.iter().map(|(name, _)| name.as_str());
     let names = names.chain(plan.outputs.iter().map(|output| output.name.as_str()));
     list(&mut out, names, text);
     out.push(b']');
@@ -142,18 +148,18 @@ fn answer(
         out.extend_from_slice(freshness(plan, store, now)?.to_string().as_bytes());
     }
     out.extend_from_slice(b"},\"results\":[");
-    for (place, column) in columns.by_name.values().enumerate() {
+    for (place, (_, column)) in given.iter().enumerate() {
         if place > 0 {
             out.push(b',');
         }
         out.extend_from_slice(b"{\"values\":[");
-        list(&mut out, column, |out, value| {
+        list(&mut out, *column, |out, value| {
             out.extend_from_slice(value.to_string().as_bytes());
         });
         out.extend_from_slice(b"],\"statuses\":[");
-        list(&mut out, column, |out, _| out.extend_from_slice(b"\"PRESENT\""));
+        list(&mut out, *column, |out, _| out.extend_from_slice(b"\"PRESENT\""));
         out.extend_from_slice(b"],\"event_timestamps\":[");
-        list(&mut out, column, |out, _| out.extend_from_slice(EPOCH));
+        list(&mut out, *column, |out, _| out.extend_from_slice(EPOCH));
         out.extend_from_slice(b"]}");
     }
     let times: Vec<Vec<u8>> = (0..plan.views.len())
@@ -167,12 +173,14 @@ fn answer(
         })
         .collect();
     for (place, output) in plan.outputs.iter().enumerate() {
-        if place > 0 || !columns.by_name.is_empty() {
+        if place > 0 || !given.is_empty() {
             out.push(b',');
         }
         let cells = gathered.cells(output.cell);
         out.extend_from_slice(b"{\"values\":[");
-        list(&mut out, cells, |out, cell| out.extend_from_slice(gathered.json(*cell)));
+        list(&mut out, cells, |out, cell| {
+            out.extend_from_slice(gathered.json(*cell))
+        });
         out.extend_from_slice(b"],\"statuses\":[");
         list(&mut out, cells, |out, cell| {
             // Feast calls a null that is stored present.
@@ -185,7 +193,10 @@ fn answer(
             out.push(b'"');
         });
         out.extend_from_slice(b"],\"event_timestamps\":[");
-        out.extend_from_slice(times.get(output.view).map_or(b"", Vec::as_slice));
+        match output.view.and_then(|view| times.get(view)) {
+            Some(times) => out.extend_from_slice(times),
+            None => list(&mut out, cells, |out, _| out.extend_from_slice(EPOCH)),
+        }
         out.extend_from_slice(b"]}");
     }
     out.extend_from_slice(b"],\"status\":true}");

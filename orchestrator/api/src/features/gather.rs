@@ -1,10 +1,12 @@
 //! Looks up the rows of a question and writes their values as JSON, straight from the store's bytes.
 
 use super::columns::Columns;
+use super::on_demand::to_expression;
 use super::plan::Plan;
 use crate::problem::Problem;
 use trainyard_contract::Timestamp;
-use trainyard_features::online::{OnlineStore, write_json};
+use trainyard_features::expression;
+use trainyard_features::online::{OnlineStore, Value, write_json};
 
 /// What is known about a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,12 @@ pub(crate) struct Cell {
     start: usize,
     end: usize,
     pub(crate) status: Status,
+}
+
+impl Cell {
+    pub(crate) fn new(start: usize, end: usize, status: Status) -> Self {
+        Self { start, end, status }
+    }
 }
 
 /// The values of a question, cell by cell.
@@ -66,6 +74,7 @@ impl Gathered {
             events: vec![None; rows * plan.views.len()],
             rows,
         };
+        let mut kept = Kept::new(plan, rows);
         for (place, view) in plan.views.iter().enumerate() {
             let keyed = columns.keys_of(view)?;
             store.get(&view.id, &view.wanted, &keyed.keys, &mut |asked, found| {
@@ -88,6 +97,9 @@ impl Gathered {
                         (None, _) => Status::Null,
                     };
                     let start = all.json.len();
+                    if let Some(value) = &value {
+                        kept.keep(view.first_cell + within, row, value);
+                    }
                     if value.is_some() {
                         write_json(&mut all.json, &field.data_type, value.as_ref(), feast);
                     }
@@ -101,7 +113,34 @@ impl Gathered {
                 }
             })?;
         }
+        all.compute(plan, columns, &kept, feast)?;
         Ok(all)
+    }
+
+    fn compute(&mut self, plan: &Plan, columns: &Columns, kept: &Kept, feast: bool) -> Result<(), Problem> {
+        let rows = self.rows;
+        let Self { json, cells, .. } = self;
+        for derived in &plan.derived {
+            for row in 0..rows {
+                let mut computed = Vec::new();
+                let input = |(view, within): (usize, usize)| {
+                    let cell = plan.views.get(view).map_or(0, |view| view.first_cell) + within;
+                    let status = cells
+                        .get(cell * rows + row)
+                        .map_or(Status::NotFound, |cell| cell.status);
+                    (kept.get(cell, row), status)
+                };
+                derived.compute(columns, row, input, json, feast, |cell, value| {
+                    computed.push((cell, value));
+                })?;
+                for (cell, value) in computed {
+                    if let Some(place) = cells.get_mut(cell * rows + row) {
+                        *place = value;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The values of a cell for all rows.
@@ -124,5 +163,42 @@ impl Gathered {
         self.events
             .get(view * self.rows..(view + 1) * self.rows)
             .unwrap_or_default()
+    }
+}
+
+/// Stored values that on-demand features are computed from; nothing where there are no such features.
+struct Kept {
+    rows: usize,
+    values: Vec<expression::Value<'static>>,
+    is_input: Vec<bool>,
+}
+
+impl Kept {
+    fn new(plan: &Plan, rows: usize) -> Self {
+        let mut is_input = vec![false; if plan.derived.is_empty() { 0 } else { plan.cells }];
+        for (view, within) in plan.derived.iter().flat_map(|derived| &derived.inputs) {
+            let cell = plan.views.get(*view).map_or(0, |view| view.first_cell) + within;
+            if let Some(is_input) = is_input.get_mut(cell) {
+                *is_input = true;
+            }
+        }
+        Self {
+            rows,
+            values: vec![expression::Value::Null; is_input.len() * rows],
+            is_input,
+        }
+    }
+
+    fn keep(&mut self, cell: usize, row: usize, value: &Value<'_>) {
+        if self.is_input.get(cell) == Some(&true)
+            && let Some(place) = self.values.get_mut(cell * self.rows + row)
+        {
+            *place = to_expression(Some(value.clone())).into_owned();
+        }
+    }
+
+    fn get(&self, cell: usize, row: usize) -> expression::Value<'_> {
+        let value = self.values.get(cell * self.rows + row);
+        value.cloned().unwrap_or(expression::Value::Null)
     }
 }

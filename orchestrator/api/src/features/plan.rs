@@ -1,5 +1,6 @@
 //! What a question asks for, resolved once: which rows of which views, and where each value goes.
 
+use super::on_demand::DerivedPlan;
 use crate::problem::{Problem, cut};
 use indexmap::{IndexMap, IndexSet};
 use trainyard_contract::DataType;
@@ -33,6 +34,9 @@ pub(crate) struct Plan {
     pub(crate) others: IndexMap<String, DataType>,
     /// Entities whose one key goes by another name: a question may name either.
     pub(crate) aliases: IndexMap<String, String>,
+    /// What on-demand features want besides, by name.
+    pub(crate) request: IndexMap<String, DataType>,
+    pub(crate) derived: Vec<DerivedPlan>,
     pub(crate) cells: usize,
 }
 
@@ -40,10 +44,9 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) name: String,
-    pub(crate) data_type: DataType,
     pub(crate) cell: usize,
-    /// Its view's place in [`Plan::views`].
-    pub(crate) view: usize,
+    /// Its view's place in [`Plan::views`]; none if it is computed.
+    pub(crate) view: Option<usize>,
 }
 
 /// What is looked up in a view.
@@ -107,42 +110,56 @@ impl Plan {
         if asked.len() > MOST_FEATURES {
             return Err(Problem::refused(
                 "too-many-features",
-                format!("{} features are asked for, and {MOST_FEATURES} are allowed", asked.len()),
+                format!(
+                    "{} features are asked for, and {MOST_FEATURES} are allowed",
+                    asked.len()
+                ),
             ));
         }
-        let mut wanted: IndexMap<&str, (&FeatureView, IndexSet<&str>)> = IndexMap::new();
+        let mut wanted: Wanted<'_> = IndexMap::new();
+        let mut on_demand: IndexSet<&str> = IndexSet::new();
         for one in &asked {
             match one {
-                Asked::Stored { view, name, .. } => {
-                    wanted
-                        .entry(&view.name)
-                        .or_insert_with(|| (view, IndexSet::new()))
-                        .1
-                        .insert(name);
-                }
+                Asked::Stored { view, name, .. } => want(&mut wanted, view, name),
                 Asked::Derived { view, .. } => {
-                    return Err(Problem::refused(
-                        "on-demand-not-served",
-                        format!("`{}` is computed on demand, which this server does not do yet", view.name),
-                    ));
+                    on_demand.insert(&view.name);
+                }
+            }
+        }
+        for view in on_demand
+            .iter()
+            .filter_map(|name| definitions.on_demand.get(*name))
+        {
+            for input in definitions.expand(&view.inputs)? {
+                if let Asked::Stored { view, name, .. } = input {
+                    want(&mut wanted, view, name);
                 }
             }
         }
         let mut plan = Self::of_views(definitions, &wanted)?;
+        for view in on_demand
+            .iter()
+            .filter_map(|name| definitions.on_demand.get(*name))
+        {
+            let derived = DerivedPlan::new(definitions, &wanted, view, &mut plan.cells)?;
+            for field in &derived.request {
+                plan.request.insert(field.name.clone(), field.data_type.clone());
+            }
+            plan.derived.push(derived);
+        }
         plan.add_outputs(&asked, &wanted, key.full_names)?;
         Ok(plan)
     }
 
-    fn of_views(
-        definitions: &FeatureDefinitions,
-        wanted: &IndexMap<&str, (&FeatureView, IndexSet<&str>)>,
-    ) -> Result<Self, Problem> {
+    fn of_views(definitions: &FeatureDefinitions, wanted: &Wanted<'_>) -> Result<Self, Problem> {
         let mut plan = Self {
             views: Vec::with_capacity(wanted.len()),
             outputs: Vec::new(),
             keys: IndexMap::new(),
             others: IndexMap::new(),
             aliases: IndexMap::new(),
+            request: IndexMap::new(),
+            derived: Vec::new(),
             cells: 0,
         };
         for (view, features) in wanted.values() {
@@ -196,42 +213,60 @@ impl Plan {
     fn add_outputs(
         &mut self,
         asked: &[Asked<'_>],
-        wanted: &IndexMap<&str, (&FeatureView, IndexSet<&str>)>,
+        wanted: &Wanted<'_>,
         full_names: bool,
     ) -> Result<(), Problem> {
         let mut names: IndexSet<String> = IndexSet::new();
         for one in asked {
-            let Asked::Stored { view, name, feature } = one else {
+            let found = match one {
+                Asked::Stored { view, name, feature } => {
+                    wanted
+                        .get_full(view.name.as_str())
+                        .and_then(|(place, _, (_, features))| {
+                            let cell = self.views.get(place)?.first_cell + features.get_index_of(name)?;
+                            Some((cell, Some(place), &feature.data_type))
+                        })
+                }
+                Asked::Derived { view, name, feature } => {
+                    let derived = self.derived.iter().find(|derived| derived.view == view.name);
+                    derived
+                        .and_then(|derived| derived.cell_of(name))
+                        .map(|cell| (cell, None, &feature.data_type))
+                }
+            };
+            let Some((cell, view, data_type)) = found else {
                 continue;
             };
-            let shown = if full_names { one.full_name() } else { (*name).to_owned() };
-            let Some((place, _, (_, features))) = wanted.get_full(view.name.as_str()) else {
-                continue;
+            let name = if full_names {
+                one.full_name()
+            } else {
+                one.name().to_owned()
             };
-            let (Some(plan), Some(within)) = (self.views.get(place), features.get_index_of(name)) else {
-                continue;
-            };
-            if !names.insert(shown.clone()) {
-                // The same feature twice is one column, as a list of references to a view may be.
-                let cell = plan.first_cell + within;
-                if self.outputs.iter().any(|output| output.name == shown && output.cell == cell) {
+            if !names.insert(name.clone()) {
+                // The same feature twice is one column, as where a list names a view and one of its features.
+                if self.outputs.iter().any(|output| output.cell == cell) {
                     continue;
                 }
                 return Err(Problem::refused(
                     "feature-names-collide",
-                    format!("two features of different views are called `{shown}`"),
+                    format!("two features of different views are called `{name}`"),
                 )
-                .help("ask with `full_feature_names`"));
+                .help("ask for full names"));
             }
-            self.outputs.push(Output {
-                name: shown,
-                data_type: feature.data_type.clone(),
-                cell: plan.first_cell + within,
-                view: place,
-            });
+            self.outputs.push(Output { name, cell, view });
         }
         Ok(())
     }
+}
+
+/// Views in the order in which they are first wanted, with what is wanted of each.
+pub(crate) type Wanted<'a> = IndexMap<&'a str, (&'a FeatureView, IndexSet<&'a str>)>;
+
+fn want<'a>(wanted: &mut Wanted<'a>, view: &'a FeatureView, name: &'a str) {
+    let (_, names) = wanted
+        .entry(&view.name)
+        .or_insert_with(|| (view, IndexSet::new()));
+    names.insert(name);
 }
 
 fn references(definitions: &FeatureDefinitions, key: &PlanKey) -> Result<Vec<FeatureRef>, Problem> {

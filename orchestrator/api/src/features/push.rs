@@ -264,7 +264,9 @@ impl<'a> Frame<'a> {
 
     fn rows(self, now: Timestamp) -> Result<Rows, Problem> {
         let mut faults = Vec::new();
-        let mut columns: Vec<Column> = wants(self.view).map(|(_, data_type)| Column::of(data_type)).collect();
+        let mut columns: Vec<Column> = wants(self.view)
+            .map(|(_, data_type)| Column::of(data_type))
+            .collect();
         for ((place, (name, data_type)), column) in wants(self.view).enumerate().zip(&mut columns) {
             for row in 0..self.rows {
                 let is_key = place < self.view.keys.len();
@@ -278,7 +280,10 @@ impl<'a> Frame<'a> {
                     faults.push(wrong(name, row, message));
                 }
                 if !column.push(value.unwrap_or_default()) {
-                    return Err(Problem::refused("rows-invalid", format!("`{name}` is of another kind")));
+                    return Err(Problem::refused(
+                        "rows-invalid",
+                        format!("`{name}` is of another kind"),
+                    ));
                 }
             }
         }

@@ -1,1 +1,0 @@
-//! On-demand expressions: SQL over one row, typed before it is evaluated, the same code for training and for lookup.
