@@ -45,7 +45,8 @@ impl Columns {
             let name = plan.aliases.get(&name).cloned().unwrap_or(name);
             let known = [&plan.keys, &plan.request, &plan.others];
             if !known.iter().any(|known| known.contains_key(&name)) {
-                let known = known.iter().flat_map(|known| known.keys()).map(String::as_str);
+                let known = known.iter().flat_map(|known| known.keys());
+                let known = known.chain(plan.aliases.keys()).map(String::as_str);
                 let problem = Problem::refused(
                     "entity-unknown",
                     format!("`{}` is no key of an entity", cut(&name)),

@@ -22,22 +22,22 @@ use utoipa::ToSchema;
 pub(crate) struct OnlineFeaturesRequest {
     /// Keys of entities by name, a list of as many values each.
     #[schema(value_type = Object)]
-    entities: IndexMap<String, Vec<Value>>,
+    pub(super) entities: IndexMap<String, Vec<Value>>,
     /// Instead of `features`: those of a service.
     #[serde(default)]
-    feature_service: Option<String>,
+    pub(super) feature_service: Option<String>,
     /// `view:feature`, `view@v2:feature` or `view:*`.
     #[serde(default)]
-    features: Vec<String>,
+    pub(super) features: Vec<String>,
     /// Whether features go by `view__feature` in the answer.
     #[serde(default)]
-    full_feature_names: bool,
+    pub(super) full_feature_names: bool,
     /// Whether the answer says which versions of views it is from.
     #[serde(default)]
-    include_feature_view_version_metadata: bool,
+    pub(super) include_feature_view_version_metadata: bool,
     /// Whether the answer says how fresh the views are; not a word of Feast's.
     #[serde(default)]
-    include_freshness: bool,
+    pub(super) include_freshness: bool,
 }
 
 /// Values of features, column by column: first the entities' keys, then features in the order in which they were asked
@@ -108,12 +108,12 @@ pub(crate) async fn get_online_features(
 }
 
 #[derive(Clone, Copy)]
-struct Extra {
-    versions: bool,
-    freshness: bool,
+pub(super) struct Extra {
+    pub(super) versions: bool,
+    pub(super) freshness: bool,
 }
 
-fn answer(
+pub(super) fn answer(
     plan: &Plan,
     columns: &Columns,
     store: &dyn OnlineStore,

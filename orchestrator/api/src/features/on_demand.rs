@@ -71,7 +71,7 @@ impl DerivedPlan {
                 .collect();
             let expression = Expression::compile_as(&feature.expr, &columns, &feature.data_type);
             let expression = expression.map_err(|faults| {
-                let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                let said: Vec<String> = faults.iter().map(|fault| fault.message.clone()).collect();
                 Problem::refused(
                     "on-demand-feature-broken",
                     format!("`{}:{name}` cannot be computed: {}", view.name, said.join("; ")),

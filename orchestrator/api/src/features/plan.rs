@@ -219,22 +219,22 @@ impl Plan {
         let mut names: IndexSet<String> = IndexSet::new();
         for one in asked {
             let found = match one {
-                Asked::Stored { view, name, feature } => {
+                Asked::Stored { view, name, .. } => {
                     wanted
                         .get_full(view.name.as_str())
                         .and_then(|(place, _, (_, features))| {
                             let cell = self.views.get(place)?.first_cell + features.get_index_of(name)?;
-                            Some((cell, Some(place), &feature.data_type))
+                            Some((cell, Some(place)))
                         })
                 }
-                Asked::Derived { view, name, feature } => {
+                Asked::Derived { view, name, .. } => {
                     let derived = self.derived.iter().find(|derived| derived.view == view.name);
                     derived
                         .and_then(|derived| derived.cell_of(name))
-                        .map(|cell| (cell, None, &feature.data_type))
+                        .map(|cell| (cell, None))
                 }
             };
-            let Some((cell, view, data_type)) = found else {
+            let Some((cell, view)) = found else {
                 continue;
             };
             let name = if full_names {

@@ -1,8 +1,9 @@
 //! `/push` and `/write-to-online-store`: rows that are known at once, offline as well.
 
 use super::columns::MOST_ROWS;
+use super::desk::FeatureDesk;
 use super::pusher::Pushed;
-use crate::app::{App, Shared};
+use crate::app::Shared;
 use crate::extract::Body;
 use crate::problem::{Fault, Problem, cut};
 use axum::Json;
@@ -115,7 +116,7 @@ async fn take(
             }
         })?;
         let rows = Frame::new(view, frame)?.rows(now)?;
-        keep(&app, view, &rows, to, now)?;
+        keep(&app.features, view, &rows, to, now)?;
         Ok(Json(PushAnswer {
             rows: rows.batch.len(),
         }))
@@ -126,10 +127,16 @@ async fn take(
 }
 
 /// Offline first: what is online and not offline would be served, and never learned from.
-fn keep(app: &App, view: &FeatureView, rows: &Rows, to: Destination, now: Timestamp) -> Result<(), Problem> {
+pub(super) fn keep(
+    desk: &FeatureDesk,
+    view: &FeatureView,
+    rows: &Rows,
+    to: Destination,
+    now: Timestamp,
+) -> Result<(), Problem> {
     let id = ViewId::of(view);
     if to != Destination::Online {
-        let log = app.features.log(&id, &view.name, view.version);
+        let log = desk.log(&id, &view.name, view.version);
         let pushed: Vec<PushedRow> = rows
             .values
             .iter()
@@ -149,8 +156,8 @@ fn keep(app: &App, view: &FeatureView, rows: &Rows, to: Destination, now: Timest
             layout,
             pieces,
         };
-        let store = app.features.store()?;
-        let written = app.features.pusher().push(&*store, pushed, now);
+        let store = desk.store()?;
+        let written = desk.pusher().push(&*store, pushed, now);
         written.map_err(|error| Problem::of_store(&error))?;
     } else if to == Destination::Online {
         return Err(Problem::refused(
@@ -177,13 +184,13 @@ impl From<PushLogError> for Problem {
 }
 
 /// Rows for both stores.
-struct Rows {
-    batch: RowBatch,
+pub(super) struct Rows {
+    pub(super) batch: RowBatch,
     values: Vec<Map<String, Value>>,
 }
 
 /// Columns of a push, all that the view wants and no others.
-struct Frame<'a> {
+pub(super) struct Frame<'a> {
     view: &'a FeatureView,
     columns: IndexMap<String, Vec<Value>>,
     rows: usize,
@@ -199,7 +206,7 @@ fn wants<'a>(view: &'a FeatureView) -> impl Iterator<Item = (&'a str, &'a DataTy
 }
 
 impl<'a> Frame<'a> {
-    fn new(view: &'a FeatureView, given: IndexMap<String, Vec<Value>>) -> Result<Self, Problem> {
+    pub(super) fn new(view: &'a FeatureView, given: IndexMap<String, Vec<Value>>) -> Result<Self, Problem> {
         let rows = given.first().map_or(0, |(_, column)| column.len());
         if rows > MOST_PUSHED {
             return Err(Problem::refused(
@@ -262,7 +269,7 @@ impl<'a> Frame<'a> {
             .unwrap_or(&Value::Null)
     }
 
-    fn rows(self, now: Timestamp) -> Result<Rows, Problem> {
+    pub(super) fn rows(self, now: Timestamp) -> Result<Rows, Problem> {
         let mut faults = Vec::new();
         let mut columns: Vec<Column> = wants(self.view)
             .map(|(_, data_type)| Column::of(data_type))
