@@ -5,6 +5,7 @@
 
 pub mod offline;
 pub mod online;
+pub mod point_in_time;
 
 /// On-demand expressions.
 pub use trainyard_expressions as expression;

@@ -6,18 +6,22 @@
 //! Rows that were pushed lie in the [`PushLog`] beside, until compaction folds them into a snapshot.
 
 mod change;
+mod kept;
 mod period;
 mod push_log;
 mod sketch;
 mod snapshot;
 mod statistics;
 
-pub use change::{Change, ChangeKind, Changed};
+pub use change::{Change, Changed};
+pub use kept::{ManifestError, draft, rebased};
 pub use period::Period;
-pub use push_log::{PushLog, PushLogError, PushPosition, PushedRow, Segment};
+pub use push_log::{PushLog, PushLogError, PushedRow, Segment};
 pub use sketch::DistinctSketch;
 pub use snapshot::{DataFile, Partition, Progress, Range, Snapshot, SnapshotError, TimeRange};
 pub use statistics::{ColumnStatistics, QUANTILE_SHARES};
 
 /// Media type of a snapshot's manifest: an artifact of kind `table` whose rows lie in the files it lists.
 pub const SNAPSHOT_MEDIA_TYPE: &str = "application/vnd.trainyard.feature-snapshot+json";
+
+pub use trainyard_contract::feature::{ChangeKind, PushPosition};

@@ -2,21 +2,9 @@
 
 use super::period::Period;
 use super::snapshot::{DataFile, Partition, Snapshot};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use trainyard_contract::feature::ChangeKind;
 use trainyard_contract::{ContentHash, Schema};
-
-/// What becomes of the rows that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChangeKind {
-    /// They stay, and others come.
-    Append,
-    /// They go, but for those in files that are in the new ones as well.
-    Replace,
-    /// They stay, in other files, and pushed rows may come.
-    Compact,
-}
 
 /// Files that come, and those that go.
 #[derive(Clone, Debug, PartialEq)]

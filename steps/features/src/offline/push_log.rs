@@ -11,6 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use trainyard_contract::feature::PushPosition;
 use trainyard_contract::{ContentHash, Timestamp};
 
 /// Bytes after which a segment is sealed and another begun.
@@ -33,15 +34,6 @@ pub enum PushLogError {
     Damaged { path: PathBuf, offset: u64 },
     #[error("a pushed row has {bytes} bytes, more than {LONGEST}")]
     TooLong { bytes: usize },
-}
-
-/// A place in the log: everything before it is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PushPosition {
-    /// Number of a segment, from 1 on; 0 is before all.
-    pub segment: u64,
-    /// Bytes from its start.
-    pub offset: u64,
 }
 
 /// A row as it was pushed.
@@ -422,20 +414,15 @@ impl PushLog {
     /// Where the log ends now: all rows that were acknowledged are before it.
     ///
     /// # Errors
-    /// `Io`, `Damaged`.
+    /// `Io`.
     pub fn end(&self) -> Result<PushPosition, PushLogError> {
         let Some(last) = self.segments()?.pop() else {
             return Ok(PushPosition::default());
         };
         let (file, path) = self.open_to_read(&last)?;
-        let offset = if last.is_sealed {
-            file.metadata().map_err(failed("look at", &path))?.len()
-        } else {
-            whole_end(&path, &file, 0)?
-        };
         Ok(PushPosition {
             segment: last.number,
-            offset,
+            offset: last_line_end(&path, &file)?,
         })
     }
 }
@@ -460,6 +447,24 @@ impl Queue {
 /// The end of the last whole line before the first that is not, in an open segment that is whole up to `from`.
 fn whole_end(path: &Path, file: &File, from: u64) -> Result<u64, PushLogError> {
     each_line::<PushLogError>(path, file, from, None, false, &mut |_| Ok(()))
+}
+
+/// The end of the last line that has one.
+fn last_line_end(path: &Path, mut file: &File) -> Result<u64, PushLogError> {
+    let reading = |error| failed("read", path)(error);
+    let length = file.metadata().map_err(reading)?.len();
+    let mut back = 64 << 10;
+    loop {
+        let start = length.saturating_sub(back);
+        file.seek(SeekFrom::Start(start)).map_err(reading)?;
+        let mut tail = Vec::new();
+        file.take(length - start).read_to_end(&mut tail).map_err(reading)?;
+        match tail.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => return Ok(start + at as u64 + 1),
+            None if start == 0 => return Ok(0),
+            None => back *= 8,
+        }
+    }
 }
 
 fn each_line<E: From<PushLogError>>(

@@ -4,6 +4,7 @@ use super::period::Period;
 use super::statistics::ColumnStatistics;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use trainyard_contract::feature::PushPosition;
 use trainyard_contract::{ContentHash, Schema, Timestamp};
 
 /// Version of the document; a reader refuses a later one.
@@ -127,7 +128,7 @@ pub struct Progress {
     pub sequence: u64,
     /// Pushed rows before this position were read.
     #[serde(default)]
-    pub pushed: super::PushPosition,
+    pub pushed: PushPosition,
 }
 
 /// What a view version held at one moment.
