@@ -2,7 +2,7 @@
 //! keys of 20 features.
 //!
 //! `cargo bench --no-default-features --bench features -- [URL]`; with a URL, that server is asked the same questions
-//! instead, such as Feast's (`benches/peers/feast.py`). Asserts no time, but stops if an answer is not whole.
+//! instead, such as Feast's (`benches/peers/feast_server.py`). Asserts no time, but stops if an answer is not whole.
 
 #![allow(
     clippy::unwrap_used,

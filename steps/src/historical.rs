@@ -9,10 +9,10 @@ mod columns;
 mod gather;
 mod rows;
 
-pub(crate) use columns::{KeyKind, Unit};
+pub(crate) use columns::{KeyKind, Unit, instants};
 pub(crate) use rows::{Piece, ViewRows};
 
-use columns::{Keyed, instants};
+use columns::Keyed;
 use polars::prelude::{DataFrame, DataType as PolarsType};
 use trainyard_contract::feature::FeatureView;
 use trainyard_contract::{Millis, StepError};

@@ -6,6 +6,7 @@ pub(crate) mod desk;
 pub(crate) mod feast;
 mod files;
 mod gather;
+mod local;
 pub(crate) mod lookup;
 mod on_demand;
 mod plan;
@@ -18,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use files::read as read_definitions;
+pub use local::{FeatureError, FeatureQuestion, FeatureStore, PushTo};
 
 /// Rows that are pushed at once are no larger, and neither are questions.
 const LARGEST_PUSH: usize = 32 << 20;

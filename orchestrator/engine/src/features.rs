@@ -39,7 +39,10 @@ impl Recorded {
     pub(crate) fn headline(&self) -> String {
         let view = format!("features:{} v{}", self.view, self.version);
         if self.new {
-            format!("{view}, snapshot {}: {} rows, {} of them new", self.sequence, self.rows, self.added)
+            format!(
+                "{view}, snapshot {}: {} rows, {} of them new",
+                self.sequence, self.rows, self.added
+            )
         } else {
             format!("{view}, snapshot {} (unchanged)", self.sequence)
         }
@@ -87,12 +90,10 @@ pub(crate) fn record(
                     manifest: next.snapshot.manifest.hash,
                 }));
             }
-            FeatureWrite::Moved(Some(current)) => {
-                match offline::rebased(objects, draft, &current.snapshot) {
-                    Ok(rebased) => next = rebased,
-                    Err(error) => return Ok(Err(unmerged(draft, error))),
-                }
-            }
+            FeatureWrite::Moved(Some(current)) => match offline::rebased(objects, draft, &current.snapshot) {
+                Ok(rebased) => next = rebased,
+                Err(error) => return Ok(Err(unmerged(draft, error))),
+            },
             FeatureWrite::Moved(None) => break,
             FeatureWrite::Outdated { now } => {
                 let message = format!(
@@ -103,13 +104,21 @@ pub(crate) fn record(
             }
         }
     }
-    let message = format!("the snapshot that feature view `{}` was gone on from is not its own", draft.view.name);
+    let message = format!(
+        "the snapshot that feature view `{}` was gone on from is not its own",
+        draft.view.name
+    );
     Ok(Err(Box::new(Failure::new(FailureClass::Internal, message))))
 }
 
 fn unmerged(draft: &SnapshotDraft, error: ManifestError) -> Box<Failure> {
     let StepError { mut failure } = error.into();
-    let doing = format!("could not add to what others have written to feature view `{}`", draft.view.name);
-    failure.causes.insert(0, std::mem::replace(&mut failure.message, doing));
+    let doing = format!(
+        "could not add to what others have written to feature view `{}`",
+        draft.view.name
+    );
+    failure
+        .causes
+        .insert(0, std::mem::replace(&mut failure.message, doing));
     Box::new(failure)
 }

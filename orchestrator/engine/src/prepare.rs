@@ -44,8 +44,7 @@ impl Surroundings {
 
     /// Has a view looked up again, which the run has written.
     pub(crate) fn forget_view(&mut self, view: &str) {
-        self.views
-            .retain(|name, _| name.split('@').next() != Some(view));
+        self.views.retain(|name, _| name.split('@').next() != Some(view));
     }
 }
 

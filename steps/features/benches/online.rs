@@ -116,7 +116,7 @@ fn materialise(store: &Embedded, numbers: impl Iterator<Item = u64>, event: i64)
         .chunks(BATCH as usize)
         .map(|part| batch(part, event))
         .collect();
-    let mark = Watermark::default();
+    let mark = Watermark::default;
     let clock = Instant::now();
     let (written, _) = Feed::through(&layout, batches.into_iter().map(Ok), |rows| {
         let mut writes = [Write {

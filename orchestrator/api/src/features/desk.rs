@@ -2,12 +2,13 @@
 
 use super::plan::{Plan, PlanKey};
 use super::pusher::Pusher;
-use crate::problem::Problem;
+use crate::problem::{Problem, cut};
 use axum::http::StatusCode;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use trainyard_contract::feature::FeatureDefinitions;
+use trainyard_contract::feature::{FeatureDefinitions, FeatureView};
+use trainyard_contract::finding::nearest;
 use trainyard_features::offline::PushLog;
 use trainyard_features::online::{OnlineError, OnlineStore, Place, ViewId};
 
@@ -36,6 +37,21 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// A view.
+    pub(crate) fn view(&self, name: &str) -> Result<&FeatureView, Problem> {
+        let views = &self.definitions.views;
+        views.get(name).ok_or_else(|| {
+            let problem = Problem::not_found(
+                "feature-view-not-found",
+                format!("there is no feature view `{}`", cut(name)),
+            );
+            match nearest(name, views.keys().map(String::as_str)) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem,
+            }
+        })
+    }
+
     /// What a question asks for; resolved once.
     pub(crate) fn plan(&self, key: PlanKey) -> Result<Arc<Plan>, Problem> {
         let plans = self.plans.read().unwrap_or_else(PoisonError::into_inner);

@@ -54,7 +54,6 @@ pub(crate) struct OnlineFeatures {
 pub(crate) struct OnlineFeaturesMetadata {
     feature_names: Vec<String>,
     feature_view_metadata: Option<Vec<ViewOfAnswer>>,
-    #[schema(value_type = Option<Object>)]
     freshness: Option<Value>,
 }
 
@@ -68,7 +67,6 @@ pub(crate) struct ViewOfAnswer {
 /// The values of one feature.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FeatureColumn {
-    #[schema(value_type = Vec<Object>)]
     values: Vec<Value>,
     /// `PRESENT` (also where the value is null, as in Feast), `NOT_FOUND` or `OUTSIDE_MAX_AGE`.
     statuses: Vec<String>,

@@ -43,7 +43,6 @@ pub(crate) struct LookupRequest {
 pub(crate) struct LookupAnswer {
     rows: Vec<LookupRow>,
     /// By view, if that was asked for.
-    #[schema(value_type = Option<Object>)]
     freshness: Option<Value>,
 }
 
@@ -90,7 +89,7 @@ pub(crate) async fn lookup(
 }
 
 /// Rows as columns: one for each name that a row has; where another lacks it, it is null.
-fn by_column(plan: &Plan, mut rows: Vec<Map<String, Value>>) -> IndexMap<String, Vec<Value>> {
+pub(super) fn by_column(plan: &Plan, mut rows: Vec<Map<String, Value>>) -> IndexMap<String, Vec<Value>> {
     let names: IndexSet<String> = rows.iter().flat_map(|row| row.keys().cloned()).collect();
     if rows.is_empty() {
         return plan.keys.keys().map(|name| (name.clone(), Vec::new())).collect();
@@ -107,7 +106,7 @@ fn by_column(plan: &Plan, mut rows: Vec<Map<String, Value>>) -> IndexMap<String,
         .collect()
 }
 
-fn answer(
+pub(super) fn answer(
     plan: &Plan,
     columns: &Columns,
     store: &dyn OnlineStore,

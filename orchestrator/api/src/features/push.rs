@@ -104,17 +104,7 @@ async fn take(
     let now = (app.clock)();
     let app = app.clone();
     let work = move || {
-        let views = &known.definitions.views;
-        let view = views.get(&name).ok_or_else(|| {
-            let problem = Problem::not_found(
-                "feature-view-not-found",
-                format!("there is no feature view `{}`", cut(&name)),
-            );
-            match nearest(&name, views.keys().map(String::as_str)) {
-                Some(near) => problem.help(format!("did you mean `{near}`?")),
-                None => problem,
-            }
-        })?;
+        let view = known.view(&name)?;
         let rows = Frame::new(view, frame)?.rows(now)?;
         keep(&app.features, view, &rows, to, now)?;
         Ok(Json(PushAnswer {

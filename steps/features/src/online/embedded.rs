@@ -271,7 +271,7 @@ impl Opened {
         record.written_at = Some(now.0);
         self.keep(writing, &word(b"view", &prefix), &record)?;
         if let Some(watermark) = write.watermark {
-            self.keep(writing, &word(b"mark", &prefix), watermark)?;
+            self.keep(writing, &word(b"mark", &prefix), &watermark())?;
         }
         Ok(written)
     }

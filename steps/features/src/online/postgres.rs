@@ -211,7 +211,7 @@ impl PostgresOnline {
         }
         let watermark = write
             .watermark
-            .map(serde_json::to_string)
+            .map(|watermark| serde_json::to_string(&watermark()))
             .transpose()
             .map_err(json)?;
         writing

@@ -232,7 +232,7 @@ impl OnlineStore for RedisOnline {
                 }
             }
             if let Some(watermark) = write.watermark {
-                let text = json(watermark)?;
+                let text = json(&watermark())?;
                 self.with("write to", |link| {
                     redis::cmd("HSET")
                         .arg(about(write.view))

@@ -75,7 +75,8 @@ pub struct Write<'a> {
     pub view: &'a ViewId,
     pub layout: &'a Layout,
     pub rows: &'a mut Source<'a>,
-    pub watermark: Option<&'a Watermark>,
+    /// Asked after the last row.
+    pub watermark: Option<&'a dyn Fn() -> Watermark>,
 }
 
 /// What a write did.

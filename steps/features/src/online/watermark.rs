@@ -17,6 +17,9 @@ pub struct Watermark {
     pub progress: Progress,
     /// Rows of these with a later event time are not in.
     pub until: Timestamp,
+    /// How many of them had one.
+    #[serde(default)]
+    pub later: u64,
     /// When it was written.
     pub at: Timestamp,
 }

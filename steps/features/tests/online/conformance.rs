@@ -172,6 +172,7 @@ fn watermarks(store: &dyn OnlineStore) {
             ..Progress::default()
         },
         until: Timestamp(until),
+        later: 2,
         at: Timestamp(7),
     };
     assert_eq!(store.watermark(&ViewId::new("rain", 1)).unwrap(), None);
@@ -214,7 +215,7 @@ fn failed_source(store: &dyn OnlineStore) {
     let layout = layout();
     let pieces = Feed::of(&layout, &airports(&[("JFK", 10, 1, None, "")])).unwrap();
     let failure = OnlineError::Source("the disk is gone".into());
-    let mark = Watermark::default();
+    let mark = Watermark::default;
     let mut rows = pieces.into_iter().map(Ok).chain([Err(failure)]);
     let mut writes = [Write {
         view: &view,

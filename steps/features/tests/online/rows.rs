@@ -53,11 +53,12 @@ pub(crate) fn write(
 ) -> Result<Written, OnlineError> {
     let layout = layout();
     let pieces = Feed::of(&layout, batch)?;
+    let mark = || watermark.cloned().unwrap_or_default();
     let mut write = [Write {
         view,
         layout: &layout,
         rows: &mut pieces.into_iter().map(Ok),
-        watermark,
+        watermark: watermark.is_some().then_some(&mark),
     }];
     Ok(store.write(&mut write, Timestamp(now))?[0])
 }
