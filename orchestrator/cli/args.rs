@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 pub(crate) use backfill::{BackfillArgs, BackfillsCommand};
 pub(crate) use bulk::{BulkArgs, SteerArgs};
-pub(crate) use features::{FeaturesCommand, GetOnlineArgs, PushArgs, PushedTo};
+pub(crate) use features::{FeaturesCommand, GetOnlineArgs, MaterialiseArgs, PushArgs, PushedTo};
 
 /// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
 #[derive(Debug, Parser)]

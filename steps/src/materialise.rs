@@ -37,6 +37,11 @@ pub(crate) struct Params {
     /// Reads only what has come since the last time, or everything again. Default: `incremental`.
     #[serde(default)]
     mode: Mode,
+    /// Rows with an earlier event time are left out, and the next time begins where it would have begun; with mode `full`.
+    /// Default: none are.
+    #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
+    since: Option<String>,
     /// Rows with a later event time are left for the next time. Default: the moment at which the step begins.
     #[serde(default)]
     #[schemars(extend("format" = "date-time"))]
@@ -60,6 +65,8 @@ pub(crate) enum Mode {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     mode: Mode,
+    /// Rows with an earlier event time are left out, and nothing is said of how far the offline store is in.
+    since: Option<Timestamp>,
     /// Rows with a later event time are left for the next time.
     until: Timestamp,
     now: Timestamp,
@@ -155,6 +162,11 @@ impl Step for FeaturesMaterialise {
                 .findings
                 .push(Finding::error("S01", inference::with("until"), message));
         }
+        if let Err(message) = params.since() {
+            answer
+                .findings
+                .push(Finding::error("S01", inference::with("since"), message));
+        }
         if let Err(message) = params.expire() {
             answer
                 .findings
@@ -190,6 +202,7 @@ impl Step for FeaturesMaterialise {
         let now = Timestamp(jiff::Timestamp::now().as_microsecond());
         let order = Order {
             mode: params.mode,
+            since: params.since().map_err(StepError::rejected)?,
             until: params.until().map_err(StepError::rejected)?.unwrap_or(now),
             now,
         };
@@ -233,20 +246,26 @@ impl Step for FeaturesMaterialise {
 }
 
 impl Params {
+    fn since(&self) -> Result<Option<Timestamp>, String> {
+        if self.since.is_some() && self.mode != Mode::Full {
+            return Err("only `mode: full` leaves earlier rows out".to_owned());
+        }
+        self.since.as_deref().map(time).transpose()
+    }
+
     fn until(&self) -> Result<Option<Timestamp>, String> {
-        self.until
-            .as_ref()
-            .map(|text| {
-                text.parse::<jiff::Timestamp>()
-                    .map(|at| Timestamp(at.as_microsecond()))
-                    .map_err(|_| format!("`{text}` is not an instant; write `2026-01-31T06:00:00Z`"))
-            })
-            .transpose()
+        self.until.as_deref().map(time).transpose()
     }
 
     fn expire(&self) -> Result<Option<Millis>, String> {
         self.expire.as_ref().map(|text| text.parse()).transpose()
     }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse::<jiff::Timestamp>()
+        .map(|at| Timestamp(at.as_microsecond()))
+        .map_err(|_| format!("`{text}` is not an instant; write `2026-01-31T06:00:00Z`"))
 }
 
 /// The online store that the environment names, or the one in the home.
@@ -342,7 +361,8 @@ fn write(
     let (later, timeless) = (AtomicU64::new(0), AtomicU64::new(0));
     let rows = batches.map(|batch| {
         let frame = batch.map_err(|error| OnlineError::Source(Box::new(error)))?;
-        let converted = convert(view, &frame, names, order.until.0).map_err(|error| unfit(view, &error))?;
+        let converted =
+            convert(view, &frame, names, (order.since, order.until)).map_err(|error| unfit(view, &error))?;
         later.fetch_add(converted.later, Ordering::Relaxed);
         timeless.fetch_add(converted.timeless, Ordering::Relaxed);
         Ok(converted.batch)
@@ -359,7 +379,7 @@ fn write(
             view: &id,
             layout: &layout,
             rows,
-            watermark: Some(&watermark),
+            watermark: order.since.is_none().then_some(&watermark),
         }];
         store.write(&mut writes, order.now)
     })

@@ -2,6 +2,7 @@
 
 use crate::auth::Auth;
 use crate::backfilling::Bell;
+use crate::features::Materialise;
 use crate::features::desk::FeatureDesk;
 use crate::hub::Hub;
 use crate::meter::Meter;
@@ -54,6 +55,7 @@ pub(crate) struct App {
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) features: FeatureDesk,
+    pub(crate) materialise: Materialise,
 }
 
 /// Idle connections to the store.

@@ -3,6 +3,7 @@
 use crate::app::{App, Connections, EngineLink, Shared};
 use crate::auth::Auth;
 use crate::backfilling::{self, Bell};
+use crate::features::Materialise;
 use crate::features::desk::FeatureDesk;
 use crate::hub::Hub;
 use crate::meter::Meter;
@@ -50,6 +51,8 @@ pub struct Config {
     pub lease: Millis,
     /// Where features are looked up.
     pub online_store: Place,
+    /// Fills it.
+    pub materialise: Materialise,
     /// Where traces go.
     pub telemetry: Arc<Telemetry>,
     pub version: &'static str,
@@ -325,6 +328,7 @@ pub(crate) fn build(config: Config) -> Result<(Shared, MakeExecutor, watch::Send
         secrets: config.secrets,
         telemetry: config.telemetry,
         features,
+        materialise: config.materialise,
     });
     service::scan(&app);
     service::tidy_checkouts(&app);

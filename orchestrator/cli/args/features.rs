@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub(crate) enum FeaturesCommand {
     /// Look up the latest values of features
     GetOnline(GetOnlineArgs),
+    /// Bring the latest rows of views into the online store
+    Materialise(MaterialiseArgs),
     /// Write rows to the online and the offline store
     Push(PushArgs),
 }
@@ -31,6 +33,21 @@ pub(crate) struct GetOnlineArgs {
     /// Say how fresh the views are
     #[arg(long)]
     pub(crate) freshness: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MaterialiseArgs {
+    /// Feature views; default: all that are kept online
+    pub(crate) views: Vec<String>,
+    /// Read everything again, not only what has come since the last time
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Leave rows of an earlier event time out; with `--full`
+    #[arg(long, value_name = "TIME", requires = "full")]
+    pub(crate) since: Option<String>,
+    /// Leave rows of a later event time for the next time; default: now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
 }
 
 #[derive(Debug, Args)]

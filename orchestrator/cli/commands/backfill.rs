@@ -126,6 +126,7 @@ impl Desk {
         let inner = BackfillDesk::open(Config {
             home: project.open_home()?,
             online_store: project.online_store()?,
+            materialise: crate::commands::features::in_a_process(&project),
             root: project.root.clone(),
             catalogue: catalogue(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

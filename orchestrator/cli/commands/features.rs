@@ -1,6 +1,9 @@
 //! `trainyard features`.
 
+mod materialise;
 mod online;
+
+pub(crate) use materialise::in_a_process;
 
 use crate::args::FeaturesCommand;
 use crate::output::{Exit, Fault, Terminal};
@@ -15,6 +18,7 @@ pub(crate) fn features(
     let project = Project::here(home)?;
     match command {
         FeaturesCommand::GetOnline(args) => online::get(&project, args, terminal),
+        FeaturesCommand::Materialise(args) => materialise::materialise(&project, args, terminal),
         FeaturesCommand::Push(args) => online::push(&project, args, terminal),
     }
 }

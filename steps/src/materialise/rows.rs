@@ -4,8 +4,8 @@ use crate::data_type;
 use crate::historical::{Unit, instants};
 use polars::prelude::{BooleanChunked, DataFrame, DataType as PolarsType, PolarsResult, Series, polars_err};
 use std::borrow::Cow;
-use trainyard_contract::DataType;
 use trainyard_contract::feature::FeatureView;
+use trainyard_contract::{DataType, Timestamp};
 use trainyard_features::online::{Column, Kind, RowBatch, Texts, Values, write_json};
 use trainyard_features::point_in_time::NO_TIME;
 
@@ -58,18 +58,18 @@ pub(super) fn convert(
     view: &FeatureView,
     frame: &DataFrame,
     names: Names,
-    until: i64,
+    (since, until): (Option<Timestamp>, Timestamp),
 ) -> PolarsResult<Converted> {
     let event_times = |frame: &DataFrame| instants(series(frame, &view.event_time)?, Unit::Microseconds);
     let times = event_times(frame)?;
     let timeless = times.iter().filter(|time| **time == NO_TIME).count() as u64;
-    let later = times.iter().filter(|time| **time > until).count() as u64;
+    let later = times.iter().filter(|time| **time > until.0).count() as u64;
     let mut taken = Cow::Borrowed(frame);
     let mut times = times;
-    if timeless + later > 0 {
+    if timeless + later > 0 || since.is_some() {
         let keep: Vec<bool> = times
             .iter()
-            .map(|time| *time != NO_TIME && *time <= until)
+            .map(|time| *time != NO_TIME && *time <= until.0 && since.is_none_or(|since| *time >= since.0))
             .collect();
         let mask: BooleanChunked = keep.into_iter().collect();
         taken = Cow::Owned(frame.filter(&mask)?);

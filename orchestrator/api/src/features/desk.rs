@@ -1,5 +1,6 @@
 //! The project's features as they are now, and the store that they are looked up in.
 
+use super::files::Stamps;
 use super::plan::{Plan, PlanKey};
 use super::pusher::Pusher;
 use crate::problem::{Problem, cut};
@@ -24,6 +25,8 @@ pub(crate) struct FeatureDesk {
     pushes: PushFolder,
     store: Mutex<Option<Arc<dyn OnlineStore>>>,
     opened: RwLock<Option<Arc<dyn OnlineStore>>>,
+    /// The files that definitions were read from, and what they say, before versions are known.
+    written: Mutex<(Option<Stamps>, FeatureDefinitions)>,
     known: RwLock<Arc<Known>>,
     logs: Mutex<HashMap<ViewId, Arc<PushLog>>>,
     pusher: Pusher,
@@ -76,10 +79,29 @@ impl FeatureDesk {
             pushes,
             store: Mutex::default(),
             opened: RwLock::default(),
+            written: Mutex::default(),
             known: RwLock::default(),
             logs: Mutex::default(),
             pusher: Pusher::default(),
         }
+    }
+
+    /// Reads definitions if their files are others than before. Where they have faults, those from before stay.
+    pub(crate) fn read(&self, stamps: Stamps, read: impl FnOnce() -> Option<FeatureDefinitions>) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.0.as_ref() == Some(&stamps) {
+            return;
+        }
+        if let Some(definitions) = read() {
+            written.1 = definitions;
+        }
+        written.0 = Some(stamps);
+    }
+
+    /// What was read last.
+    pub(crate) fn written(&self) -> FeatureDefinitions {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.1.clone()
     }
 
     /// The definitions from now on.

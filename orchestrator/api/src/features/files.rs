@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use trainyard_contract::Millis;
 use trainyard_contract::feature::file::{FeatureFile, OnDemandSpec, ServiceSpec, ViewSpec};
 use trainyard_contract::feature::{
@@ -23,6 +24,41 @@ pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+/// What tells whether files have changed.
+pub(crate) type Stamps = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+
+/// The files as they are now.
+pub(crate) fn stamps(root: &Path) -> Stamps {
+    let stamp = |path: &Path| {
+        let file = fs::metadata(path).ok()?;
+        Some((file.modified().ok()?, file.len()))
+    };
+    files(root)
+        .into_iter()
+        .map(|path| {
+            let found = stamp(&path);
+            (path, found)
+        })
+        .collect()
+}
+
+/// The same with the versions that the store knows: a definition that breaks readers of the latest one is the next.
+///
+/// # Errors
+/// What the store says.
+pub(crate) fn with_versions(
+    mut definitions: FeatureDefinitions,
+    store: &Store,
+) -> Result<FeatureDefinitions, StoreError> {
+    for view in definitions.views.values_mut() {
+        if let Some(latest) = store.feature_view(&view.name, None)? {
+            let step = u32::from(view.breaks(&latest.view));
+            view.version = latest.view.version + step;
+        }
+    }
+    Ok(definitions)
 }
 
 /// The definitions of a project; nothing if a file has faults, so that those from before stay.
@@ -111,7 +147,17 @@ fn view(name: &str, spec: &ViewSpec, entities: &IndexMap<String, Entity>) -> Opt
         created_time: spec.created_time.clone(),
         ttl: span(spec.ttl.as_ref())?,
         online: spec.online,
-        source: FeatureSource::Push,
+        source: match spec.source.as_ref().and_then(|source| source.path.clone()) {
+            Some(path) => FeatureSource::File {
+                path,
+                format: spec
+                    .source
+                    .as_ref()
+                    .and_then(|source| source.format)
+                    .map(|format| format.as_str().to_owned()),
+            },
+            None => FeatureSource::Push,
+        },
         columns: spec.columns.clone(),
         freshness: span(spec.freshness.as_ref())?,
         description: spec.description.clone(),

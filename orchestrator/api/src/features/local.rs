@@ -61,6 +61,10 @@ impl FeatureStore {
             message: "the feature definitions have faults".to_owned(),
             help: Some("`trainyard check` names them".to_owned()),
         })?;
+        let definitions = home
+            .store()
+            .and_then(|store| super::with_versions(definitions, &store))
+            .map_err(Problem::from)?;
         let desk = FeatureDesk::new(
             place,
             Box::new(move |view, version| home.pushed_features(view, version)),

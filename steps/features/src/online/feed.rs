@@ -3,7 +3,7 @@
 use super::key::Keys;
 use super::row;
 use super::{Layout, OnlineError, RowBatch, WrongBatch};
-use std::cmp::Ordering;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Rows of a piece.
@@ -14,18 +14,27 @@ const WAITING: usize = 4;
 /// Encoded rows of different keys, in the order of keys.
 #[derive(Clone, Debug, Default)]
 pub struct SortedRows {
-    bytes: Vec<u8>,
-    /// Where each key begins, where its row begins, and where that ends.
-    spans: Vec<(usize, usize, usize)>,
+    /// All rows of a batch, in the order in which they were given: to bring them into the order of keys there would be
+    /// to copy them.
+    bytes: Arc<Vec<u8>>,
+    spans: Vec<Span>,
+}
+
+/// Where a key begins, where its row begins, and where that ends.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    key: usize,
+    row: usize,
+    end: usize,
 }
 
 impl SortedRows {
     /// Each key with its row.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.spans.iter().map(|(key, row, end)| {
+        self.spans.iter().map(|span| {
             (
-                self.bytes.get(*key..*row).unwrap_or_default(),
-                self.bytes.get(*row..*end).unwrap_or_default(),
+                self.bytes.get(span.key..span.row).unwrap_or_default(),
+                self.bytes.get(span.row..span.end).unwrap_or_default(),
             )
         })
     }
@@ -157,6 +166,9 @@ fn encode_all(
 }
 
 /// Sorts, takes the latest of each key and encodes; says how many rows have no key. Ends early if `take` says so.
+///
+/// Rows are encoded in the order in which they were given, in which the columns are read from front to back; in the order of
+/// keys each value would be a miss of the processor's cache.
 fn encode(
     layout: &Layout,
     batch: &RowBatch,
@@ -164,54 +176,73 @@ fn encode(
 ) -> Result<u64, WrongBatch> {
     batch.fits(layout)?;
     let keys = Keys::of(&batch.keys, batch.len());
-    let mut order: Vec<(u64, u32)> = Vec::with_capacity(batch.len());
-    let mut without_key = 0;
-    for (row, has_key) in keys.has_key.iter().enumerate() {
-        if *has_key {
-            order.push((beginning(keys.get(row)), row as u32));
-        } else {
-            without_key += 1;
+    let without_key = keys.has_key.iter().filter(|has_key| !**has_key).count() as u64;
+    let order = latest(&keys, batch);
+    let mut spans: Vec<Span> = vec![Span::default(); batch.len()];
+    let mut is_latest = vec![false; batch.len()];
+    for row in &order {
+        if let Some(is_latest) = is_latest.get_mut(*row as usize) {
+            *is_latest = true;
         }
     }
-    let created = |row: usize| batch.created_times.as_ref().and_then(|times| times.get(row));
-    // Of one key the latest first; of equals the one that was given last.
-    order.sort_unstable_by(|(a_start, a), (b_start, b)| {
-        let (a, b) = (*a as usize, *b as usize);
-        a_start
-            .cmp(b_start)
-            .then_with(|| keys.get(a).cmp(keys.get(b)))
-            .then_with(|| batch.event_times.get(b).cmp(&batch.event_times.get(a)))
-            .then_with(|| created(b).cmp(&created(a)))
-            .then_with(|| b.cmp(&a))
-    });
-    let mut piece = SortedRows::default();
-    let mut last: Option<u32> = None;
-    for (_, row) in &order {
-        let key = keys.get(*row as usize);
-        if last.is_some_and(|last| keys.get(last as usize).cmp(key) == Ordering::Equal) {
+    let mut bytes = Vec::new();
+    for (row, span) in spans.iter_mut().enumerate() {
+        if is_latest.get(row) != Some(&true) {
             continue;
         }
-        last = Some(*row);
-        let start = piece.bytes.len();
-        piece.bytes.extend_from_slice(key);
-        let begin = piece.bytes.len();
-        row::encode(layout, batch, *row as usize, &mut piece.bytes);
-        piece.spans.push((start, begin, piece.bytes.len()));
-        if piece.len() == PIECE {
-            let room = piece.bytes.len() + piece.bytes.len() / 16;
-            let next = SortedRows {
-                bytes: Vec::with_capacity(room),
-                spans: Vec::with_capacity(PIECE),
-            };
-            if !take(std::mem::replace(&mut piece, next)) {
-                return Ok(without_key);
+        span.key = bytes.len();
+        bytes.extend_from_slice(keys.get(row));
+        span.row = bytes.len();
+        row::encode(layout, batch, row, &mut bytes);
+        span.end = bytes.len();
+        if row == 0 {
+            bytes.reserve(order.len() * (span.end + span.end / 16));
+        }
+    }
+    let bytes = Arc::new(bytes);
+    for piece in order.chunks(PIECE) {
+        let spans = piece.iter().filter_map(|row| spans.get(*row as usize).copied());
+        let piece = SortedRows {
+            bytes: bytes.clone(),
+            spans: spans.collect(),
+        };
+        if !take(piece) {
+            break;
+        }
+    }
+    Ok(without_key)
+}
+
+/// The latest row of each key, in the order of keys; of equals the one that was given last.
+fn latest(keys: &Keys, batch: &RowBatch) -> Vec<u32> {
+    let with_key = keys.has_key.iter().enumerate().filter(|(_, has_key)| **has_key);
+    let mut order: Vec<(u64, u32)> = with_key
+        .map(|(row, _)| (beginning(keys.get(row)), row as u32))
+        .collect();
+    // Nearly always the first bytes decide.
+    order.sort_unstable();
+    let created = |row: usize| batch.created_times.as_ref().and_then(|times| times.get(row));
+    let mut rows = Vec::with_capacity(order.len());
+    for same in order.chunk_by_mut(|(a, _), (b, _)| a == b) {
+        if same.len() > 1 {
+            same.sort_unstable_by(|(_, a), (_, b)| {
+                let (a, b) = (*a as usize, *b as usize);
+                keys.get(a)
+                    .cmp(keys.get(b))
+                    .then_with(|| batch.event_times.get(b).cmp(&batch.event_times.get(a)))
+                    .then_with(|| created(b).cmp(&created(a)))
+                    .then_with(|| b.cmp(&a))
+            });
+        }
+        let mut last: Option<u32> = None;
+        for (_, row) in same {
+            if last.is_none_or(|last| keys.get(last as usize) != keys.get(*row as usize)) {
+                rows.push(*row);
+                last = Some(*row);
             }
         }
     }
-    if !piece.is_empty() {
-        take(piece);
-    }
-    Ok(without_key)
+    rows
 }
 
 /// The first eight bytes as a number: decides most comparisons.
