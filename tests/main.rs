@@ -28,6 +28,7 @@ mod invalid;
 mod items;
 mod iterations;
 mod manual;
+mod online;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;

@@ -9,12 +9,10 @@ mod columns;
 mod gather;
 mod rows;
 
-pub(crate) use columns::{KeyKind, Unit};
-#[cfg(test)]
-pub(crate) use rows::Piece;
-pub(crate) use rows::ViewRows;
+pub(crate) use columns::{KeyKind, Unit, instants};
+pub(crate) use rows::{Piece, ViewRows};
 
-use columns::{Keyed, instants};
+use columns::Keyed;
 use polars::prelude::{DataFrame, DataType as PolarsType};
 use trainyard_contract::feature::FeatureView;
 use trainyard_contract::{Millis, StepError};

@@ -18,6 +18,7 @@ mod inference;
 mod ingest;
 mod inspect;
 mod lineage;
+mod materialise;
 mod page;
 mod register;
 mod rule;
@@ -53,6 +54,7 @@ pub fn catalogue() -> Catalogue {
         .with(evaluate::EvaluateRegressor)
         .with(explore::ExploreProfile)
         .with(features::FeaturesBuild)
+        .with(materialise::FeaturesMaterialise)
         .with(training_set::FeaturesTrainingSet)
         .with(ingest::IngestFiles)
         .with(ingest::IngestSql)

@@ -2,6 +2,8 @@
 
 use crate::auth::Auth;
 use crate::backfilling::Bell;
+use crate::features::Materialise;
+use crate::features::desk::FeatureDesk;
 use crate::hub::Hub;
 use crate::meter::Meter;
 use crate::problem::Problem;
@@ -52,6 +54,8 @@ pub(crate) struct App {
     /// Where hooks' secrets come from.
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) features: FeatureDesk,
+    pub(crate) materialise: Materialise,
 }
 
 /// Idle connections to the store.

@@ -3,8 +3,8 @@
 use crate::app::Shared;
 use crate::problem::Problem;
 use crate::{
-    alerts, approvals, backfills, bulk, download, events, guard, health, hooks, lineage, logs, manual,
-    models, pipelines, runs, triggers,
+    alerts, approvals, backfills, bulk, download, events, features, guard, health, hooks, lineage, logs,
+    manual, models, pipelines, runs, triggers,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -32,6 +32,7 @@ const LARGEST_BODY: usize = 1 << 20;
         (name = "approvals", description = "Gates that wait for people"),
         (name = "triggers", description = "What starts runs by itself; webhooks are called at `/hooks/…` as their pipelines say"),
         (name = "models", description = "The model registry"),
+        (name = "features", description = "The feature store online: lookups and pushes, in Feast's shape and in ours"),
         (name = "lineage", description = "From source column to model and back"),
         (name = "server", description = "Health, metrics, events"),
     )
@@ -67,6 +68,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(models::list))
         .routes(routes!(models::show))
         .routes(routes!(models::version))
+        .merge(features::routes())
         .routes(routes!(lineage::show))
         .routes(routes!(triggers::list))
         .routes(routes!(triggers::history))

@@ -8,4 +8,5 @@ pub use trainyard_expressions as expression;
 
 pub mod offline;
 pub mod on_demand;
+pub mod online;
 pub mod point_in_time;

@@ -60,7 +60,7 @@ impl Unit {
 ///
 /// # Errors
 /// If the column is neither.
-pub(super) fn instants(column: &Series, unit: Unit) -> PolarsResult<Vec<i64>> {
+pub(crate) fn instants(column: &Series, unit: Unit) -> PolarsResult<Vec<i64>> {
     let per_unit = match column.dtype() {
         PolarsType::Date => 86_400_000_000 * unit.per_microsecond(),
         PolarsType::Datetime(TimeUnit::Milliseconds, _) => 1000 * unit.per_microsecond(),
