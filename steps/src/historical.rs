@@ -10,10 +10,12 @@ mod gather;
 mod rows;
 
 pub(crate) use columns::{KeyKind, Unit, instants};
-pub(crate) use rows::{Piece, ViewRows};
+#[cfg(test)]
+pub(crate) use rows::Piece;
+pub(crate) use rows::ViewRows;
 
 use columns::Keyed;
-use polars::prelude::{DataFrame, DataType as PolarsType};
+use polars::prelude::{DataFrame, DataType as PolarsType, IdxCa, IdxSize};
 use trainyard_contract::feature::FeatureView;
 use trainyard_contract::{Millis, StepError};
 use trainyard_features::point_in_time::{
@@ -241,6 +243,63 @@ fn look_up(
         offset += STRETCH;
     }
     Ok(())
+}
+
+/// All keys that a view's rows have, each once, in the order of their first rows and under the view's names.
+///
+/// # Errors
+/// `Rejected` if a key cannot be one, and what reading gives.
+pub(crate) fn distinct_keys(view: &FeatureView, rows: &ViewRows) -> Result<DataFrame, StepError> {
+    let names: Vec<String> = view
+        .keys
+        .iter()
+        .map(|key| view.column_of(&key.name).to_owned())
+        .collect();
+    let mut kinds = Vec::with_capacity(names.len());
+    for name in &names {
+        let data_type = rows.type_of(name);
+        let kind = data_type.and_then(|data_type| KeyKind::of(data_type, data_type));
+        kinds.push(kind.ok_or_else(|| StepError::rejected(format!("`{name}` cannot be a key")))?);
+    }
+    let first_rows = |frame: &DataFrame| -> Result<DataFrame, StepError> {
+        let keyed = Keyed::of(frame, &names, &kinds).map_err(|error| wrong(&error))?;
+        let (keys, numbers) = keyed
+            .with(|columns| Keys::number(columns, frame.height()))
+            .map_err(|fault| StepError::rejected(fault.to_string()))?;
+        let mut seen = vec![false; keys.count()];
+        let first: Vec<IdxSize> = (0_u32..)
+            .zip(&numbers)
+            .filter(|(_, number)| {
+                let seen = seen.get_mut(**number as usize);
+                seen.is_some_and(|seen| !std::mem::replace(seen, true))
+            })
+            .map(|(row, _)| row)
+            .collect();
+        frame
+            .take(&IdxCa::from_vec("rows".into(), first))
+            .map_err(|error| wrong(&error))
+    };
+    let mut all: Option<DataFrame> = None;
+    for piece in rows.pieces() {
+        let part = first_rows(&piece.read(&names)?)?;
+        let together = match all {
+            None => part,
+            Some(mut all) => {
+                all.vstack_mut(&part).map_err(|error| wrong(&error))?;
+                all.rechunk_mut();
+                first_rows(&all)?
+            }
+        };
+        all = Some(together);
+    }
+    let mut all = all.unwrap_or_default();
+    for (key, name) in view.keys.iter().zip(&names) {
+        if key.name != *name && all.height() > 0 {
+            all.rename(name, key.name.as_str().into())
+                .map_err(|error| wrong(&error))?;
+        }
+    }
+    Ok(all)
 }
 
 /// Whether a column can be an entity row's time.

@@ -32,6 +32,7 @@ mod training_set;
 mod transform;
 mod tune;
 mod validate;
+mod verify;
 
 #[cfg(test)]
 mod examples_tests;
@@ -68,4 +69,5 @@ pub fn catalogue() -> Catalogue {
         .with(transform::TransformSql)
         .with(tune::TuneSearch)
         .with(validate::ValidateContract)
+        .with(verify::FeaturesVerify)
 }

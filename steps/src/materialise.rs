@@ -262,14 +262,14 @@ impl Params {
     }
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     text.parse::<jiff::Timestamp>()
         .map(|at| Timestamp(at.as_microsecond()))
         .map_err(|_| format!("`{text}` is not an instant; write `2026-01-31T06:00:00Z`"))
 }
 
 /// The online store that the environment names, or the one in the home.
-fn open(io: &StepIo) -> Result<std::sync::Arc<dyn OnlineStore>, StepError> {
+pub(crate) fn open(io: &StepIo) -> Result<std::sync::Arc<dyn OnlineStore>, StepError> {
     let url = io.secrets().get(ONLINE_STORE_URL).cloned();
     let url = url.or_else(|| std::env::var(ONLINE_STORE_URL).ok());
     let objects = &io.spec().objects;
@@ -279,7 +279,7 @@ fn open(io: &StepIo) -> Result<std::sync::Arc<dyn OnlineStore>, StepError> {
         .map_err(failed)
 }
 
-fn view_of(io: &StepIo, input: &str) -> Result<FeatureView, StepError> {
+pub(crate) fn view_of(io: &StepIo, input: &str) -> Result<FeatureView, StepError> {
     if let Some(TaskInput::Features(stored)) = io.input(input) {
         return Ok(stored.view.clone());
     }
@@ -407,7 +407,7 @@ fn unfit(view: &FeatureView, error: &PolarsError) -> OnlineError {
 }
 
 /// What the step says when the online store failed, or whoever gave it rows.
-fn failed(error: OnlineError) -> StepError {
+pub(crate) fn failed(error: OnlineError) -> StepError {
     match error {
         OnlineError::Source(source) => match source.downcast::<StepError>() {
             Ok(error) => *error,

@@ -24,7 +24,7 @@ use polars::prelude::{Column, DataFrame, IntoColumn, NamedFrom, PolarsError, Ser
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use trainyard_contract::feature::FeatureDefinitions;
+use trainyard_contract::feature::{FeatureDefinitions, FeatureView};
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
 use trainyard_contract::{
     ArtifactKind, Finding, InferRequest, Inference, Schema, Severity, Shape, Step, StepError, StepIo,
@@ -197,7 +197,7 @@ impl Step for FeaturesTrainingSet {
         let plan = planned(&params, &definitions, &entities.schema, &inputs)?;
         let mut views = Vec::with_capacity(plan.views.len());
         for view in &plan.views {
-            views.push(view_rows(io, view)?);
+            views.push(view_rows(io, &view.ask.view)?);
         }
         let rows = entities.height()?;
         io.rows_in(rows as u64);
@@ -273,15 +273,15 @@ fn refuse(findings: Vec<Finding>) -> Result<(), StepError> {
 }
 
 /// The rows of a view: a table with the columns of its source.
-fn view_rows(io: &mut StepIo, view: &plan::ViewPlan) -> Result<ViewRows, StepError> {
-    let name = view.ask.view.name.as_str();
+pub(crate) fn view_rows(io: &mut StepIo, view: &FeatureView) -> Result<ViewRows, StepError> {
+    let name = view.name.as_str();
     let table = table::open(io, name)?;
     for note in &table.notes {
         io.log(note.clone());
     }
     let rows = table.height()?;
     io.rows_in(rows as u64);
-    ViewRows::of_table(&view.ask.view, &table.frame, rows)
+    ViewRows::of_table(view, &table.frame, rows)
 }
 
 /// Some of the entity rows.
