@@ -10,6 +10,7 @@ use trainyard_contract::feature::{
     DerivedFeature, Entity, Feature, FeatureDefinitions, FeatureRef, FeatureService, FeatureSource,
     FeatureView, Key, OnDemandView,
 };
+use trainyard_store::{Store, StoreError};
 
 /// The files, in the order of their names.
 pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
