@@ -4,23 +4,24 @@
 //! read again; the same rows written twice change nothing, and what is killed half-way was never there.
 
 mod rows;
+mod stored;
 
 use crate::fault;
 use crate::inference;
 use crate::table::{self, grouped};
-use polars::prelude::{DataFrame, PolarsError, col};
-use rows::{Names, convert};
+use polars::prelude::{PolarsError, col};
+use rows::{Converted, Names, convert};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
-use trainyard_contract::feature::FeatureView;
+use trainyard_contract::feature::{FeatureView, StoredView};
 use trainyard_contract::finding::nearest;
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
 use trainyard_contract::task::TaskInput;
 use trainyard_contract::{
-    ArtifactKind, Finding, InferRequest, Inference, Millis, OutputValue, Shape, Step, StepError, StepIo,
-    Timestamp,
+    ArtifactKind, Finding, InferRequest, Inference, Millis, Objects, OutputValue, Shape, Step, StepError,
+    StepIo, Timestamp,
 };
 use trainyard_features::offline::Progress;
 use trainyard_features::online::{Feed, Layout, OnlineError, OnlineStore, Place, ViewId, Watermark, Write};
@@ -301,6 +302,10 @@ fn one(
         ))
         .help("write `online: true` in its definition"));
     }
+    if let Some(TaskInput::Features(stored)) = io.input(input) {
+        let objects = Objects::new(io.spec().objects.clone());
+        return of_stored(&objects, stored, store, order);
+    }
     let content = match io.input(input) {
         Some(TaskInput::Output(OutputValue::Artifact(artifact))) => Some(artifact.hash.to_string()),
         Some(TaskInput::Dataset(dataset)) => dataset.content.map(|content| content.to_string()),
@@ -316,7 +321,6 @@ fn one(
     if before.is_some() {
         return Ok(Materialised {
             is_current: true,
-            until: order.until,
             ..Materialised::default()
         });
     }
@@ -340,7 +344,47 @@ fn one(
         snapshot: content,
         progress: Progress::default(),
     };
-    write(&view, store, order, Names::Source, mark, batches)
+    let rows = batches.map(|batch| {
+        let frame = batch.map_err(|error| OnlineError::Source(Box::new(error)))?;
+        convert(&view, &frame, Names::Source, (order.since, order.until))
+            .map_err(|error| unfit(&view, &error))
+    });
+    write(&view, store, order, mark, rows)
+}
+
+/// Brings what the offline store has of a view into the online store.
+fn of_stored(
+    objects: &Objects,
+    stored: &StoredView,
+    store: &dyn OnlineStore,
+    order: Order,
+) -> Result<Materialised, StepError> {
+    let before = match order.mode {
+        Mode::Incremental => store.watermark(&ViewId::of(&stored.view)).map_err(failed)?,
+        Mode::Full => None,
+    };
+    // Rows that were of later than was asked for lie in files that were read before.
+    let is_left = before
+        .as_ref()
+        .is_some_and(|before| before.later > 0 && before.until < order.until);
+    let after = before.filter(|_| !is_left).map(|before| before.progress);
+    let (snapshot, progress) = stored::snapshot(objects, stored)?;
+    if after == Some(progress) {
+        return Ok(Materialised {
+            is_current: true,
+            ..Materialised::default()
+        });
+    }
+    let span = (order.since, order.until);
+    let rows = stored::StoredRows::new(objects, stored, snapshot.as_ref(), after, span);
+    let mark = Mark {
+        snapshot: stored
+            .snapshot
+            .as_ref()
+            .map(|snapshot| snapshot.manifest.hash.to_string()),
+        progress,
+    };
+    write(&stored.view, store, order, mark, rows)
 }
 
 struct Mark {
@@ -352,17 +396,14 @@ fn write(
     view: &FeatureView,
     store: &dyn OnlineStore,
     order: Order,
-    names: Names,
     mark: Mark,
-    batches: impl Iterator<Item = Result<DataFrame, StepError>> + Send,
+    rows: impl Iterator<Item = Result<Converted, OnlineError>> + Send,
 ) -> Result<Materialised, StepError> {
     let layout = Layout::of(view);
     let id = ViewId::of(view);
     let (later, timeless) = (AtomicU64::new(0), AtomicU64::new(0));
-    let rows = batches.map(|batch| {
-        let frame = batch.map_err(|error| OnlineError::Source(Box::new(error)))?;
-        let converted =
-            convert(view, &frame, names, (order.since, order.until)).map_err(|error| unfit(view, &error))?;
+    let rows = rows.map(|converted| {
+        let converted = converted?;
         later.fetch_add(converted.later, Ordering::Relaxed);
         timeless.fetch_add(converted.timeless, Ordering::Relaxed);
         Ok(converted.batch)

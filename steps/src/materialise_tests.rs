@@ -2,10 +2,12 @@
 
 use super::FeaturesMaterialise;
 use crate::testbed::{Bed, Ended};
-use polars::prelude::{Column, DataFrame, DataType, NamedFrom, Series, TimeUnit};
+use polars::prelude::{Column, DataFrame, DataType, NamedFrom, ParquetWriter, Series, TimeUnit};
 use serde_json::{Value, json};
-use trainyard_contract::feature::{FeatureDefinitions, FeatureView};
-use trainyard_contract::{ArtifactKind, StepError, Timestamp};
+use trainyard_contract::feature::{FeatureDefinitions, FeatureView, PushPosition, SnapshotRef, StoredView};
+use trainyard_contract::task::TaskInput;
+use trainyard_contract::{ArtifactKind, ArtifactRef, Objects, Schema, StepError, Timestamp};
+use trainyard_features::offline::{DataFile, Partition, Period, PushLog, PushedRow, Range, Snapshot};
 use trainyard_features::online::{Embedded, KeyBytes, Layout, OnlineStore, ViewId, write_json};
 
 const OUTPUTS: [(&str, ArtifactKind); 1] = [("counts", ArtifactKind::Metrics)];
@@ -263,4 +265,190 @@ fn wrong_inputs_and_parameters_are_found_before_the_run() {
     );
     assert_eq!(of("weather", json!({"until": "noon", "expire": "week"})).len(), 2);
     assert_eq!(of("weather", json!({"mode": "some"})).len(), 1);
+}
+
+/// The offline store's side: files of snapshots, and the log of pushed rows.
+struct Offline {
+    bed: Bed,
+    stored: StoredView,
+    snapshot: Snapshot,
+}
+
+impl Offline {
+    fn new() -> Self {
+        let mut bed = Bed::new();
+        bed.features = definitions();
+        let stored = StoredView {
+            view: view(),
+            snapshot: None,
+            pushes: bed.folder.path().join("pushed"),
+            pushed: PushPosition::default(),
+            as_of: None,
+        };
+        let keys = vec!["origin".to_owned()];
+        let snapshot = Snapshot::empty("weather", 1, keys, "seen", Some("loaded"), Schema::default());
+        Self {
+            bed,
+            stored,
+            snapshot,
+        }
+    }
+
+    fn objects(&self) -> Objects {
+        Objects::new(self.bed.folder.path().join("objects"))
+    }
+
+    /// The next snapshot, with another file.
+    fn add(&mut self, of: &[(Option<&str>, Option<i64>, i64, Option<f64>)]) {
+        let mut frame = rows(of);
+        frame.rename("airport", "origin".into()).unwrap();
+        let objects = self.objects();
+        let path = objects.staging_path().unwrap();
+        ParquetWriter::new(std::fs::File::create(&path).unwrap())
+            .finish(&mut frame)
+            .unwrap();
+        let (hash, size) = objects.adopt(&path).unwrap();
+        let times = || {
+            of.iter()
+                .filter_map(|row| row.1)
+                .map(|hour| Timestamp(hour * HOUR))
+        };
+        self.snapshot.sequence += 1;
+        self.snapshot.partitions.push(Partition {
+            period: Period::month_of(Timestamp(0)),
+            files: vec![DataFile {
+                hash,
+                size,
+                rows: of.len() as u64,
+                sequence: self.snapshot.sequence,
+                event_time: Range {
+                    from: times().min().unwrap(),
+                    to: times().max().unwrap(),
+                },
+                created_time: None,
+                statistics: Default::default(),
+            }],
+        });
+        let hash = objects.put(&self.snapshot.to_bytes().unwrap()).unwrap();
+        self.stored.snapshot = Some(SnapshotRef {
+            sequence: self.snapshot.sequence,
+            manifest: ArtifactRef {
+                kind: ArtifactKind::Table,
+                hash,
+                size: 0,
+                media_type: String::new(),
+                rows: None,
+                schema: None,
+                summary: Value::Null,
+            },
+        });
+    }
+
+    fn push(&mut self, origin: &str, hour: i64, temp: f64) {
+        let at = jiff::Timestamp::from_microsecond(hour * HOUR)
+            .unwrap()
+            .to_string();
+        let values =
+            json!({"origin": origin, "seen": at, "loaded": at, "temp": temp, "gusts": [1], "day": null});
+        let log = PushLog::new(&self.stored.pushes);
+        log.append(&[PushedRow {
+            received: Timestamp(hour * HOUR),
+            values: values.as_object().unwrap().clone(),
+        }])
+        .unwrap();
+        self.stored.pushed = log.end().unwrap();
+    }
+
+    fn run(&mut self, with: Value) -> (f64, f64) {
+        let input = TaskInput::Features(Box::new(self.stored.clone()));
+        self.bed.inputs.insert("weather".to_owned(), input);
+        counted(&run(&self.bed, with).unwrap())
+    }
+
+    fn online(&self, names: &[&str]) -> Vec<String> {
+        online(&self.bed, names)
+            .iter()
+            .map(|row| row.split(' ').take(2).collect::<Vec<_>>().join(" "))
+            .collect()
+    }
+}
+
+#[test]
+fn only_files_and_pushed_rows_past_the_watermark_are_read() {
+    let mut offline = Offline::new();
+    offline.add(&[
+        (Some("JFK"), Some(10), 1, Some(1.0)),
+        (Some("EWR"), Some(9), 1, Some(2.0)),
+    ]);
+    assert_eq!(offline.run(json!({})), (2.0, 2.0));
+    assert_eq!(offline.run(json!({})), (0.0, 0.0));
+    offline.add(&[
+        (Some("JFK"), Some(8), 1, Some(3.0)),
+        (Some("LGA"), Some(8), 1, Some(4.0)),
+    ]);
+    assert_eq!(
+        offline.run(json!({})),
+        (2.0, 1.0),
+        "a late row is read and does not count"
+    );
+    offline.push("JFK", 11, 5.0);
+    assert_eq!(offline.run(json!({})), (1.0, 1.0));
+    offline.push("EWR", 12, 6.0);
+    offline.push("EWR", 11, 7.0);
+    assert_eq!(offline.run(json!({})), (2.0, 1.0));
+    assert_eq!(
+        offline.online(&["JFK", "EWR", "LGA"]),
+        ["11h 5.0", "12h 6.0", "8h 4.0"]
+    );
+    assert_eq!(offline.run(json!({"mode": "full"})).0, 7.0);
+    assert_eq!(
+        offline.online(&["JFK", "EWR", "LGA"]),
+        ["11h 5.0", "12h 6.0", "8h 4.0"]
+    );
+}
+
+#[test]
+fn a_lost_online_store_is_made_anew_from_what_is_offline() {
+    let mut offline = Offline::new();
+    offline.add(&[(Some("JFK"), Some(10), 1, Some(1.0))]);
+    offline.push("LGA", 11, 5.0);
+    offline.run(json!({}));
+    for file in ["features.online", "features.online-lock"] {
+        std::fs::remove_file(offline.bed.folder.path().join(file)).unwrap();
+    }
+    assert_eq!(offline.run(json!({})), (2.0, 2.0));
+    assert_eq!(offline.online(&["JFK", "LGA"]), ["10h 1.0", "11h 5.0"]);
+}
+
+#[test]
+fn rows_of_the_future_in_files_that_were_read_come_later() {
+    let mut offline = Offline::new();
+    offline.add(&[
+        (Some("JFK"), Some(10), 1, Some(1.0)),
+        (Some("JFK"), Some(14), 1, Some(2.0)),
+    ]);
+    offline.push("LGA", 15, 3.0);
+    let until =
+        |hour: i64| json!({"until": jiff::Timestamp::from_microsecond(hour * HOUR).unwrap().to_string()});
+    assert_eq!(offline.run(until(12)), (3.0, 1.0));
+    assert_eq!(offline.online(&["JFK", "LGA"]), ["10h 1.0", "-"]);
+    assert_eq!(offline.run(until(14)).1, 1.0);
+    assert_eq!(offline.online(&["JFK", "LGA"]), ["14h 2.0", "-"]);
+    offline.run(until(15));
+    assert_eq!(offline.online(&["JFK", "LGA"]), ["14h 2.0", "15h 3.0"]);
+    assert_eq!(offline.run(until(16)), (0.0, 0.0));
+}
+
+#[test]
+fn a_span_of_time_may_be_read_alone_and_the_next_run_begins_where_it_would_have() {
+    let mut offline = Offline::new();
+    offline.add(&[
+        (Some("JFK"), Some(10), 1, Some(1.0)),
+        (Some("LGA"), Some(12), 1, Some(2.0)),
+    ]);
+    let span = json!({"mode": "full", "since": "1970-01-01T11:00:00Z"});
+    assert_eq!(offline.run(span).1, 1.0);
+    assert_eq!(offline.online(&["JFK", "LGA"]), ["-", "12h 2.0"]);
+    assert_eq!(offline.run(json!({})).0, 2.0);
+    assert_eq!(offline.online(&["JFK", "LGA"]), ["10h 1.0", "12h 2.0"]);
 }

@@ -16,6 +16,9 @@ use trainyard_features::online::{OnlineError, OnlineStore, Place, ViewId};
 /// Questions that are kept resolved.
 const MOST_PLANS: usize = 512;
 
+/// Values that are looked up on the threads that answer; some milliseconds.
+const MOST_AT_ONCE: usize = 20_000;
+
 /// Where the log of a view version's pushed rows is.
 pub(crate) type PushFolder = Box<dyn Fn(&str, u32) -> PathBuf + Send + Sync>;
 
@@ -119,8 +122,11 @@ impl FeatureDesk {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The online store, if it is open and near: then nobody need wait for it.
-    pub(crate) fn near(&self) -> Option<Arc<dyn OnlineStore>> {
+    /// The online store, if it is open and near and so few values are wanted that nobody need wait for the answer.
+    pub(crate) fn near(&self, values: usize) -> Option<Arc<dyn OnlineStore>> {
+        if values > MOST_AT_ONCE {
+            return None;
+        }
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner).clone();
         opened.filter(|store| store.is_near())
     }

@@ -44,9 +44,8 @@ pub(crate) struct OnlineFeaturesRequest {
 /// for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OnlineFeatures {
-    metadata: OnlineFeaturesMetadata,
     results: Vec<FeatureColumn>,
-    status: bool,
+    metadata: OnlineFeaturesMetadata,
 }
 
 /// What the columns are.
@@ -94,7 +93,7 @@ pub(crate) async fn get_online_features(
         freshness: request.include_freshness,
     };
     let now = (app.clock)();
-    let body = match app.features.near() {
+    let body = match app.features.near(columns.rows * plan.outputs.len()) {
         Some(store) => answer(&plan, &columns, &*store, now, extra)?,
         None => {
             let desk = app.clone();
@@ -121,31 +120,13 @@ pub(super) fn answer(
     let gathered = Gathered::new(plan, columns, store, now, true)?;
     let rows = columns.rows;
     let mut out = Vec::with_capacity(256 + rows * (plan.outputs.len() + 1) * 56);
-    out.extend_from_slice(b"{\"metadata\":{\"feature_names\":[");
     // What only expressions use is not told again, as in Feast.
     let given: Vec<(&String, &Vec<Value>)> = columns
         .by_name
         .iter()
         .filter(|(name, _)| !plan.request.contains_key(*name) || plan.keys.contains_key(*name))
         .collect();
-    let names = given.iter().map(|(name, _)| name.as_str());
-    let names = names.chain(plan.outputs.iter().map(|output| output.name.as_str()));
-    list(&mut out, names, text);
-    out.push(b']');
-    if extra.versions {
-        out.extend_from_slice(b",\"feature_view_metadata\":[");
-        list(&mut out, &plan.views, |out, view| {
-            out.extend_from_slice(b"{\"name\":");
-            text(out, &view.name);
-            out.extend_from_slice(format!(",\"version\":{}}}", view.version).as_bytes());
-        });
-        out.push(b']');
-    }
-    if extra.freshness {
-        out.extend_from_slice(b",\"freshness\":");
-        out.extend_from_slice(freshness(plan, store, now)?.to_string().as_bytes());
-    }
-    out.extend_from_slice(b"},\"results\":[");
+    out.extend_from_slice(b"{\"results\":[");
     for (place, (_, column)) in given.iter().enumerate() {
         if place > 0 {
             out.push(b',');
@@ -197,7 +178,25 @@ pub(super) fn answer(
         }
         out.extend_from_slice(b"]}");
     }
-    out.extend_from_slice(b"],\"status\":true}");
+    out.extend_from_slice(b"],\"metadata\":{\"feature_names\":[");
+    let names = given.iter().map(|(name, _)| name.as_str());
+    let names = names.chain(plan.outputs.iter().map(|output| output.name.as_str()));
+    list(&mut out, names, text);
+    out.push(b']');
+    if extra.versions {
+        out.extend_from_slice(b",\"feature_view_metadata\":[");
+        list(&mut out, &plan.views, |out, view| {
+            out.extend_from_slice(b"{\"name\":");
+            text(out, &view.name);
+            out.extend_from_slice(format!(",\"version\":{}}}", view.version).as_bytes());
+        });
+        out.push(b']');
+    }
+    if extra.freshness {
+        out.extend_from_slice(b",\"freshness\":");
+        out.extend_from_slice(freshness(plan, store, now)?.to_string().as_bytes());
+    }
+    out.extend_from_slice(b"}}");
     Ok(out)
 }
 

@@ -77,7 +77,7 @@ pub(crate) async fn lookup(
     let columns = Columns::new(&plan, by_column(&plan, request.rows))?;
     let now = (app.clock)();
     let wants_freshness = request.freshness;
-    let body = match app.features.near() {
+    let body = match app.features.near(columns.rows * plan.outputs.len()) {
         Some(store) => answer(&plan, &columns, &*store, now, wants_freshness)?,
         None => {
             let desk = app.clone();

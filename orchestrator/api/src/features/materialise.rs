@@ -106,10 +106,10 @@ pub(crate) async fn materialize_incremental(
 }
 
 fn time(name: &str, text: String) -> Result<Timestamp, Problem> {
-    let given = Value::from(text);
-    instant(&given)
+    let wrong = format!("{name}: `{}` is not a time", cut(&text));
+    instant(&Value::from(text))
         .map(Timestamp)
-        .ok_or_else(|| Problem::refused("time-invalid", format!("{name}: {given:.80} is not a time")))
+        .ok_or_else(|| Problem::refused("time-invalid", wrong))
 }
 
 fn views(app: &Shared, asked: Option<Vec<String>>) -> Result<Vec<String>, Problem> {

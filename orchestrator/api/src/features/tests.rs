@@ -170,7 +170,6 @@ fn answers_are_in_feasts_shape() {
                 {"values": [39.5, null, null, null, null], "statuses": statuses, "event_timestamps": times},
                 {"values": [1_767_265_200, null, null, null, null], "statuses": statuses, "event_timestamps": times},
             ],
-            "status": true,
         })
     );
 }
