@@ -2,12 +2,14 @@
 
 mod backfill;
 mod bulk;
+mod features;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 pub(crate) use backfill::{BackfillArgs, BackfillsCommand};
 pub(crate) use bulk::{BulkArgs, SteerArgs};
+pub(crate) use features::{CompactArgs, FeaturesCommand, SnapshotsArgs};
 
 /// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
 #[derive(Debug, Parser)]
@@ -102,6 +104,9 @@ pub(crate) enum Command {
     /// Look at registered models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Look features up and write them
+    #[command(subcommand)]
+    Features(FeaturesCommand),
     /// Draft data contracts from data, and exchange them with other tools
     #[command(subcommand)]
     Contracts(ContractsCommand),

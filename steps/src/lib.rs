@@ -18,6 +18,7 @@ mod inference;
 mod ingest;
 mod inspect;
 mod lineage;
+mod offline;
 mod page;
 mod register;
 mod rule;
@@ -31,6 +32,7 @@ mod training_set;
 mod transform;
 mod tune;
 mod validate;
+mod view_ingest;
 
 #[cfg(test)]
 mod examples_tests;
@@ -42,6 +44,7 @@ mod testbed;
 pub use compare::compare_table;
 pub use draft::{Draft, draft_contract};
 pub use inspect::inspect_table;
+pub use offline::{Compacted, compact_view};
 
 use trainyard_contract::Catalogue;
 
@@ -53,6 +56,7 @@ pub fn catalogue() -> Catalogue {
         .with(explore::ExploreProfile)
         .with(features::FeaturesBuild)
         .with(training_set::FeaturesTrainingSet)
+        .with(view_ingest::FeaturesIngest)
         .with(ingest::IngestFiles)
         .with(ingest::IngestSql)
         .with(register::RegistryRegister)

@@ -448,8 +448,12 @@ impl Engine {
             }
             let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
             let finished = finished.reading(active.surroundings.contents());
-            written.views.extend(views.iter().map(|view| (key.run.clone(), view.view.clone())));
-            written.lineage.push(finished.writing(views.iter().map(features::Recorded::content)));
+            written
+                .views
+                .extend(views.iter().map(|view| (key.run.clone(), view.view.clone())));
+            written
+                .lineage
+                .push(finished.writing(views.iter().map(features::Recorded::content)));
             let input = Input::Succeeded {
                 step,
                 attempt,

@@ -458,7 +458,9 @@ fn last_line_end(path: &Path, mut file: &File) -> Result<u64, PushLogError> {
         let start = length.saturating_sub(back);
         file.seek(SeekFrom::Start(start)).map_err(reading)?;
         let mut tail = Vec::new();
-        file.take(length - start).read_to_end(&mut tail).map_err(reading)?;
+        file.take(length - start)
+            .read_to_end(&mut tail)
+            .map_err(reading)?;
         match tail.iter().rposition(|byte| *byte == b'\n') {
             Some(at) => return Ok(start + at as u64 + 1),
             None if start == 0 => return Ok(0),
