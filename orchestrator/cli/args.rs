@@ -9,7 +9,10 @@ use std::path::PathBuf;
 
 pub(crate) use backfill::{BackfillArgs, BackfillsCommand};
 pub(crate) use bulk::{BulkArgs, SteerArgs};
-pub(crate) use features::{FeaturesCommand, GetOnlineArgs, MaterialiseArgs, PushArgs, PushedTo};
+pub(crate) use features::{
+    CompactArgs, FeaturesCommand, GetHistoricalArgs, GetOnlineArgs, KnownAt, MaterialiseArgs, PushArgs,
+    PushedTo, SnapshotsArgs,
+};
 
 /// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
 #[derive(Debug, Parser)]

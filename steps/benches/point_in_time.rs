@@ -15,6 +15,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use trainyard_contract::Objects;
 use trainyard_contract::feature::FeatureDefinitions;
 use trainyard_steps::{HistoricalRequest, RowsOfView, get_historical};
 
@@ -186,6 +187,7 @@ fn ours(folder: &Path, definitions: &FeatureDefinitions) {
         entities: &folder.join("entities.parquet"),
         output: &folder.join("ours.parquet"),
         project: folder,
+        objects: &Objects::new(folder.join("objects")),
         scratch: folder,
     })
     .unwrap();

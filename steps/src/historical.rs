@@ -10,9 +10,7 @@ mod gather;
 mod rows;
 
 pub(crate) use columns::{KeyKind, Unit, instants};
-#[cfg(test)]
-pub(crate) use rows::Piece;
-pub(crate) use rows::ViewRows;
+pub(crate) use rows::{Piece, ViewRows};
 
 use columns::Keyed;
 use polars::prelude::{DataFrame, DataType as PolarsType, IdxCa, IdxSize};
@@ -57,6 +55,14 @@ pub(crate) struct Joined {
     pub(crate) tally: Tally,
     /// Pieces whose keys and times were read, of how many.
     pub(crate) read: (usize, usize),
+}
+
+/// The definition by which rows of the offline store are read: they have the view's own names.
+pub(crate) fn stored_names(view: &FeatureView) -> FeatureView {
+    FeatureView {
+        columns: Default::default(),
+        ..view.clone()
+    }
 }
 
 /// Entity rows, and those of their times and keys that are sorted already.

@@ -19,6 +19,7 @@ mod ingest;
 mod inspect;
 mod lineage;
 mod materialise;
+mod offline;
 mod page;
 mod register;
 mod rule;
@@ -33,6 +34,7 @@ mod transform;
 mod tune;
 mod validate;
 mod verify;
+mod view_ingest;
 
 #[cfg(test)]
 mod examples_tests;
@@ -44,6 +46,7 @@ mod testbed;
 pub use compare::compare_table;
 pub use draft::{Draft, draft_contract};
 pub use inspect::inspect_table;
+pub use offline::{Compacted, compact_view};
 pub use training_set::{HistoricalAnswer, HistoricalRequest, RowsOfView, get_historical, views_of};
 
 use trainyard_contract::Catalogue;
@@ -57,6 +60,7 @@ pub fn catalogue() -> Catalogue {
         .with(features::FeaturesBuild)
         .with(materialise::FeaturesMaterialise)
         .with(training_set::FeaturesTrainingSet)
+        .with(view_ingest::FeaturesIngest)
         .with(ingest::IngestFiles)
         .with(ingest::IngestSql)
         .with(register::RegistryRegister)

@@ -15,6 +15,7 @@ pub use asking::{HistoricalAnswer, HistoricalRequest, RowsOfView, get_historical
 
 use crate::historical::{Entities, ViewRows};
 use crate::inference;
+use crate::offline::ViewReader;
 use crate::sink::Sink;
 use crate::table::{self, Table};
 use found::FoundInView;
@@ -24,8 +25,9 @@ use polars::prelude::{Column, DataFrame, IntoColumn, NamedFrom, PolarsError, Ser
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use trainyard_contract::feature::{FeatureDefinitions, FeatureView};
-use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
+use trainyard_contract::feature::{FeatureDefinitions, FeatureRef, FeatureView};
+use trainyard_contract::step::{Effect, FeatureUse, InputPort, Ports, Runner, Signature};
+use trainyard_contract::task::TaskInput;
 use trainyard_contract::{
     ArtifactKind, Finding, InferRequest, Inference, Schema, Severity, Shape, Step, StepError, StepIo,
 };
@@ -126,7 +128,7 @@ impl Step for FeaturesTrainingSet {
             doc: "Adds to each entity row the features of feature views as they were at the row's own time.",
             inputs: Ports::Any {
                 kinds: vec![ArtifactKind::Table],
-                min: 2,
+                min: 1,
             },
             outputs: Ports::Named(vec![
                 InputPort::required(
@@ -153,12 +155,16 @@ impl Step for FeaturesTrainingSet {
             Err(answer) => return answer,
         };
         let mut answer = inference::unknown_tables(request);
-        let inputs: Vec<&str> = request.inputs.keys().map(String::as_str).collect();
+        let tables = request.inputs.iter();
+        let tables: Vec<&str> = tables
+            .filter(|(_, shape)| matches!(shape, Shape::Table(_)))
+            .map(|(name, _)| name.as_str())
+            .collect();
         let entities = match request.inputs.get(ENTITIES) {
             Some(Shape::Table(schema)) => Some(schema),
             _ => None,
         };
-        let planned = Plan::new(&params, request.features, entities, &inputs);
+        let planned = Plan::new(&params, request.features, entities, &tables);
         answer.findings = planned.findings;
         if let (Some(plan), Some(entities)) = (planned.plan, entities) {
             let views = plan.views.iter().map(|view| {
@@ -186,18 +192,40 @@ impl Step for FeaturesTrainingSet {
         inference::sifted(request, answer)
     }
 
+    fn features(&self, with: &serde_json::Value) -> FeatureUse {
+        let Ok(params) = serde_json::from_value::<Params>(with.clone()) else {
+            return FeatureUse::default();
+        };
+        let references = params.features.iter();
+        let references = references.filter_map(|text| text.parse::<FeatureRef>().ok());
+        let views = references.map(|reference| match reference.version {
+            Some(version) => format!("{}@v{version}", reference.view),
+            None => reference.view,
+        });
+        FeatureUse {
+            reads: views.chain(params.service).collect(),
+            writes: None,
+        }
+    }
+
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
         let params: Params = io.params()?;
-        let definitions = io.spec().features.clone();
-        let inputs: Vec<String> = io.spec().inputs.keys().cloned().collect();
+        let definitions = definitions(io);
+        let tables: Vec<String> = io
+            .spec()
+            .inputs
+            .iter()
+            .filter(|(_, input)| !matches!(input, TaskInput::Features(_) | TaskInput::Absent))
+            .map(|(name, _)| name.clone())
+            .collect();
         let entities = table::open(io, ENTITIES)?;
         for note in &entities.notes {
             io.log(note.clone());
         }
-        let plan = planned(&params, &definitions, &entities.schema, &inputs)?;
+        let plan = planned(&params, &definitions, &entities.schema, &tables)?;
         let mut views = Vec::with_capacity(plan.views.len());
         for view in &plan.views {
-            views.push(view_rows(io, &view.ask.view)?);
+            views.push(view_rows(io, &view.ask.view, view.version)?);
         }
         let rows = entities.height()?;
         io.rows_in(rows as u64);
@@ -242,14 +270,15 @@ impl Step for FeaturesTrainingSet {
     }
 }
 
-/// What is asked for, or what a check would have said before the run.
+/// What is asked for, or what a check would have said before the run. `tables` are the views whose rows come as a table
+/// with the names of the view's source.
 pub(crate) fn planned(
     params: &Params,
     definitions: &FeatureDefinitions,
     entities: &Schema,
-    inputs: &[String],
+    tables: &[String],
 ) -> Result<Plan, StepError> {
-    let names: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let names: Vec<&str> = tables.iter().map(String::as_str).collect();
     let planned = Plan::new(params, definitions, Some(entities), &names);
     refuse(planned.findings)?;
     planned
@@ -272,9 +301,59 @@ fn refuse(findings: Vec<Finding>) -> Result<(), StepError> {
     }
 }
 
-/// The rows of a view: a table with the columns of its source.
-pub(crate) fn view_rows(io: &mut StepIo, view: &FeatureView) -> Result<ViewRows, StepError> {
+/// What is defined, with views as their rows that came with the task were written.
+fn definitions(io: &StepIo) -> FeatureDefinitions {
+    let mut definitions = io.spec().features.clone();
+    let inputs = io.spec().inputs.values().filter_map(|input| match input {
+        TaskInput::Features(stored) => Some(&**stored),
+        _ => None,
+    });
+    for stored in io.spec().feature_views.values().chain(inputs) {
+        definitions
+            .views
+            .insert(stored.view.name.clone(), stored.view.clone());
+    }
+    definitions
+}
+
+/// The rows of a view: an input that is called as it, or what came with the task.
+pub(crate) fn view_rows(
+    io: &mut StepIo,
+    view: &FeatureView,
+    version: Option<u32>,
+) -> Result<ViewRows, StepError> {
     let name = view.name.as_str();
+    let key = version.map_or_else(|| name.to_owned(), |version| format!("{name}@v{version}"));
+    let stored = match io.input(name) {
+        Some(TaskInput::Features(stored)) => Some((**stored).clone()),
+        Some(TaskInput::Absent) | None => {
+            let named = io.spec().feature_views.get(&key);
+            let stored = named.or_else(|| io.spec().feature_views.get(name));
+            let missing = || {
+                StepError::rejected(format!("the feature view `{key}` has no rows"))
+                    .help(format!("add `{name}: features:{name}` to the inputs"))
+            };
+            Some(stored.cloned().ok_or_else(missing)?)
+        }
+        Some(_) => None,
+    };
+    if let Some(stored) = stored {
+        if version.is_some_and(|version| version != stored.view.version) {
+            let message = format!(
+                "version {} of the feature view `{name}` came where `{key}` is asked for",
+                stored.view.version
+            );
+            return Err(StepError::rejected(message).help(format!("write `{name}: features:{key}`")));
+        }
+        let rows = stored
+            .snapshot
+            .as_ref()
+            .and_then(|snapshot| snapshot.manifest.rows);
+        io.rows_in(rows.unwrap_or_default());
+        let scratch = io.scratch().join(format!("view-{name}"));
+        let (_, rows) = ViewReader::open(&crate::offline::objects(io), &stored)?.pieces(&scratch)?;
+        return Ok(rows);
+    }
     let table = table::open(io, name)?;
     for note in &table.notes {
         io.log(note.clone());

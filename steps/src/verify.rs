@@ -5,7 +5,7 @@
 
 mod compare;
 
-use crate::historical::{Entities, ViewAsk, ViewRows, distinct_keys};
+use crate::historical::{Entities, ViewAsk, ViewRows, distinct_keys, stored_names};
 use crate::inference::{self, with};
 use crate::materialise::{failed, open, time, view_of};
 use crate::page::{Cell, Page, tile};
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use trainyard_contract::feature::FeatureView;
 use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
+use trainyard_contract::task::TaskInput;
 use trainyard_contract::{
     ArtifactKind, Finding, InferRequest, Inference, Millis, Shape, Step, StepError, StepIo, Timestamp,
 };
@@ -154,7 +155,11 @@ impl Step for FeaturesVerify {
         let mut verified = Vec::with_capacity(inputs.len());
         for input in &inputs {
             let view = view_of(io, input)?;
-            let rows = view_rows(io, &view)?;
+            let rows = view_rows(io, &view, None)?;
+            let view = match io.input(input) {
+                Some(TaskInput::Features(_)) => stored_names(&view),
+                _ => view,
+            };
             let one = verify(&view, &rows, &*store, &params, at)?;
             io.log(one.sentence());
             io.metric(&format!("{input}.differing"), one.share());

@@ -6,6 +6,7 @@
 mod change;
 mod definitions;
 pub mod file;
+mod needed;
 mod reference;
 mod stored;
 

@@ -52,6 +52,20 @@ impl Finished {
         self
     }
 
+    /// A dataset and its content, as it was read; a view whose version was left open is of that which there was.
+    fn content_of(&self, name: &str) -> Option<(String, ContentHash)> {
+        let is_it = |known: &str| {
+            known == name
+                || name.starts_with("features:")
+                    && !name.contains('@')
+                    && known.split('@').next() == Some(name)
+        };
+        self.datasets
+            .iter()
+            .find(|(known, _)| is_it(known))
+            .map(|(known, content)| (known.clone(), *content))
+    }
+
     /// The edges, sources before targets: dataset → its version → step → outputs → model version,
     /// and column by column beside it.
     pub(crate) fn edges(&self, run: &Run) -> Vec<LineageEdge> {
@@ -84,20 +98,15 @@ impl Finished {
         );
         for bound in instance.inputs.values() {
             match source_of(run, bound) {
-                Some(Source::Dataset(name)) => {
-                    let whole = LineageNode::Dataset { name: name.clone() };
-                    match self.datasets.iter().find(|(known, _)| *known == name) {
-                        Some((_, content)) => {
-                            let version = LineageNode::DatasetVersion {
-                                name,
-                                content: *content,
-                            };
-                            edge(whole, version.clone(), true);
-                            edge(version, step.clone(), true);
-                        }
-                        None => edge(whole, step.clone(), true),
+                Some(Source::Dataset(name)) => match self.content_of(&name) {
+                    Some((name, content)) => {
+                        let whole = LineageNode::Dataset { name: name.clone() };
+                        let version = LineageNode::DatasetVersion { name, content };
+                        edge(whole, version.clone(), true);
+                        edge(version, step.clone(), true);
                     }
-                }
+                    None => edge(LineageNode::Dataset { name }, step.clone(), true),
+                },
                 Some(Source::Artifacts(hashes)) => {
                     for hash in hashes {
                         edge(LineageNode::Artifact { hash }, step.clone(), true);
@@ -133,6 +142,20 @@ impl Finished {
             edge(step.clone(), version, true);
         }
         for column in &self.columns {
+            let view = self
+                .written
+                .iter()
+                .find(|(name, _)| name.split('@').next() == Some(&column.output));
+            if let Some((name, _)) = view {
+                let target = LineageNode::DatasetColumn {
+                    dataset: name.clone(),
+                    column: column.column.clone(),
+                };
+                for source in column_sources(run, instance, column) {
+                    edge(source, target.clone(), column.derived);
+                }
+                continue;
+            }
             let Some(OutputValue::Artifact(artifact)) = self.outputs.get(&column.output) else {
                 continue;
             };
@@ -185,6 +208,7 @@ fn source_of(run: &Run, bound: &BoundInput) -> Option<Source> {
                 .filter_map(|ix| hash_of(run, ix, output))
                 .collect(),
         ),
+        BoundInput::Features(features) => Source::Dataset(features.to_string()),
         BoundInput::Registry { .. } => return None,
     })
 }

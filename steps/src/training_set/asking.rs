@@ -5,15 +5,16 @@ use super::plan::Plan;
 use super::{ENTITIES, Params, planned, with_features};
 use crate::dataset::{self, Access};
 use crate::historical::ViewRows;
+use crate::offline::ViewReader;
 use polars::prelude::{
     CsvWriter, DataFrame, IntoLazy, LazyFrame, ParquetCompression, ParquetWriter, PolarsError, SerWriter,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use trainyard_contract::feature::{FeatureDefinitions, FeatureRef, FeatureView};
+use trainyard_contract::feature::{FeatureDefinitions, FeatureRef, FeatureView, StoredView};
 use trainyard_contract::task::DatasetRef;
-use trainyard_contract::{Schema, StepError};
+use trainyard_contract::{Objects, Schema, StepError};
 
 /// Where a view's rows are.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub enum RowsOfView {
         location: String,
         format: Option<String>,
     },
+    /// In the offline store.
+    Stored(Box<StoredView>),
 }
 
 /// What is asked.
@@ -39,7 +42,9 @@ pub struct HistoricalRequest<'a> {
     pub output: &'a Path,
     /// Relative locations of sources start here.
     pub project: &'a Path,
-    /// A folder for files that are copied while they are read.
+    /// Where the files of snapshots are.
+    pub objects: &'a Objects,
+    /// A folder for files that are made or copied while they are read.
     pub scratch: &'a Path,
 }
 
@@ -97,8 +102,12 @@ pub fn get_historical(request: &HistoricalRequest<'_>) -> Result<HistoricalAnswe
     let params: Params = serde_json::from_value(request.with.clone())
         .map_err(|error| StepError::rejected(error.to_string()))?;
     let (entities, schema) = read(ENTITIES, &request.entities.to_string_lossy(), None, request)?;
-    let inputs: Vec<String> = request.views.keys().cloned().collect();
-    let plan = planned(&params, request.definitions, &schema, &inputs)?;
+    let tables = request.views.iter();
+    let tables: Vec<String> = tables
+        .filter(|(_, rows)| matches!(rows, RowsOfView::Source { .. }))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let plan = planned(&params, request.definitions, &schema, &tables)?;
     let mut views = Vec::with_capacity(plan.views.len());
     for view in &plan.views {
         views.push(rows_of(&view.ask.view, request)?);
@@ -134,6 +143,11 @@ fn rows_of(view: &FeatureView, request: &HistoricalRequest<'_>) -> Result<ViewRo
             let (frame, _) = read(&view.name, location, format.clone(), request)?;
             let rows = frame.height();
             ViewRows::of_table(view, &frame.lazy(), rows)
+        }
+        Some(RowsOfView::Stored(stored)) => {
+            let scratch = request.scratch.join(format!("view-{}", view.name));
+            let (_, rows) = ViewReader::open(request.objects, stored)?.pieces(&scratch)?;
+            Ok(rows)
         }
         None => Err(StepError::rejected(format!(
             "the rows of the feature view `{}` are nowhere",
@@ -247,6 +261,7 @@ mod tests {
             entities: Path::new("asked.csv"),
             output: &folder.path().join(output),
             project: folder.path(),
+            objects: &Objects::new(folder.path().join("objects")),
             scratch: folder.path(),
         });
         (folder, answer)

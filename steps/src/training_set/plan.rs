@@ -3,7 +3,7 @@
 use super::on_demand::Derived;
 use super::{ENTITIES, Lag, Params};
 use crate::fault;
-use crate::historical::{KeyKind, ViewAsk};
+use crate::historical::{KeyKind, ViewAsk, stored_names};
 use crate::inference::with;
 use std::collections::{BTreeMap, BTreeSet};
 use trainyard_contract::feature::{
@@ -36,7 +36,7 @@ pub(crate) struct ViewPlan {
     pub(super) path: Path,
     pub(super) word: String,
     /// The version that is asked for, if one is.
-    pub(super) version: Option<u32>,
+    pub(crate) version: Option<u32>,
 }
 
 /// A column of the output.
@@ -87,7 +87,8 @@ struct Planner<'a> {
     params: &'a Params,
     definitions: &'a FeatureDefinitions,
     entities: Option<&'a Schema>,
-    inputs: &'a [&'a str],
+    /// Views whose rows come as a table, with the names of their source.
+    tables: &'a [&'a str],
     views: Vec<ViewPlan>,
     derived: Vec<Derived>,
     outputs: Vec<Out>,
@@ -101,13 +102,13 @@ impl Plan {
         params: &Params,
         definitions: &FeatureDefinitions,
         entities: Option<&Schema>,
-        inputs: &[&str],
+        tables: &[&str],
     ) -> Planned {
         let mut planner = Planner {
             params,
             definitions,
             entities,
-            inputs,
+            tables,
             views: Vec::new(),
             derived: Vec::new(),
             outputs: Vec::new(),
@@ -404,18 +405,15 @@ impl Planner<'_> {
             }
             return known;
         }
-        if !self.inputs.contains(&view.name.as_str()) {
-            let name = &view.name;
-            let message = format!("there is no input `{name}` with the rows of that view");
-            let finding = Finding::error("D01", given.path.clone(), message).at_word(&given.word);
-            self.findings
-                .push(finding.help(format!("add `{name}: features:{name}` to the inputs")));
-        }
         let lag = self.lag(view);
         self.delay(view, lag, given);
         self.views.push(ViewPlan {
             ask: ViewAsk {
-                view: view.clone(),
+                view: if self.tables.contains(&view.name.as_str()) {
+                    view.clone()
+                } else {
+                    stored_names(view)
+                },
                 keys: view.keys.iter().map(|key| self.column_of(&key.name)).collect(),
                 lag,
                 known_by: self.params.known_at.into(),

@@ -80,7 +80,7 @@ pub(super) fn materialise(
     let store = home.store()?;
     let mut inputs: IndexMap<String, TaskInput> = IndexMap::new();
     for view in wanted {
-        match rows_of(view, &home, &store)? {
+        match rows_of(view, &home, &store, None)? {
             Some(rows) => {
                 inputs.insert(view.name.clone(), rows);
             }
@@ -150,8 +150,13 @@ pub(super) fn materialise(
 }
 
 /// What there is of a view: its rows in the offline store, or else its source.
-fn rows_of(view: &FeatureView, home: &Home, store: &Store) -> Result<Option<TaskInput>, Fault> {
-    let snapshot = store.feature_snapshot(&view.name, view.version, None)?;
+pub(super) fn rows_of(
+    view: &FeatureView,
+    home: &Home,
+    store: &Store,
+    as_of: Option<Timestamp>,
+) -> Result<Option<TaskInput>, Fault> {
+    let snapshot = store.feature_snapshot(&view.name, view.version, as_of)?;
     let pushes = home.pushed_features(&view.name, view.version);
     let pushed = PushLog::new(&pushes)
         .end()
@@ -162,7 +167,7 @@ fn rows_of(view: &FeatureView, home: &Home, store: &Store) -> Result<Option<Task
             snapshot: snapshot.map(|snapshot| snapshot.snapshot),
             pushes,
             pushed,
-            as_of: None,
+            as_of,
         }))));
     }
     Ok(match &view.source {

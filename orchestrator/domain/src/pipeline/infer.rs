@@ -372,6 +372,7 @@ fn input_shapes(
                     }),
                 Source::Registry { optional: true, .. } => Shape::Absent,
                 Source::Registry { .. } => Shape::Other(ArtifactKind::Model),
+                Source::Features(_) => Shape::UnknownTable,
                 Source::Output { step, output, all } => {
                     let shape = known[*step]
                         .outputs

@@ -3,6 +3,7 @@
 use super::definition::{CachePolicy, Instance};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use trainyard_contract::feature::{FeatureDefinitions, StoredView};
 use trainyard_contract::task::{ProcessSpec, TaskInput};
 use trainyard_contract::{ContentHash, DataContract, OutputValue};
 
@@ -46,6 +47,24 @@ impl InputPart {
             // No input has a name with a dot.
             name: format!("previous.{name}"),
             fingerprint: json!({ "output": output.fingerprint(), "remembered": remembered }),
+            contract: None,
+        }
+    }
+
+    /// The part of what the step's parameters name of the feature store.
+    pub fn of_definitions(definitions: &FeatureDefinitions) -> Self {
+        Self {
+            name: "features.definitions".to_owned(),
+            fingerprint: sorted(&json!(definitions)),
+            contract: None,
+        }
+    }
+
+    /// The part of a feature view whose rows the step's parameters name.
+    pub fn of_features(name: &str, stored: &StoredView) -> Self {
+        Self {
+            name: format!("features.{name}"),
+            fingerprint: stored.fingerprint(),
             contract: None,
         }
     }
