@@ -66,7 +66,8 @@ pub(super) fn materialise(
             .help("build it with its default features")
     })?;
     let home = project.open_home()?;
-    let features = FeatureStore::open(&project.root, home.clone(), project.online_store()?)?;
+    let features = FeatureStore::open(&project.root, home.clone(), project.online_store()?)
+        .map_err(super::online::fault)?;
     let definitions = features.definitions();
     let wanted: Vec<&FeatureView> = if args.views.is_empty() {
         definitions.views.values().filter(|view| view.online).collect()

@@ -9,19 +9,18 @@ use serde_json::{Map, Value};
 use std::io::Read;
 use trainyard_api::{FeatureError, FeatureQuestion, FeatureStore, PushTo};
 
-impl From<FeatureError> for Fault {
-    fn from(error: FeatureError) -> Self {
-        let fault = Self::new(error.message);
-        match error.help {
-            Some(help) => fault.help(help),
-            None => fault,
-        }
+/// The fault with its remedy.
+pub(super) fn fault(error: FeatureError) -> Fault {
+    let fault = Fault::new(error.message);
+    match error.help {
+        Some(help) => fault.help(help),
+        None => fault,
     }
 }
 
 fn open(project: &Project) -> Result<FeatureStore, Fault> {
     let (home, place) = (project.open_home()?, project.online_store()?);
-    Ok(FeatureStore::open(&project.root, home, place)?)
+    FeatureStore::open(&project.root, home, place).map_err(fault)
 }
 
 pub(super) fn get(project: &Project, args: &GetOnlineArgs, terminal: &mut Terminal) -> Result<Exit, Fault> {
@@ -40,7 +39,7 @@ pub(super) fn get(project: &Project, args: &GetOnlineArgs, terminal: &mut Termin
         full_names: false,
         freshness: args.freshness,
     };
-    let answer = open(project)?.look_up(&question, now())?;
+    let answer = open(project)?.look_up(&question, now()).map_err(fault)?;
     if terminal.is_json() {
         terminal.out_json(&answer);
         return Ok(Exit::Done);
@@ -111,7 +110,7 @@ pub(super) fn push(project: &Project, args: &PushArgs, terminal: &mut Terminal) 
         PushedTo::Offline => PushTo::Offline,
         PushedTo::Both => PushTo::Both,
     };
-    let count = open(project)?.push(&args.view, rows, to, now())?;
+    let count = open(project)?.push(&args.view, rows, to, now()).map_err(fault)?;
     if terminal.is_json() {
         terminal.out_json(&serde_json::json!({ "rows": count }));
     } else {
