@@ -14,6 +14,7 @@ pub(super) fn get(
     args: &GetHistoricalArgs,
     terminal: &mut Terminal,
 ) -> Result<Exit, Fault> {
+    use super::online::fault;
     use serde_json::{Map, Value, json};
     use std::collections::BTreeMap;
     use trainyard_api::FeatureStore;
@@ -22,7 +23,7 @@ pub(super) fn get(
     use trainyard_steps::{HistoricalRequest, RowsOfView, get_historical, views_of};
 
     let home = project.open_home()?;
-    let features = FeatureStore::open(&project.root, home.clone(), project.online_store()?)?;
+    let features = FeatureStore::open(&project.root, home.clone(), project.online_store()?).map_err(fault)?;
     let definitions = features.definitions();
     let mut keys = Map::new();
     for pair in &args.keys {
