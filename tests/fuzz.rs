@@ -19,6 +19,13 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("alert", &["drift"]),
     ("model", &["m"]),
     ("version", &["1", "latest"]),
+    (
+        "features",
+        &["weather:temp", "weather:*", "trip:warm", "nothing:x"],
+    ),
+    ("feature_service", &["delay"]),
+    ("push_source_name", &["weather"]),
+    ("feature_view_name", &["weather"]),
 ];
 
 /// What nobody should send.
@@ -193,6 +200,7 @@ fn encoded(text: &str) -> String {
 fn yard() -> Yard {
     let yard = Yard::empty();
     yard.write("trainyard.yaml", "version: 1\nname: test\n");
+    yard.write("features/weather.yaml", crate::online::WEATHER);
     yard.write(
         "pipelines/test.yaml",
         "version: 1\nname: test\nparams:\n  word: {type: string, default: hello}\n  minutes: {type: integer, default: 5, min: 1}\n\

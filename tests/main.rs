@@ -31,6 +31,7 @@ mod iterations;
 mod manual;
 mod mlflow;
 mod notices;
+mod online;
 #[cfg(feature = "steps")]
 mod parameters;
 mod pipelines;

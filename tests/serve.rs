@@ -657,7 +657,9 @@ fn once_there_is_a_token_every_route_wants_a_valid_one() {
                 assert_eq!(reply.refused(401), "token-missing-or-invalid", "{method} {path}");
                 assert!(reply.header("www-authenticate").is_some());
             }
-            if method != "GET" {
+            // Questions that do not fit into an address.
+            let only_looks = matches!(path.as_str(), "/get-online-features" | "/api/v1/features/lookup");
+            if method != "GET" && !only_looks {
                 assert_eq!(
                     with(&method, &path, &viewer).refused(403),
                     "role-too-low",

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod bulk;
+mod features;
 pub(crate) mod notices;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,6 +10,10 @@ use std::path::PathBuf;
 
 pub(crate) use backfill::{BackfillArgs, BackfillsCommand};
 pub(crate) use bulk::{RetryArgs, SteerArgs};
+pub(crate) use features::{
+    CompactArgs, FeaturesCommand, GetHistoricalArgs, GetOnlineArgs, KnownAt, MaterialiseArgs, PushArgs,
+    PushedTo, SnapshotsArgs,
+};
 
 /// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
 #[derive(Debug, Parser)]
@@ -103,6 +108,9 @@ pub(crate) enum Command {
     /// Look at registered models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Look features up and write them
+    #[command(subcommand)]
+    Features(FeaturesCommand),
     /// Draft data contracts from data, and exchange them with other tools
     #[command(subcommand)]
     Contracts(ContractsCommand),

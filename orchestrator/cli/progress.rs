@@ -339,8 +339,8 @@ impl Progress {
 }
 
 /// A number with its thousands apart.
-pub(crate) fn grouped(number: u32) -> String {
-    let digits = number.to_string();
+pub(crate) fn grouped(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use trainyard_domain::pipeline::Files;
 use trainyard_domain::run::CodeVersion;
 use trainyard_engine::{Checkout, DiskFiles, PROJECT_FILE, RevisionError, RevisionFiles};
+use trainyard_features::online::Place;
 use trainyard_store::Home;
 
 /// Names the database where it is not in the home.
 const DATABASE_URL: &str = "TRAINYARD_DATABASE_URL";
+
+/// Names the online store where it is not in the home.
+const ONLINE_STORE_URL: &str = "TRAINYARD_ONLINE_STORE_URL";
 
 /// A project: the folder that holds `trainyard.yaml`, and where its state lives.
 #[derive(Clone, Debug)]
@@ -115,6 +119,22 @@ impl Project {
                 &error,
             )),
         }
+    }
+
+    /// Where features are looked up.
+    pub(crate) fn online_store(&self) -> Result<Place, Fault> {
+        let url = match std::env::var(ONLINE_STORE_URL) {
+            Ok(url) => Some(url),
+            Err(std::env::VarError::NotPresent) => None,
+            Err(error) => {
+                return Err(Fault::while_doing(
+                    format!("could not read {ONLINE_STORE_URL}"),
+                    &error,
+                ));
+            }
+        };
+        Place::read(url.as_deref(), &self.home)
+            .map_err(|error| Fault::from(error).help(format!("{ONLINE_STORE_URL} names the online store")))
     }
 
     /// Whether anything has been kept here, or may have been where the environment says.

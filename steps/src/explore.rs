@@ -14,11 +14,13 @@ mod remarks;
 mod report;
 mod sample;
 mod scan;
+mod statistics;
 mod target;
 mod text;
 mod time;
 
 pub(crate) use beside::{Likened, likened, told_alone};
+pub(crate) use statistics::statistics;
 
 use crate::fault;
 use crate::inference::{self, with};

@@ -10,7 +10,8 @@ mod dates;
 mod encode;
 mod fit;
 mod joins;
-mod leakage;
+pub(crate) mod leakage;
+mod stored;
 mod text;
 mod window;
 mod windows;
@@ -19,13 +20,15 @@ use crate::flow::Flow;
 use crate::inference;
 use crate::sql::Expression;
 use crate::table;
+use crate::view_ingest::Mode;
 use build::{Build, Built, FIT};
 use encode::Encoding;
 use fit::{Fitted, Imputation, Scaling};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use trainyard_contract::step::{Effect, InputPort, Ports, Runner, Signature};
+use serde_json::Value;
+use trainyard_contract::step::{Effect, FeatureUse, InputPort, Ports, Runner, Signature};
 use trainyard_contract::task::TaskInput;
 use trainyard_contract::{
     ArtifactKind, InferRequest, Inference, OutputValue, Schema, Severity, Shape, Step, StepError, StepIo,
@@ -233,12 +236,18 @@ pub(crate) struct Label {
     expr: Expression,
 }
 
-/// The feature view these features belong to.
+/// The feature view these features belong to: the table's rows become its next snapshot. Where a file of the folder
+/// `features` defines the view, its columns are taken of the table; else keys, event time and features of the step are
+/// the view's.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Store {
     /// Name of the feature view.
     feature_view: String,
+    /// `full`: the view's rows become those of the table. `incremental`: rows that the view does not have in every value
+    /// are added. Default: `full`.
+    #[serde(default)]
+    mode: Mode,
     /// How long a value stays good. Default: for ever.
     #[serde(default)]
     #[schemars(extend("x-kind" = "duration"))]
@@ -320,6 +329,12 @@ impl Step for FeaturesBuild {
         let Built { table, findings, .. } = built;
         answer.findings = findings;
         if let Some((flow, schema)) = table {
+            if let Some(store) = &params.store {
+                let defined = request.features.views.get(&store.feature_view);
+                answer
+                    .findings
+                    .extend(stored::check(store, &params, &schema, defined));
+            }
             answer.uses = flow.facts.uses();
             // What tells rows and times apart is used by being there, whoever reads it later.
             for name in params.entity.iter().chain(&schema.event_time) {
@@ -348,6 +363,14 @@ impl Step for FeaturesBuild {
             }
         }
         inference::sifted(request, answer)
+    }
+
+    fn features(&self, with: &Value) -> FeatureUse {
+        let view = with.get("store").and_then(|store| store.get("feature_view"));
+        FeatureUse {
+            writes: view.and_then(Value::as_str).map(str::to_owned),
+            ..FeatureUse::default()
+        }
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
@@ -418,32 +441,20 @@ impl Step for FeaturesBuild {
         if io.wants("fitted") {
             let bytes =
                 serde_json::to_vec_pretty(&fitted).map_err(|error| StepError::internal(error.to_string()))?;
-            let kept = io.keep_bytes(
-                ArtifactKind::File,
-                "application/json",
-                &bytes,
-                serde_json::Value::Null,
-            )?;
+            let kept = io.keep_bytes(ArtifactKind::File, "application/json", &bytes, Value::Null)?;
             io.output("fitted", kept);
         }
-        if let Some(store) = &params.store {
-            let ttl = store
-                .ttl
-                .as_ref()
-                .map(|ttl| format!(", ttl {ttl}"))
-                .unwrap_or_default();
-            let online = if store.online { ", online" } else { "" };
-            io.log(format!(
-                "feature view `{}`{ttl}{online}: recorded, but this version does not write to a feature store yet",
-                store.feature_view
-            ));
-        }
         io.lineage(flow.facts.edges("table"));
-        io.headline(format!(
-            "{}, {} features",
-            table::headline(&frame),
-            schema.features.len()
-        ));
+        let mut headline = format!("{}, {} features", table::headline(&frame), schema.features.len());
+        if let Some(store) = &params.store {
+            let view = format!("features:{}", store.feature_view);
+            io.lineage(flow.facts.edges(&view));
+            headline = format!(
+                "{headline}; {}",
+                stored::write(io, store, &params, &schema, &frame)?
+            );
+        }
+        io.headline(headline);
         table::write(io, "table", &mut frame, schema)?;
         Ok(())
     }

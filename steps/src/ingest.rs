@@ -8,6 +8,8 @@ mod store;
 mod watermark;
 
 pub(crate) use database::IngestSql;
+pub(crate) use quarantine::Quarantine;
+pub(crate) use store::quarantine as keep_quarantine;
 
 use crate::dataset::{self, Access};
 use crate::fault;

@@ -13,10 +13,13 @@ mod facts;
 mod fault;
 mod features;
 mod flow;
+mod historical;
 mod inference;
 mod ingest;
 mod inspect;
 mod lineage;
+mod materialise;
+mod offline;
 mod page;
 mod register;
 mod rule;
@@ -26,9 +29,12 @@ mod spool;
 mod sql;
 mod table;
 mod train;
+mod training_set;
 mod transform;
 mod tune;
 mod validate;
+mod verify;
+mod view_ingest;
 
 #[cfg(test)]
 mod examples_tests;
@@ -40,6 +46,8 @@ mod testbed;
 pub use compare::compare_table;
 pub use draft::{Draft, draft_contract};
 pub use inspect::inspect_table;
+pub use offline::{Compacted, compact_view};
+pub use training_set::{HistoricalAnswer, HistoricalRequest, RowsOfView, get_historical, views_of};
 
 use trainyard_contract::Catalogue;
 
@@ -50,6 +58,9 @@ pub fn catalogue() -> Catalogue {
         .with(evaluate::EvaluateRegressor)
         .with(explore::ExploreProfile)
         .with(features::FeaturesBuild)
+        .with(materialise::FeaturesMaterialise)
+        .with(training_set::FeaturesTrainingSet)
+        .with(view_ingest::FeaturesIngest)
         .with(ingest::IngestFiles)
         .with(ingest::IngestSql)
         .with(register::RegistryRegister)
@@ -62,4 +73,5 @@ pub fn catalogue() -> Catalogue {
         .with(transform::TransformSql)
         .with(tune::TuneSearch)
         .with(validate::ValidateContract)
+        .with(verify::FeaturesVerify)
 }

@@ -3,6 +3,7 @@
 use crate::dataset;
 use crate::fault::guarded;
 use crate::flow::Flow;
+use crate::offline::{self, Selection, ViewReader};
 use polars::io::HiveOptions;
 use polars::prelude::{
     DataFrame, IntoLazy, LazyFrame, ParquetCompression, ParquetWriter, PlRefPath, PolarsError,
@@ -77,6 +78,15 @@ pub(crate) fn open(io: &StepIo, input: &str) -> Result<Table, StepError> {
         }
         Some(TaskInput::Output(OutputValue::Artifact(artifact))) if artifact.kind == ArtifactKind::Table => {
             open_artifact(io, artifact)
+        }
+        Some(TaskInput::Features(stored)) => {
+            let reader = ViewReader::open(&offline::objects(io), stored)?;
+            Ok(Table {
+                frame: reader.plan(&Selection::default(), &io.scratch().join(input))?,
+                schema: reader.layout().schema(),
+                rows: None,
+                notes: Vec::new(),
+            })
         }
         None | Some(TaskInput::Absent) => Err(StepError::rejected(format!("input `{input}` is missing"))),
         Some(_) => Err(StepError::rejected(format!("input `{input}` is not a table"))),

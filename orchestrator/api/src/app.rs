@@ -2,6 +2,8 @@
 
 use crate::auth::Auth;
 use crate::backfilling::Bell;
+use crate::features::Materialise;
+use crate::features::desk::FeatureDesk;
 use crate::hub::Hub;
 use crate::meter::Meter;
 use crate::problem::Problem;
@@ -58,6 +60,8 @@ pub(crate) struct App {
     pub(crate) telemetry: Arc<Telemetry>,
     /// What clients track goes through here.
     pub(crate) tracking: crate::mlflow::TrackingWriter,
+    pub(crate) features: FeatureDesk,
+    pub(crate) materialise: Materialise,
 }
 
 /// Idle connections to the store.

@@ -120,9 +120,13 @@ async fn judge(app: &Shared, request: &mut Request) -> Result<(), Problem> {
     }
     if !is_open(request.uri().path()) {
         let principal = app.principal(request.headers()).await?;
-        if !mlflow::is_reading(request.method(), request.uri().path()) {
-            principal.may(request.method())?;
-        }
+        let path = request.uri().path();
+        let is_question = crate::features::only_looks(path) || mlflow::is_reading(request.method(), path);
+        principal.may(if is_question {
+            &Method::GET
+        } else {
+            request.method()
+        })?;
         request.extensions_mut().insert(principal);
     }
     Ok(())

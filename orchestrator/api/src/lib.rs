@@ -22,6 +22,7 @@ mod documents;
 mod download;
 mod events;
 mod extract;
+mod features;
 mod firing;
 mod guard;
 mod health;
@@ -59,6 +60,7 @@ pub use bulk::{
     ActionAnswer, ActionResult, ActionVerdict, Deed, FilterError, MOST_RUNS, RunAction, RunsFilter, act,
     runs_of_filter,
 };
+pub use features::{FeatureError, FeatureQuestion, FeatureStore, Materialise, MaterialiseOrder, PushTo};
 pub use here::{BackfillDesk, BackfillError, CarriedOut};
 pub use project::{ProjectFolder, RunOrder};
 pub use random::{RandomError, new_run_id};

@@ -115,6 +115,11 @@ impl Problem {
         (400..500).contains(&self.0.status)
     }
 
+    #[cfg(test)]
+    pub(crate) fn document(&self) -> Value {
+        serde_json::to_value(&self.0).unwrap_or_default()
+    }
+
     /// All of it in a sentence.
     pub(crate) fn in_words(&self) -> String {
         let mut words = self.0.detail.clone();

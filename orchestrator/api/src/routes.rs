@@ -3,8 +3,8 @@
 use crate::app::Shared;
 use crate::problem::Problem;
 use crate::{
-    alerts, approvals, backfills, bulk, channels, download, events, guard, health, hooks, lineage, logs,
-    manual, mlflow, models, notices, pipelines, runs, steering, subscriptions, triggers,
+    alerts, approvals, backfills, bulk, channels, download, events, features, guard, health, hooks, lineage,
+    logs, manual, mlflow, models, notices, pipelines, runs, steering, subscriptions, triggers,
 };
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -33,6 +33,7 @@ const LARGEST_BODY: usize = 1 << 20;
         (name = "triggers", description = "What starts runs by itself; webhooks are called at `/hooks/…` as their pipelines say"),
         (name = "models", description = "The model registry"),
         (name = "notices", description = "Who hears of what, what was delivered and what was not"),
+        (name = "features", description = "The feature store online: lookups and pushes, in Feast's shape and in ours"),
         (name = "lineage", description = "From source column to model and back"),
         (name = "server", description = "Health, metrics, events"),
     )
@@ -68,6 +69,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(models::list))
         .routes(routes!(models::show))
         .routes(routes!(models::version))
+        .merge(features::routes())
         .routes(routes!(lineage::show))
         .routes(routes!(triggers::list))
         .routes(routes!(triggers::history))

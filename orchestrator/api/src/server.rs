@@ -3,6 +3,8 @@
 use crate::app::{App, Connections, EngineLink, Shared};
 use crate::auth::Auth;
 use crate::backfilling::{self, Bell};
+use crate::features::Materialise;
+use crate::features::desk::FeatureDesk;
 use crate::hub::Hub;
 use crate::meter::Meter;
 use crate::project::ProjectFolder;
@@ -20,6 +22,7 @@ use tokio::sync::watch;
 use trainyard_contract::{Catalogue, Millis, Timestamp};
 use trainyard_engine::{Interrupts, Versions};
 use trainyard_executors::Secrets;
+use trainyard_features::online::Place;
 use trainyard_notices::{Deliverer, Setup};
 use trainyard_store::{Home, Owner, StoreError};
 use trainyard_telemetry::Telemetry;
@@ -47,6 +50,10 @@ pub struct Config {
     pub max_runs: usize,
     /// How long other engines wait for one that is silent before they take its runs over.
     pub lease: Millis,
+    /// Where features are looked up.
+    pub online_store: Place,
+    /// Fills it.
+    pub materialise: Materialise,
     /// Where traces go.
     pub telemetry: Arc<Telemetry>,
     pub version: &'static str,
@@ -307,6 +314,11 @@ pub(crate) fn build(config: Config) -> Result<(Shared, MakeExecutor, watch::Send
         owner: Owner::this_process(format!("notices-{}", random::hex(&random::bytes::<6>()?))),
         clock: config.clock,
     });
+    let pushes = config.home.clone();
+    let features = FeatureDesk::new(
+        config.online_store,
+        Box::new(move |view, version| pushes.pushed_features(view, version)),
+    );
     let app = Arc::new(App {
         notices: Bell::default(),
         deliverer,
@@ -331,6 +343,8 @@ pub(crate) fn build(config: Config) -> Result<(Shared, MakeExecutor, watch::Send
         secrets: config.secrets,
         telemetry: config.telemetry,
         tracking: crate::mlflow::TrackingWriter::default(),
+        features,
+        materialise: config.materialise,
     });
     service::scan(&app);
     service::tidy_checkouts(&app);

@@ -170,6 +170,7 @@ pub(crate) fn watch_thread(app: &Shared, wakes: &Sender<Wake>, woken: &Receiver<
 /// Reads what has changed of the project, and tells of it.
 pub(crate) fn scan(app: &Shared) {
     let now = (app.clock)();
+    crate::features::scan(app);
     let scanned = app.connections.with(|store| Ok(app.project.scan(store, now)));
     if let Some(name) = app.project.name() {
         app.deliverer.set_project(&name);

@@ -125,6 +125,8 @@ impl Desk {
         crate::telemetry::begin_log(None, terminal.verbose(), &telemetry, &config.secrets);
         let inner = BackfillDesk::open(Config {
             home: project.open_home()?,
+            online_store: project.online_store()?,
+            materialise: crate::commands::features::in_a_process(&project),
             root: project.root.clone(),
             catalogue: catalogue(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

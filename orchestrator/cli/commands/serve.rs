@@ -37,6 +37,8 @@ pub(crate) fn serve(args: &ServeArgs, home: Option<&Path>, terminal: &mut Termin
     );
     let server = Server::prepare(Config {
         home: project.open_home()?,
+        online_store: project.online_store()?,
+        materialise: crate::commands::features::in_a_process(&project),
         root: project.root.clone(),
         catalogue: catalogue(),
         listen: args.listen,

@@ -7,6 +7,7 @@
 
 pub mod artifact;
 pub mod data_contract;
+pub mod feature;
 pub mod finding;
 pub mod io;
 pub mod location;

@@ -2,6 +2,7 @@
 
 use crate::artifact::ArtifactKind;
 use crate::data_contract::DataContract;
+use crate::feature::FeatureDefinitions;
 use crate::finding::Finding;
 use crate::io::StepIo;
 use crate::schema::Schema;
@@ -117,6 +118,11 @@ pub trait Step: Send + Sync {
         None
     }
 
+    /// What of the feature store its parameters name: definitions of it come with the task, views with their rows.
+    fn features(&self, _with: &serde_json::Value) -> FeatureUse {
+        FeatureUse::default()
+    }
+
     /// Reads declared inputs and writes declared outputs through `io`, which also takes metrics,
     /// profiles and logs. Same inputs, parameters and seed: same bytes out. Only for
     /// [`Runner::Worker`].
@@ -156,6 +162,24 @@ pub enum Shape {
     Collected(Vec<Shape>),
     /// Optional and possibly absent.
     Absent,
+}
+
+/// What of the feature store a step's parameters name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureUse {
+    /// Views, on-demand views and services that it reads, `view@v2` for another version than the present one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub reads: BTreeSet<String>,
+    /// The view that it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes: Option<String>,
+}
+
+impl FeatureUse {
+    /// Whether it names nothing.
+    pub fn is_empty(&self) -> bool {
+        self.reads.is_empty() && self.writes.is_none()
+    }
 }
 
 /// Which of a step's earlier outputs it wants to see: those of the same step in the same pipeline and
@@ -215,6 +239,8 @@ pub struct InferRequest<'a> {
     pub inputs: &'a IndexMap<String, Shape>,
     pub outputs: &'a IndexMap<String, OutputDeclaration>,
     pub contracts: &'a BTreeMap<String, Arc<DataContract>>,
+    /// The project's feature store.
+    pub features: &'a FeatureDefinitions,
 }
 
 /// The answer of [`Step::infer`].

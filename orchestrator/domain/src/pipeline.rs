@@ -41,6 +41,7 @@ pub use schemas::{
     contract_json_schema, library_json_schema, pipeline_json_schema, project_json_schema, stream_json_schema,
 };
 pub use spec::{CheckLevel, PipelineSpec, TestCase};
+pub use wiring::FeaturesInput;
 
 use crate::diagnostic::{Diagnostic, Ignored, Sources};
 use crate::notice::Declared;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use trainyard_contract::task::{Failure, chain};
 use trainyard_contract::{ContentHash, FailureClass, Millis, Objects, StepName, Timestamp};
+use trainyard_domain::pipeline::FeaturesInput;
 use trainyard_domain::plan::{Missed, PlanFacts, Preparation, Source};
 use trainyard_domain::run::{CachePolicy, Instance, InstanceIx, Run, RunDefinition};
 use trainyard_store::{Store, StoreError};
@@ -105,6 +106,10 @@ impl PlanFacts for Facts {
             Source::Dataset(name) => previous.datasets.get(name)?.content,
             Source::File(path) => previous.files.get(path).copied(),
         }
+    }
+
+    fn features_note(&mut self, input: &FeaturesInput, since: Timestamp) -> Option<String> {
+        crate::features::note_since(&self.store, input, since)
     }
 
     fn data_note(&mut self, _dataset: &str) -> Option<String> {

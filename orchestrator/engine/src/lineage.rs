@@ -17,10 +17,12 @@ pub(crate) struct Finished {
     pub(crate) key: AttemptKey,
     outputs: IndexMap<String, OutputValue>,
     columns: Vec<ColumnEdge>,
-    /// Datasets it read and their content then.
+    /// Datasets and feature views it read and their content then.
     datasets: Vec<(String, ContentHash)>,
     /// Models it took from the registry: name, alias, version.
     models: Vec<(String, String, u32)>,
+    /// Feature views it wrote and their content since.
+    written: Vec<(String, ContentHash)>,
 }
 
 /// One end of an input: the artifacts that came through it.
@@ -41,14 +43,35 @@ impl Finished {
             columns,
             datasets: Vec::new(),
             models: Vec::new(),
+            written: Vec::new(),
         }
     }
 
-    /// The same, with datasets and models as the run saw them.
+    /// The same, with feature views as they were written.
+    pub(crate) fn writing(mut self, views: impl IntoIterator<Item = (String, ContentHash)>) -> Self {
+        self.written.extend(views);
+        self
+    }
+
+    /// The same, with datasets, views and models as the run saw them.
     pub(crate) fn reading(mut self, surroundings: &Surroundings) -> Self {
-        self.datasets = surroundings.dataset_contents();
+        self.datasets = surroundings.contents();
         self.models = surroundings.versions();
         self
+    }
+
+    /// A dataset and its content, as it was read; a view whose version was left open is of that which there was.
+    fn content_of(&self, name: &str) -> Option<(String, ContentHash)> {
+        let is_it = |known: &str| {
+            known == name
+                || name.starts_with("features:")
+                    && !name.contains('@')
+                    && known.split('@').next() == Some(name)
+        };
+        self.datasets
+            .iter()
+            .find(|(known, _)| is_it(known))
+            .map(|(known, content)| (known.clone(), *content))
     }
 
     /// The edges, sources before targets: place → dataset → its version → step → outputs → model version,
@@ -59,7 +82,7 @@ impl Finished {
         };
         let instance = instance.as_ref();
         // A step that takes and makes nothing has no place in the way of data.
-        if self.outputs.is_empty() && instance.inputs.is_empty() {
+        if self.outputs.is_empty() && instance.inputs.is_empty() && self.written.is_empty() {
             return Vec::new();
         }
         let step = LineageNode::Step {
@@ -85,21 +108,19 @@ impl Finished {
         for bound in instance.inputs.values() {
             match source_of(run, bound) {
                 Some(Source::Dataset(name)) => {
-                    let whole = LineageNode::Dataset { name: name.clone() };
                     if let Some(reference) = run.definition().datasets.get(&name) {
+                        let whole = LineageNode::Dataset { name: name.clone() };
                         let PublicName { namespace, name } = PublicName::of(&reference.location, project);
-                        edge(LineageNode::External { namespace, name }, whole.clone(), false);
+                        edge(LineageNode::External { namespace, name }, whole, false);
                     }
-                    match self.datasets.iter().find(|(known, _)| *known == name) {
-                        Some((_, content)) => {
-                            let version = LineageNode::DatasetVersion {
-                                name,
-                                content: *content,
-                            };
+                    match self.content_of(&name) {
+                        Some((name, content)) => {
+                            let whole = LineageNode::Dataset { name: name.clone() };
+                            let version = LineageNode::DatasetVersion { name, content };
                             edge(whole, version.clone(), true);
                             edge(version, step.clone(), true);
                         }
-                        None => edge(whole, step.clone(), true),
+                        None => edge(LineageNode::Dataset { name }, step.clone(), true),
                     }
                 }
                 Some(Source::Artifacts(hashes)) => {
@@ -137,26 +158,45 @@ impl Finished {
                 }
             }
         }
-        for column in &self.columns {
-            let Some(OutputValue::Artifact(artifact)) = self.outputs.get(&column.output) else {
-                continue;
+        for (name, content) in &self.written {
+            let version = LineageNode::DatasetVersion {
+                name: name.clone(),
+                content: *content,
             };
-            let whole = LineageNode::Artifact { hash: artifact.hash };
-            // What decides which rows there are has a say in the table as a whole.
-            let target = if column.column == ColumnEdge::ROWS {
-                whole
-            } else {
-                let target = LineageNode::ArtifactColumn {
-                    hash: artifact.hash,
+            edge(LineageNode::Dataset { name: name.clone() }, version.clone(), true);
+            edge(step.clone(), version, true);
+        }
+        for column in &self.columns {
+            let view = self
+                .written
+                .iter()
+                .find(|(name, _)| name.split('@').next() == Some(&column.output));
+            let target = if let Some((name, _)) = view {
+                LineageNode::DatasetColumn {
+                    dataset: name.clone(),
                     column: column.column.clone(),
+                }
+            } else {
+                let Some(OutputValue::Artifact(artifact)) = self.outputs.get(&column.output) else {
+                    continue;
                 };
-                edges.push(LineageEdge {
-                    source: target.clone(),
-                    target: whole,
-                    derived: true,
-                    ways: Ways::default(),
-                });
-                target
+                let whole = LineageNode::Artifact { hash: artifact.hash };
+                // What decides which rows there are has a say in the table as a whole.
+                if column.column == ColumnEdge::ROWS {
+                    whole
+                } else {
+                    let target = LineageNode::ArtifactColumn {
+                        hash: artifact.hash,
+                        column: column.column.clone(),
+                    };
+                    edges.push(LineageEdge {
+                        source: target.clone(),
+                        target: whole,
+                        derived: true,
+                        ways: Ways::default(),
+                    });
+                    target
+                }
             };
             for source in column_sources(run, instance, column) {
                 edges.push(LineageEdge {
@@ -259,6 +299,7 @@ fn source_of(run: &Run, bound: &BoundInput) -> Option<Source> {
                 .filter_map(|ix| hash_of(run, ix, output))
                 .collect(),
         ),
+        BoundInput::Features(features) => Source::Dataset(features.to_string()),
         BoundInput::Registry { .. } => return None,
     })
 }

@@ -1,6 +1,7 @@
 //! From a step instance that may start to the document an executor takes, or to an earlier result.
 
 use crate::code::Workplace;
+use crate::features;
 use crate::fingerprint::{self, FingerprintError};
 use crate::memory;
 use crate::reproduction::Original;
@@ -8,8 +9,10 @@ use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use trainyard_contract::feature::{FeatureView, StoredView};
 use trainyard_contract::task::{Failure, FailureClass, TASK_VERSION, TaskInput, TaskSpec, chain};
 use trainyard_contract::{ContentHash, Memory, Millis, Objects, OutputValue, RunId, Timestamp};
+use trainyard_domain::pipeline::FeaturesInput;
 use trainyard_domain::run::reuse::{InputPart, KeyParts, reuse_key};
 use trainyard_domain::run::{
     BoundInput, CachePolicy, Instance, InstanceIx, Rendered, Run, RunnerKind, StepState,
@@ -29,15 +32,26 @@ pub(crate) struct Surroundings {
     models: BTreeMap<(String, String), Option<u32>>,
     /// The run that this one makes again.
     original: Option<Arc<Original>>,
+    /// By what the run calls them, `weather` or `weather@v2`; none: there are no rows.
+    views: BTreeMap<String, Option<StoredView>>,
 }
 
 impl Surroundings {
-    /// Datasets whose content is known.
-    pub(crate) fn dataset_contents(&self) -> Vec<(String, ContentHash)> {
-        self.datasets
-            .iter()
-            .filter_map(|(name, content)| Some((name.clone(), (*content)?)))
-            .collect()
+    /// Datasets whose content is known, and snapshots of feature views.
+    pub(crate) fn contents(&self) -> Vec<(String, ContentHash)> {
+        let datasets = self.datasets.iter();
+        let datasets = datasets.filter_map(|(name, content)| Some((name.clone(), (*content)?)));
+        let views = self.views.values().flatten();
+        let views = views.filter_map(|stored| {
+            let snapshot = stored.snapshot.as_ref()?;
+            Some((features::name_of(&stored.view), snapshot.manifest.hash))
+        });
+        datasets.chain(views).collect()
+    }
+
+    /// Has a view looked up again, which the run has written.
+    pub(crate) fn forget_view(&mut self, view: &str) {
+        self.views.retain(|name, _| name.split('@').next() != Some(view));
     }
 
     /// Versions of models that were taken, each with its name and the alias it was asked for by.
@@ -87,6 +101,13 @@ pub(crate) struct Workshop<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// What an instance is given, apart from what is remembered.
+#[derive(Clone, Copy)]
+struct Taken<'a> {
+    rendered: &'a Rendered,
+    inputs: &'a IndexMap<String, TaskInput>,
+}
+
 impl Workshop<'_> {
     /// Evaluates the instance's parameters, gathers its inputs, and looks for an earlier result of
     /// the same key whose objects are still there.
@@ -126,11 +147,19 @@ impl Workshop<'_> {
             Ok(previous) => previous,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
+        let views = match self.feature_views(surroundings, instance)? {
+            Ok(views) => views,
+            Err(failure) => return Ok(Prepared::Reject(failure)),
+        };
         let (previous, made_by) = match previous {
             Some(remembered) => (remembered.outputs, Some(remembered.run)),
             None => (IndexMap::new(), None),
         };
-        let key = match self.key(run, surroundings, instance, &rendered, &inputs, &previous)? {
+        let take = Taken {
+            rendered: &rendered,
+            inputs: &inputs,
+        };
+        let key = match self.key(run, surroundings, instance, take, &previous, &views)? {
             Ok(key) => key,
             Err(failure) => return Ok(Prepared::Reject(failure)),
         };
@@ -154,7 +183,7 @@ impl Workshop<'_> {
             {
                 // If what is remembered was made from the same inputs, there is nothing to go on with.
                 let earlier = self.before(run, instance, &previous, made_by)?;
-                if let Ok(Some(key)) = self.key(run, surroundings, instance, &rendered, &inputs, &earlier)?
+                if let Ok(Some(key)) = self.key(run, surroundings, instance, take, &earlier, &views)?
                     && let Some(found) = self.look_up(&key, *ttl)?
                     && found.outputs == previous
                 {
@@ -163,6 +192,17 @@ impl Workshop<'_> {
                         found: Box::new(found),
                     });
                 }
+            }
+            // If the view is as this step has left it, there is nothing to write of the same inputs.
+            if let Some((before, made_by)) = features::before_last_write(self.store, instance, &views)?
+                && let Ok(Some(key)) = self.key(run, surroundings, instance, take, &previous, &before)?
+                && let Some(found) = self.look_up(&key, *ttl)?
+                && found.run == made_by
+            {
+                return Ok(Prepared::Reuse {
+                    key,
+                    found: Box::new(found),
+                });
             }
         }
         let spec = TaskSpec {
@@ -182,6 +222,8 @@ impl Workshop<'_> {
             process: rendered.process,
             secrets: instance.secrets.clone(),
             previous,
+            feature_views: views,
+            features: instance.features.clone(),
             limits: instance.limits.clone(),
             project: self.workplace.code().to_owned(),
             data: self.workplace.data().map(Path::to_owned),
@@ -252,6 +294,12 @@ impl Workshop<'_> {
                         return Ok(Err(failure(FailureClass::Rejected, text, Vec::new())));
                     }
                 },
+                BoundInput::Features(features) => {
+                    match self.features_input(surroundings, instance, features)? {
+                        Ok(input) => input,
+                        Err(failure) => return Ok(Err(failure)),
+                    }
+                }
             };
             inputs.insert(name.clone(), input);
         }
@@ -290,6 +338,69 @@ impl Workshop<'_> {
             version: found.version,
             model: Box::new(found.draft.model),
         }))
+    }
+
+    /// A view's rows as an input; the inner error fails the step.
+    fn features_input(
+        &mut self,
+        surroundings: &mut Surroundings,
+        instance: &Instance,
+        features: &FeaturesInput,
+    ) -> Result<Result<TaskInput, Box<Failure>>, PrepareError> {
+        let definition = instance.features.views.get(&features.view);
+        Ok(match self.view(surroundings, features, definition)? {
+            Err(failure) => Err(failure),
+            Ok(Some(stored)) => Ok(TaskInput::Features(Box::new(stored))),
+            Ok(None) if features.optional => Ok(TaskInput::Absent),
+            Ok(None) => Err(features::no_rows(features)),
+        })
+    }
+
+    /// A view as a run sees it, always the same as long as the run does not write it.
+    fn view(
+        &mut self,
+        surroundings: &mut Surroundings,
+        features: &FeaturesInput,
+        definition: Option<&FeatureView>,
+    ) -> Result<Result<Option<StoredView>, Box<Failure>>, PrepareError> {
+        let name = features.key();
+        if let Some(known) = surroundings.views.get(&name) {
+            return Ok(Ok(known.clone()));
+        }
+        match features::stored(self.store, self.objects, features, definition)? {
+            Ok(stored) => {
+                surroundings.views.insert(name, stored.clone());
+                Ok(Ok(stored))
+            }
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    /// The views that parameters name, by name: rows of those that are read, and the last snapshot of the one that is
+    /// written. The inner error fails the step.
+    fn feature_views(
+        &mut self,
+        surroundings: &mut Surroundings,
+        instance: &Instance,
+    ) -> Result<Result<BTreeMap<String, StoredView>, Box<Failure>>, PrepareError> {
+        let mut views = BTreeMap::new();
+        let written = instance.feature_use.writes.as_ref();
+        for read in features::reads(instance) {
+            let definition = instance.features.views.get(&read.view);
+            match self.view(surroundings, &read, definition)? {
+                Ok(Some(stored)) => {
+                    views.insert(read.key(), stored);
+                }
+                Ok(None) => return Ok(Err(features::no_rows(&read))),
+                Err(failure) => return Ok(Err(failure)),
+            }
+        }
+        if let Some(name) = written {
+            let definition = instance.features.views.get(name);
+            let present = features::to_write(self.store, self.objects, name, definition)?;
+            views.extend(present.map(|stored| (name.clone(), stored)));
+        }
+        Ok(Ok(views))
     }
 
     fn dataset(
@@ -369,9 +480,9 @@ impl Workshop<'_> {
         run: &Run,
         surroundings: &mut Surroundings,
         instance: &Instance,
-        rendered: &Rendered,
-        inputs: &IndexMap<String, TaskInput>,
+        Taken { rendered, inputs }: Taken<'_>,
         previous: &IndexMap<String, OutputValue>,
+        views: &BTreeMap<String, StoredView>,
     ) -> Result<Result<Option<ContentHash>, Box<Failure>>, PrepareError> {
         if matches!(instance.cache, CachePolicy::Off) || instance.runner == RunnerKind::Orchestrator {
             return Ok(Ok(None));
@@ -388,6 +499,14 @@ impl Workshop<'_> {
                 .iter()
                 .map(|(name, output)| InputPart::of_previous(name, output)),
         );
+        parts.extend(
+            views
+                .iter()
+                .map(|(name, view)| InputPart::of_features(name, view)),
+        );
+        if !instance.features.is_empty() {
+            parts.push(InputPart::of_definitions(&instance.features));
+        }
         let mut code = Vec::new();
         for location in code_files(instance) {
             let hash = match surroundings.code.get(&location) {

@@ -66,6 +66,8 @@ fn instance(name: &str, upstream: &[u32]) -> Instance {
         process: None,
         secrets: Default::default(),
         memory: None,
+        feature_use: Default::default(),
+        features: Default::default(),
         retry: RetryPolicy::default(),
         limits: Limits::default(),
         pool: None,

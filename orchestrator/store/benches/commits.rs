@@ -313,6 +313,8 @@ fn instance(at: u32) -> Instance {
         process: None,
         secrets: Default::default(),
         memory: None,
+        feature_use: Default::default(),
+        features: Default::default(),
         retry: RetryPolicy::default(),
         limits: Limits::default(),
         pool: None,

@@ -106,6 +106,14 @@ impl Home {
         ]
     }
 
+    /// Folder of the log of rows that were pushed to a view version; it need not be there.
+    pub fn pushed_features(&self, view: &str, version: u32) -> PathBuf {
+        self.folder
+            .join("features")
+            .join(format!("{view}@v{version}"))
+            .join("pushed")
+    }
+
     /// A connection for reading and writing; the database is made or migrated if needed.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../migrations/0013_lineage_ways.sql"),
     ),
     ("0014_notices", include_str!("../migrations/0014_notices.sql")),
+    ("0015_features", include_str!("../migrations/0015_features.sql")),
 ];
 
 /// The schema this version writes.

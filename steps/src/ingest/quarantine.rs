@@ -9,7 +9,7 @@ use trainyard_contract::StepError;
 const HELD: usize = 1 << 13;
 
 /// The faults of one input, on disk but for the last ones.
-pub(super) struct Quarantine {
+pub(crate) struct Quarantine {
     path: PathBuf,
     sink: Sink,
     held: Vec<Fault>,
@@ -19,7 +19,7 @@ pub(super) struct Quarantine {
 }
 
 impl Quarantine {
-    pub(super) fn new(scratch: &Path, input: usize) -> Self {
+    pub(crate) fn new(scratch: &Path, input: usize) -> Self {
         let path = scratch.join(format!("quarantine-{input}.parquet"));
         Self {
             sink: Sink::new(path.clone()),
@@ -30,14 +30,14 @@ impl Quarantine {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.sink = Sink::new(self.path.clone());
         self.held.clear();
         self.first.clear();
         self.all = 0;
     }
 
-    pub(super) fn extend(&mut self, faults: Vec<Fault>) -> Result<(), StepError> {
+    pub(crate) fn extend(&mut self, faults: Vec<Fault>) -> Result<(), StepError> {
         self.all += faults.len() as u64;
         let room = 3usize.saturating_sub(self.first.len());
         self.first.extend(faults.iter().take(room).cloned());
@@ -50,12 +50,12 @@ impl Quarantine {
     }
 
     /// The first three faults, and how many there are.
-    pub(super) fn examples(&self) -> (&[Fault], u64) {
+    pub(crate) fn examples(&self) -> (&[Fault], u64) {
         (&self.first, self.all)
     }
 
     /// Adds all faults to the table of all inputs' faults.
-    pub(super) fn move_into(mut self, table: &mut Sink) -> Result<(), StepError> {
+    pub(crate) fn move_into(mut self, table: &mut Sink) -> Result<(), StepError> {
         if !self.held.is_empty() {
             self.sink.push(quarantine_frame(&self.held)?)?;
         }

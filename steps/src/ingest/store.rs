@@ -99,7 +99,7 @@ pub(super) fn keep(
 }
 
 /// Keeps the rows set aside, if there are any.
-pub(super) fn quarantine(io: &mut StepIo, aside: Sink) -> Result<(), StepError> {
+pub(crate) fn quarantine(io: &mut StepIo, aside: Sink) -> Result<(), StepError> {
     let none = crate::dataset::quarantine_frame(&[])?;
     if aside.rows() == 0 && !io.wants("quarantine") {
         return Ok(());

@@ -272,7 +272,7 @@ impl Expander<'_, '_> {
                 let help = match used.contains(outer) {
                     true => format!("of the pipeline `{outer}` only what its `outputs:` name is seen"),
                     false => {
-                        "write a dataset's name, `step.output`, `step[*].output` or `registry:MODEL@ALIAS`"
+                        "write a dataset's name, `step.output`, `step[*].output`, `registry:MODEL@ALIAS` or `features:VIEW`"
                             .to_owned()
                     }
                 };

@@ -27,6 +27,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use trainyard_contract::feature::FeatureDefinitions;
 use trainyard_contract::{
     ArtifactKind, DataContract, Finding, InferRequest, Inference, Path, Segment, Shape,
 };
@@ -279,6 +280,7 @@ fn step(
             inputs: &result.inputs,
             outputs: &wired.outputs,
             contracts,
+            features: &FeatureDefinitions::default(),
         };
         let inference = kind.step.infer(&request);
         for finding in &inference.findings {
@@ -370,6 +372,7 @@ fn input_shapes(
                     }),
                 Source::Registry { optional: true, .. } => Shape::Absent,
                 Source::Registry { .. } => Shape::Other(ArtifactKind::Model),
+                Source::Features(_) => Shape::UnknownTable,
                 Source::Output { step, output, all } => {
                     let shape = known[*step]
                         .outputs

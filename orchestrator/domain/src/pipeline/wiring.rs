@@ -2,13 +2,14 @@
 
 use super::spec::{HookStep, Step as StepSpec};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use trainyard_contract::step::InputPort;
 use trainyard_contract::task::OutputDeclaration;
-use trainyard_contract::{ArtifactKind, Catalogue, Effect, Ports, Signature, Step};
+use trainyard_contract::{ArtifactKind, Catalogue, Effect, Memory, Ports, Signature, Step, Timestamp};
 
 /// Kind of a step that is a script.
 pub(crate) const SHELL: &str = "run.shell@v1";
@@ -93,11 +94,92 @@ pub(crate) enum Reference<'t> {
         alias: &'t str,
         optional: bool,
     },
+    Features(FeaturesInput),
+}
+
+/// Rows of a feature view as an input.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FeaturesInput {
+    pub view: String,
+    /// Another version than the present one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// What it held then, instead of now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+    /// Whether it may have no rows yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+}
+
+impl FeaturesInput {
+    /// What a view holds now.
+    pub fn present(view: &str) -> Self {
+        Self {
+            view: view.to_owned(),
+            version: None,
+            as_of: None,
+            optional: false,
+        }
+    }
+
+    /// Its name among a task's views: `weather`, or `weather@v2`.
+    pub fn key(&self) -> String {
+        let mut key = self.view.clone();
+        if let Some(version) = self.version {
+            key.push_str(&format!("@v{version}"));
+        }
+        if let Some(as_of) = self.as_of {
+            key.push_str(&format!("@{}", as_of.0));
+        }
+        key
+    }
+
+    /// What a step's parameters call a view: `weather` or `weather@v2`.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|input| !input.optional && input.as_of.is_none())
+    }
+
+    /// Reads what follows `features:`, e.g. `weather`, `weather@v2`, `weather@2026-11-01?`.
+    fn parse(text: &str) -> Option<Self> {
+        let (text, optional) = text.strip_suffix('?').map_or((text, false), |text| (text, true));
+        let mut parts = text.split('@');
+        let view = parts
+            .next()
+            .filter(|view| !view.is_empty() && !view.contains(['.', ' ', '/', '?', '[']))?;
+        let mut input = Self {
+            view: view.to_owned(),
+            version: None,
+            as_of: None,
+            optional,
+        };
+        for part in parts {
+            let version = part
+                .strip_prefix('v')
+                .and_then(|number| number.parse::<u32>().ok());
+            match version {
+                Some(number) if number > 0 && input.version.is_none() => input.version = Some(number),
+                _ if input.as_of.is_none() => input.as_of = Some(Memory::instant(part).ok()??),
+                _ => return None,
+            }
+        }
+        Some(input)
+    }
+}
+
+impl fmt::Display for FeaturesInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "features:{}", self.view)?;
+        match self.version {
+            Some(version) => write!(f, "@v{version}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl<'t> Reference<'t> {
     /// Reads `dataset`, `step.output`, `step[*].output` or (where `step` may be `use.step`, of a
-    /// pipeline that is used) `registry:MODEL@ALIAS` with an optional
+    /// pipeline that is used) `registry:MODEL@ALIAS` or `features:VIEW` with an optional
     /// `?`. `None` if it is none of them.
     pub(crate) fn parse(text: &'t str) -> Option<Self> {
         let text = text.trim();
@@ -110,6 +192,9 @@ impl<'t> Reference<'t> {
                 alias,
                 optional,
             });
+        }
+        if let Some(rest) = text.strip_prefix("features:") {
+            return FeaturesInput::parse(rest).map(Self::Features);
         }
         let Some((step, output)) = text.rsplit_once('.') else {
             return (!text.is_empty() && !text.contains(['[', ' '])).then_some(Self::Dataset(text));
@@ -137,6 +222,7 @@ pub(crate) enum Source {
         alias: String,
         optional: bool,
     },
+    Features(FeaturesInput),
 }
 
 /// A step with its names resolved.
@@ -315,6 +401,24 @@ mod tests {
             optional: true,
         };
         assert_eq!(Reference::parse("registry:late@production?"), Some(registry));
+        let features = |version, as_of, optional| {
+            Some(Reference::Features(FeaturesInput {
+                view: "weather".to_owned(),
+                version,
+                as_of,
+                optional,
+            }))
+        };
+        assert_eq!(Reference::parse("features:weather"), features(None, None, false));
+        assert_eq!(
+            Reference::parse("features:weather@v2?"),
+            features(Some(2), None, true)
+        );
+        let then = Some(Timestamp(1_793_512_800_000_000));
+        assert_eq!(
+            Reference::parse("features:weather@2026-11-01T06:00:00Z"),
+            features(None, then, false)
+        );
         let inside = Reference::Output {
             step: "prepare.split",
             output: "train",
@@ -329,6 +433,10 @@ mod tests {
             "train[0].model",
             "registry:late",
             "registry:@x",
+            "features:",
+            "features:weather@v0",
+            "features:weather@then",
+            "features:weather@v1@v2",
             "a b",
         ] {
             assert_eq!(Reference::parse(wrong), None, "{wrong}");

@@ -1,9 +1,10 @@
 //! What a plan has to be told about the world.
 
+use crate::pipeline::FeaturesInput;
 use crate::run::{Instance, InstanceIx, Run};
 use indexmap::IndexMap;
 use trainyard_contract::task::Failure;
-use trainyard_contract::{ContentHash, Millis, OutputValue, RunId};
+use trainyard_contract::{ContentHash, Millis, OutputValue, RunId, Timestamp};
 
 /// Facts, looked up by whoever can: the engine.
 pub trait PlanFacts {
@@ -17,6 +18,11 @@ pub trait PlanFacts {
 
     /// The same as the previous run saw it.
     fn content_before(&mut self, source: Source<'_>) -> Option<ContentHash>;
+
+    /// What came to a feature view since a time, in words, e.g. `+2,914 rows`; none if nothing did.
+    fn features_note(&mut self, _input: &FeaturesInput, _since: Timestamp) -> Option<String> {
+        None
+    }
 
     /// A dataset's change since the previous run in words, e.g. `+2,914 rows`.
     fn data_note(&mut self, dataset: &str) -> Option<String>;

@@ -359,7 +359,7 @@ impl<'a> Foresight<'a> {
         let by_input = instance.inputs.values().any(|input| match input {
             BoundInput::Output { instance, .. } => unknown(instance),
             BoundInput::Collected { instances, .. } => instances.iter().any(unknown),
-            BoundInput::Dataset(_) | BoundInput::Registry { .. } => false,
+            BoundInput::Dataset(_) | BoundInput::Registry { .. } | BoundInput::Features(_) => false,
         });
         by_input
             || self.speaks_of_unknown(instance, &Mentions::in_parameters(instance))

@@ -2,6 +2,7 @@
 
 use super::changes::{Difference, compare, short};
 use super::{PlanFacts, Source, spoken};
+use crate::pipeline::FeaturesInput;
 use crate::run::{BoundInput, CachePolicy, Instance, InstanceIx, Run, RunDefinition, StepState};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -27,6 +28,12 @@ pub enum Reason {
     },
     InputChanged {
         input: String,
+    },
+    /// A feature view has other rows.
+    FeaturesChanged {
+        view: String,
+        /// E.g. `+2,914 rows`.
+        note: String,
     },
     CodeChanged {
         file: String,
@@ -115,6 +122,9 @@ impl fmt::Display for Reason {
                 }
             }
             Self::InputChanged { input } => write!(f, "input {input} changed"),
+            Self::FeaturesChanged { view, note } => {
+                write!(f, "features {view}: {note} since the previous run")
+            }
             Self::CodeChanged { file } => write!(f, "code changed: {file}"),
             Self::ContractChanged { contract } => write!(f, "contract {contract} changed"),
             Self::PreviousFailed => f.write_str("previous attempt failed"),
@@ -299,6 +309,16 @@ fn changed_inputs(
             reasons.push(Reason::InputChanged { input });
         }
     }
+    if let Some(since) = previous.started_at() {
+        for view in views(now) {
+            if let Some(note) = facts.features_note(&view, since) {
+                reasons.push(Reason::FeaturesChanged {
+                    view: view.view,
+                    note,
+                });
+            }
+        }
+    }
     let schemas = now
         .outputs
         .values()
@@ -311,6 +331,22 @@ fn changed_inputs(
         }
     }
     reasons
+}
+
+/// Feature views that an instance reads.
+fn views(instance: &Instance) -> Vec<FeaturesInput> {
+    let inputs = instance.inputs.values().filter_map(|input| match input {
+        BoundInput::Features(features) => Some(features.clone()),
+        _ => None,
+    });
+    let named = instance.features.views.keys();
+    let named = named.filter(|view| instance.feature_use.writes.as_ref() != Some(view));
+    let mut views: Vec<FeaturesInput> = inputs
+        .chain(named.map(|view| FeaturesInput::present(view)))
+        .collect();
+    views.sort_by(|left, right| left.view.cmp(&right.view));
+    views.dedup();
+    views
 }
 
 /// Both known and not the same.

@@ -50,7 +50,7 @@ impl World {
                         content: Some(ContentHash::of(&[self.contents.get(dataset).map_or(0, |c| c.1)])),
                         ..run.definition().datasets[dataset].clone()
                     }),
-                    BoundInput::Registry { .. } => TaskInput::Absent,
+                    BoundInput::Registry { .. } | BoundInput::Features(_) => TaskInput::Absent,
                 };
                 InputPart::of(name, &input).unwrap()
             })

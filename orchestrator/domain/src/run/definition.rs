@@ -7,12 +7,15 @@
 use super::bounds::RunBounds;
 use super::code::CodeVersion;
 use crate::notice::RunNotices;
+use crate::pipeline::FeaturesInput;
 use crate::pool::PoolLimits;
 use crate::trigger::Place;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use trainyard_contract::feature::FeatureDefinitions;
+use trainyard_contract::step::FeatureUse;
 use trainyard_contract::task::{DatasetRef, Limits, OutputDeclaration};
 use trainyard_contract::{ContentHash, DataContract, FailureClass, Millis, PipelineName, RunId, StepName};
 
@@ -138,6 +141,12 @@ pub struct Instance {
     /// Which of its earlier outputs are an input of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<trainyard_contract::Memory>,
+    /// What its parameters name of the feature store.
+    #[serde(default, skip_serializing_if = "FeatureUse::is_empty")]
+    pub feature_use: FeatureUse,
+    /// Definitions of what it reads and writes of the feature store, with what these need in turn.
+    #[serde(default, skip_serializing_if = "FeatureDefinitions::is_empty")]
+    pub features: FeatureDefinitions,
     pub retry: RetryPolicy,
     pub limits: Limits,
     /// The pool of which each attempt needs a slot.
@@ -221,6 +230,8 @@ pub enum BoundInput {
         alias: String,
         optional: bool,
     },
+    /// `features:VIEW`.
+    Features(FeaturesInput),
 }
 
 /// Whether an instance runs at all.

@@ -53,6 +53,8 @@ pub(crate) fn step(name: &str) -> Draft {
             process: None,
             secrets: Default::default(),
             memory: None,
+            feature_use: Default::default(),
+            features: Default::default(),
             retry: RetryPolicy {
                 delay: Millis(1000),
                 jitter: 0.0,

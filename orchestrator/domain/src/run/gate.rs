@@ -42,6 +42,8 @@ impl RunDefinition {
             process: None,
             secrets: Default::default(),
             memory: None,
+            feature_use: Default::default(),
+            features: Default::default(),
             retry: RetryPolicy::default(),
             limits: Limits::default(),
             pool: None,

@@ -279,7 +279,7 @@ fn check(definition: &RunDefinition, instance: &Instance) -> Result<(), InvalidD
             }
             BoundInput::Output { instance, .. } => std::slice::from_ref(instance),
             BoundInput::Collected { instances, .. } => instances,
-            BoundInput::Dataset(_) | BoundInput::Registry { .. } => &[],
+            BoundInput::Dataset(_) | BoundInput::Registry { .. } | BoundInput::Features(_) => &[],
         };
         for &source in sources {
             let upstream = find(source)?;

@@ -100,7 +100,7 @@ impl Run {
         let by_input = instance.inputs.values().any(|input| match input {
             BoundInput::Output { instance, .. } => is_new(*instance),
             BoundInput::Collected { instances, .. } => instances.iter().any(|cell| is_new(*cell)),
-            BoundInput::Dataset(_) | BoundInput::Registry { .. } => false,
+            BoundInput::Dataset(_) | BoundInput::Registry { .. } | BoundInput::Features(_) => false,
         });
         by_input || {
             let mentions = Mentions::in_parameters(instance);

@@ -3,6 +3,7 @@
 use super::definition::{CachePolicy, Instance};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use trainyard_contract::feature::{FeatureDefinitions, StoredView};
 use trainyard_contract::task::{ProcessSpec, TaskInput};
 use trainyard_contract::{ContentHash, DataContract, OutputValue};
 
@@ -50,6 +51,24 @@ impl InputPart {
         }
     }
 
+    /// The part of what the step's parameters name of the feature store.
+    pub fn of_definitions(definitions: &FeatureDefinitions) -> Self {
+        Self {
+            name: "features.definitions".to_owned(),
+            fingerprint: sorted(&json!(definitions)),
+            contract: None,
+        }
+    }
+
+    /// The part of a feature view whose rows the step's parameters name.
+    pub fn of_features(name: &str, stored: &StoredView) -> Self {
+        Self {
+            name: format!("features.{name}"),
+            fingerprint: stored.fingerprint(),
+            contract: None,
+        }
+    }
+
     /// The part of an input; none if its content is not known, as that of a remote dataset: then
     /// there is no key. Where a dataset lies is no part: the same content elsewhere is the same.
     pub fn of(name: &str, input: &TaskInput) -> Option<Self> {
@@ -74,6 +93,7 @@ impl InputPart {
             TaskInput::Registered { name, version, model } => {
                 json!({ "registered": [name, version, model.hash] })
             }
+            TaskInput::Features(view) => json!({ "features": view.fingerprint() }),
             TaskInput::Absent => json!("absent"),
         };
         Some(Self {

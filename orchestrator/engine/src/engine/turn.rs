@@ -3,6 +3,7 @@
 use super::post::requested;
 use super::turned::{Turned, show};
 use super::{Active, Engine, EngineError, GRACE};
+use crate::features;
 use crate::lineage;
 use crate::notices;
 use crate::observe::Observation;
@@ -250,8 +251,28 @@ impl Engine {
             }
             turn.hold(&key.run, active.epoch)?;
             let mut report = report.clone();
+            let mut refused = None;
+            let mut views = Vec::new();
             for effect in std::mem::take(&mut report.effects) {
                 match effect {
+                    EffectRequest::WriteFeatures(draft) => {
+                        let code = active.run.definition().code.as_ref();
+                        let writer = features::Writer {
+                            run: &key.run,
+                            instance: &report.instance,
+                            revision: code.map(|code| code.commit.as_str()),
+                        };
+                        match features::record(&mut turn, &self.objects, &writer, &draft, now)? {
+                            Ok(recorded) => {
+                                report.headline = Some(recorded.headline());
+                                if let Some(output) = &draft.output {
+                                    report.outputs.insert(output.clone(), recorded.value());
+                                }
+                                views.push(recorded);
+                            }
+                            Err(failure) => refused = Some(failure),
+                        }
+                    }
                     EffectRequest::RegisterModel(draft) => {
                         let version = turn.register_model(&key.run, &report.instance, &draft, now)?;
                         let value = serde_json::json!({
@@ -272,8 +293,26 @@ impl Engine {
                     }
                 }
             }
+            let (step, attempt) = attempt;
+            if let Some(failure) = refused {
+                let input = Input::Failed {
+                    step,
+                    attempt,
+                    failure: *failure,
+                    resources: report.resources,
+                    kept: report.outputs,
+                };
+                written.decide(active, turned, now, input);
+                continue;
+            }
             let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
-            written.lineage.push(finished.reading(&active.surroundings));
+            let finished = finished.reading(&active.surroundings);
+            written
+                .views
+                .extend(views.iter().map(|view| (key.run.clone(), view.view.clone())));
+            written
+                .lineage
+                .push(finished.writing(views.iter().map(features::Recorded::content)));
             if !report.curves.is_empty() {
                 written.curves.push(Curves {
                     key: key.clone(),
@@ -281,8 +320,8 @@ impl Engine {
                 });
             }
             let input = Input::Succeeded {
-                step: key.step,
-                attempt: key.attempt,
+                step,
+                attempt,
                 outputs: report.outputs,
                 metrics: report.metrics,
                 headline: report.headline,
@@ -336,7 +375,7 @@ impl Engine {
             let Some(events) = events.filter(|events| !events.is_empty()) else {
                 continue;
             };
-            let datasets = active.surroundings.dataset_contents();
+            let datasets = active.surroundings.contents();
             let tracked = tracking::tracked(run, events, &curves, &datasets);
             turn.track(id, run.definition().pipeline.as_str(), &tracked)?;
         }
@@ -350,6 +389,11 @@ impl Engine {
     fn keep(&mut self, turned: &mut Turned, written: Written) {
         turned.took = written.took;
         self.pace.note_commit(written.took);
+        for (id, view) in &written.views {
+            if let Some(active) = self.runs.get_mut(id) {
+                active.surroundings.forget_view(view);
+            }
+        }
         for (id, decided) in written.runs {
             if let Some(active) = self.runs.get_mut(&id) {
                 active.run = decided.run;
@@ -436,6 +480,8 @@ struct Written {
     runs: BTreeMap<RunId, Decided>,
     lineage: Vec<lineage::Finished>,
     curves: Vec<Curves>,
+    /// Feature views that runs have written: what follows in them reads what was written.
+    views: Vec<(RunId, String)>,
     /// How long its commit took.
     took: Duration,
 }

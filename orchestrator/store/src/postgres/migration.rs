@@ -61,6 +61,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0014_notices",
         include_str!("../../migrations/postgres/0014_notices.sql"),
     ),
+    (
+        "0015_features",
+        include_str!("../../migrations/postgres/0015_features.sql"),
+    ),
 ];
 
 /// The schema this version writes.

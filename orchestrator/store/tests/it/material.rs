@@ -76,6 +76,8 @@ fn instance(at: usize) -> Instance {
         process: None,
         secrets: Default::default(),
         memory: None,
+        feature_use: Default::default(),
+        features: Default::default(),
         retry: RetryPolicy::default(),
         limits: Limits::default(),
         pool: None,

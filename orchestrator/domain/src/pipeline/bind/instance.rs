@@ -15,6 +15,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use trainyard_contract::feature::FeatureDefinitions;
 use trainyard_contract::{Millis, Path, Runner};
 
 /// Roots that only the run can fill.
@@ -114,6 +115,8 @@ impl Binding<'_> {
             inputs: inputs(&wired.inputs, places),
             outputs: wired.outputs.clone(),
             memory: kind.step.memory(&with),
+            feature_use: kind.step.features(&with),
+            features: FeatureDefinitions::default(),
             with,
             condition: self.condition(&at, spec)?,
             secrets: if process.is_none() {
@@ -208,6 +211,8 @@ impl Binding<'_> {
             process,
             secrets: BTreeMap::new(),
             memory: None,
+            feature_use: Default::default(),
+            features: FeatureDefinitions::default(),
             retry: pipeline.retry(spec.retry.as_ref()),
             limits: pipeline.limits(spec.timeout, spec.resources.as_ref()),
             // Hooks are what is done about a run: they wait for nobody.
@@ -423,6 +428,7 @@ fn inputs(sources: &IndexMap<String, Source>, places: &[Range<usize>]) -> IndexM
                     alias: alias.clone(),
                     optional: *optional,
                 },
+                Source::Features(features) => BoundInput::Features(features.clone()),
                 Source::Output {
                     step,
                     output,

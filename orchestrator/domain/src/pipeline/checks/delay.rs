@@ -153,7 +153,7 @@ fn delay_of(
                 }
             }
         }
-        Source::Registry { .. } => return None,
+        Source::Registry { .. } | Source::Features(_) => return None,
     }
     origins
         .iter()

@@ -34,6 +34,7 @@ pub(super) fn run(scene: &mut Scene<'_>, shapes: &BTreeMap<(String, String), Sha
                 (kind, contract.map(|known| known.contract.schema(Some(name))))
             }
             Reference::Registry { .. } => (ArtifactKind::Model, None),
+            Reference::Features(_) => (ArtifactKind::Table, None),
             Reference::Output { step, output, all } => {
                 let declared = draft
                     .spec

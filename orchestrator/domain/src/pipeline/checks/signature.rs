@@ -157,7 +157,7 @@ fn table_of(scene: &Scene<'_>, shapes: &Shapes, source: &Source) -> Option<Shape
             let shape = shapes.get(&(step.clone(), output.clone()))?;
             (*shape != Shape::UnknownTable).then(|| shape.clone())
         }
-        Source::Registry { .. } => Some(Shape::Absent),
+        Source::Registry { .. } | Source::Features(_) => Some(Shape::Absent),
     }
 }
 

@@ -214,7 +214,7 @@ impl Used {
                     Source::Output { step, output, .. } => {
                         used.outputs.insert((*step, output.clone()));
                     }
-                    Source::Registry { .. } => {}
+                    Source::Registry { .. } | Source::Features(_) => {}
                 }
             }
             used.contracts
@@ -246,7 +246,7 @@ impl Used {
                     self.outputs.insert((index, output.to_owned()));
                 }
             }
-            Some(Reference::Registry { .. }) | None => {}
+            Some(Reference::Registry { .. } | Reference::Features(_)) | None => {}
         }
     }
 

@@ -119,7 +119,7 @@ impl Scope<'_> {
                 let all = if all { "[*]" } else { "" };
                 self.step(step).map(|step| format!("{step}{all}.{output}"))
             }
-            Reference::Registry { .. } => None,
+            Reference::Registry { .. } | Reference::Features(_) => None,
         }
     }
 

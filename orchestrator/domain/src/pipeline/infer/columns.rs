@@ -105,7 +105,7 @@ fn fates(scene: &Scene<'_>, order: &[usize], known: &[Known]) -> BTreeMap<Table,
     let table = |source: &Source| match source {
         Source::Dataset(name) => Some(Table::Dataset(name.clone())),
         Source::Output { step, output, .. } => Some(Table::Output(*step, output.clone())),
-        Source::Registry { .. } => None,
+        Source::Registry { .. } | Source::Features(_) => None,
     };
     let sources = scene.steps.iter().flat_map(|step| step.inputs.values());
     let taken: BTreeSet<Table> = sources.filter_map(table).collect();

@@ -78,7 +78,7 @@ pub(super) fn of(scene: &Scene<'_>, order: &[usize], known: &[Known]) -> Reads {
                     };
                     reads.outputs.entry((above.clone(), output.clone())).or_default()
                 }
-                Source::Registry { .. } => continue,
+                Source::Registry { .. } | Source::Features(_) => continue,
             };
             match read {
                 None => {

@@ -71,7 +71,7 @@ pub(super) fn inputs(
                     format!("`{text}` is neither a dataset nor an output"),
                 )
                 .label("cannot be read")
-                .help("write a dataset's name, `step.output`, `step[*].output` or `registry:MODEL@ALIAS`"),
+                .help("write a dataset's name, `step.output`, `step[*].output`, `registry:MODEL@ALIAS` or `features:VIEW`"),
             );
             continue;
         };
@@ -115,6 +115,18 @@ pub(super) fn inputs(
                     optional,
                 };
                 wired.inputs.insert(input.clone(), source);
+            }
+            Reference::Features(features) => {
+                check_kind(
+                    scene,
+                    span,
+                    input,
+                    &wired.uses,
+                    wanted.as_deref(),
+                    ArtifactKind::Table,
+                    "a feature view",
+                );
+                wired.inputs.insert(input.clone(), Source::Features(features));
             }
             Reference::Output {
                 step: from,
