@@ -10,9 +10,11 @@ use std::path::PathBuf;
 
 pub(crate) use backfill::{BackfillArgs, BackfillsCommand};
 pub(crate) use bulk::{RetryArgs, SteerArgs};
+#[cfg(feature = "steps")]
+pub(crate) use features::KnownAt;
 pub(crate) use features::{
-    CompactArgs, FeaturesCommand, GetHistoricalArgs, GetOnlineArgs, KnownAt, MaterialiseArgs, PushArgs,
-    PushedTo, SnapshotsArgs,
+    CompactArgs, FeaturesCommand, GetHistoricalArgs, GetOnlineArgs, MaterialiseArgs, PushArgs, PushedTo,
+    SnapshotsArgs,
 };
 
 /// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
