@@ -611,6 +611,7 @@ pub(crate) enum SchemaKind {
     Contract,
     Project,
     Stream,
+    Features,
 }
 
 #[derive(Debug, Args)]
