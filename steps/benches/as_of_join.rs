@@ -99,6 +99,8 @@ fn features(inputs: &IndexMap<String, TaskInput>, folder: &Path) {
         process: None,
         secrets: Default::default(),
         previous: Default::default(),
+        feature_views: Default::default(),
+        features: Default::default(),
         limits: Limits::default(),
         project: PathBuf::from("."),
         data: None,

@@ -219,6 +219,8 @@ fn ingest(folder: &Path, location: &str) {
         process: None,
         secrets: BTreeMap::new(),
         previous: IndexMap::new(),
+        feature_views: Default::default(),
+        features: Default::default(),
         limits: Limits::default(),
         project: folder.to_owned(),
         data: None,

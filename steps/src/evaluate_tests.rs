@@ -322,6 +322,7 @@ fn faults_are_found_before_the_run() {
         inputs: &inputs,
         outputs: &indexmap::IndexMap::new(),
         contracts: &BTreeMap::new(),
+        features: &Default::default(),
     });
     let found: Vec<String> = inference
         .findings

@@ -10,7 +10,7 @@ mod dates;
 mod encode;
 mod fit;
 mod joins;
-mod leakage;
+pub(crate) mod leakage;
 mod text;
 mod window;
 mod windows;

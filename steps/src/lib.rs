@@ -13,6 +13,7 @@ mod facts;
 mod fault;
 mod features;
 mod flow;
+mod historical;
 mod inference;
 mod ingest;
 mod inspect;
@@ -26,6 +27,7 @@ mod spool;
 mod sql;
 mod table;
 mod train;
+mod training_set;
 mod transform;
 mod tune;
 mod validate;
@@ -50,6 +52,7 @@ pub fn catalogue() -> Catalogue {
         .with(evaluate::EvaluateRegressor)
         .with(explore::ExploreProfile)
         .with(features::FeaturesBuild)
+        .with(training_set::FeaturesTrainingSet)
         .with(ingest::IngestFiles)
         .with(ingest::IngestSql)
         .with(register::RegistryRegister)

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
+use trainyard_contract::feature::FeatureDefinitions;
 use trainyard_contract::io::News;
 use trainyard_contract::task::{DatasetRef, Limits, OutputDeclaration, TASK_VERSION, TaskInput, TaskReport};
 use trainyard_contract::{
@@ -22,6 +23,10 @@ pub(crate) struct Bed {
     pub(crate) contracts: BTreeMap<String, DataContract>,
     /// What the step gave last time.
     pub(crate) previous: IndexMap<String, OutputValue>,
+    /// Feature views that the step names, by name.
+    pub(crate) feature_views: BTreeMap<String, trainyard_contract::feature::StoredView>,
+    /// The project's feature store.
+    pub(crate) features: FeatureDefinitions,
     /// Values of secrets by variable.
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) limits: Limits,
@@ -43,6 +48,8 @@ impl Bed {
             inputs: IndexMap::new(),
             contracts: BTreeMap::new(),
             previous: IndexMap::new(),
+            feature_views: BTreeMap::new(),
+            features: FeatureDefinitions::default(),
             secrets: BTreeMap::new(),
             limits: Limits::default(),
         }
@@ -180,6 +187,7 @@ impl Bed {
                 .iter()
                 .map(|(k, v)| (k.clone(), Arc::new(v.clone())))
                 .collect(),
+            features: &self.features,
         })
     }
 
@@ -271,6 +279,8 @@ impl Bed {
             process: None,
             secrets: Default::default(),
             previous: self.previous.clone(),
+            feature_views: self.feature_views.clone(),
+            features: self.features.clone(),
             limits: self.limits.clone(),
             project: self.folder.path().to_owned(),
             data: None,

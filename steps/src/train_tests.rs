@@ -202,6 +202,7 @@ fn an_algorithm_chosen_at_run_time_says_nothing_and_the_rest_is_still_checked() 
         inputs: &bed.shapes(),
         outputs: &indexmap::IndexMap::new(),
         contracts: &BTreeMap::new(),
+        features: &Default::default(),
     };
     let findings = TrainClassifier.infer(&request).findings;
     assert_eq!(findings.len(), 1);

@@ -176,6 +176,7 @@ fn nothing_is_said_at_a_query_that_is_known_only_when_it_runs() {
         inputs: &bed.shapes(),
         outputs: &IndexMap::new(),
         contracts: &std::collections::BTreeMap::new(),
+        features: &Default::default(),
     });
     assert_eq!(answer.findings, []);
 }

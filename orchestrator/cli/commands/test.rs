@@ -153,6 +153,8 @@ fn try_out(
         process: rendered.process,
         secrets: Default::default(),
         previous: Default::default(),
+        feature_views: Default::default(),
+        features: Default::default(),
         limits: instance.limits.clone(),
         project: bound.project.root.clone(),
         data: None,

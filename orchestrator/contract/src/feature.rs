@@ -7,10 +7,12 @@ mod change;
 mod definitions;
 pub mod file;
 mod reference;
+mod stored;
 
 pub use change::{ViewChange, view_changes};
 pub use definitions::{Asked, FeatureDefinitions, UnknownFeature};
 pub use reference::{FeaturePick, FeatureRef, InvalidFeatureRef};
+pub use stored::{ChangeKind, PushPosition, SnapshotDraft, SnapshotRef, StoredView};
 
 use crate::schema::{DataType, KnownAt};
 use crate::time::Millis;

@@ -2,6 +2,7 @@
 
 use crate::artifact::ArtifactKind;
 use crate::data_contract::DataContract;
+use crate::feature::FeatureDefinitions;
 use crate::finding::Finding;
 use crate::io::StepIo;
 use crate::schema::Schema;
@@ -215,6 +216,8 @@ pub struct InferRequest<'a> {
     pub inputs: &'a IndexMap<String, Shape>,
     pub outputs: &'a IndexMap<String, OutputDeclaration>,
     pub contracts: &'a BTreeMap<String, Arc<DataContract>>,
+    /// The project's feature store.
+    pub features: &'a FeatureDefinitions,
 }
 
 /// The answer of [`Step::infer`].

@@ -2,6 +2,7 @@
 
 use crate::artifact::{ArtifactKind, ArtifactRef, ContentHash, OutputValue};
 use crate::data_contract::DataContract;
+use crate::feature::{FeatureDefinitions, SnapshotDraft, StoredView};
 use crate::time::{ByteSize, Millis};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,12 @@ pub struct TaskSpec {
     /// For steps that remember: what the step gave when it last succeeded, by output.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub previous: IndexMap<String, OutputValue>,
+    /// Feature views that parameters name, by name: those to be written as they are before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub feature_views: BTreeMap<String, StoredView>,
+    /// Definitions of the feature store that parameters name, with what these need in turn.
+    #[serde(default, skip_serializing_if = "FeatureDefinitions::is_empty")]
+    pub features: FeatureDefinitions,
     pub limits: Limits,
     /// Project folder: relative paths start here, and process steps run here.
     pub project: PathBuf,
@@ -123,6 +130,8 @@ pub enum TaskInput {
         version: u32,
         model: Box<ArtifactRef>,
     },
+    /// The rows of a feature view.
+    Features(Box<StoredView>),
     /// An optional input that does not exist (`registry:…?` before the first version).
     Absent,
 }
@@ -287,6 +296,8 @@ pub enum EffectRequest {
     /// Adds a version to a model; the version number becomes the value of the step's output
     /// `output`, as `{"name": …, "version": N}`.
     RegisterModel(Box<ModelDraft>),
+    /// Makes a snapshot the present one of its view version.
+    WriteFeatures(Box<SnapshotDraft>),
 }
 
 /// A model version before it has a number.

@@ -7,6 +7,7 @@ mod disk_files;
 mod engine;
 mod environments;
 mod facts;
+mod features;
 pub mod fingerprint;
 mod foresee;
 mod history;

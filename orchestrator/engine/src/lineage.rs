@@ -13,8 +13,10 @@ pub(crate) struct Finished {
     pub(crate) key: AttemptKey,
     outputs: IndexMap<String, OutputValue>,
     columns: Vec<ColumnEdge>,
-    /// Datasets it read and their content then.
+    /// Datasets and feature views it read and their content then.
     datasets: Vec<(String, ContentHash)>,
+    /// Feature views it wrote and their content since.
+    written: Vec<(String, ContentHash)>,
 }
 
 /// One end of an input: the artifacts that came through it.
@@ -34,7 +36,14 @@ impl Finished {
             outputs: outputs.clone(),
             columns,
             datasets: Vec::new(),
+            written: Vec::new(),
         }
+    }
+
+    /// The same, with feature views as they were written.
+    pub(crate) fn writing(mut self, views: impl IntoIterator<Item = (String, ContentHash)>) -> Self {
+        self.written.extend(views);
+        self
     }
 
     /// The same, with the content of datasets as the run saw them.
@@ -51,7 +60,7 @@ impl Finished {
         };
         let instance = instance.as_ref();
         // A step that takes and makes nothing has no place in the way of data.
-        if self.outputs.is_empty() && instance.inputs.is_empty() {
+        if self.outputs.is_empty() && instance.inputs.is_empty() && self.written.is_empty() {
             return Vec::new();
         }
         let step = LineageNode::Step {
@@ -114,6 +123,14 @@ impl Finished {
                     }
                 }
             }
+        }
+        for (name, content) in &self.written {
+            let version = LineageNode::DatasetVersion {
+                name: name.clone(),
+                content: *content,
+            };
+            edge(LineageNode::Dataset { name: name.clone() }, version.clone(), true);
+            edge(step.clone(), version, true);
         }
         for column in &self.columns {
             let Some(OutputValue::Artifact(artifact)) = self.outputs.get(&column.output) else {

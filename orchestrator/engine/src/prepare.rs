@@ -1,11 +1,13 @@
 //! From a step instance that may start to the document an executor takes, or to an earlier result.
 
 use crate::code::Workplace;
+use crate::features;
 use crate::fingerprint::{self, FingerprintError};
 use crate::memory;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
+use trainyard_contract::feature::StoredView;
 use trainyard_contract::task::{Failure, FailureClass, TASK_VERSION, TaskInput, TaskSpec, chain};
 use trainyard_contract::{ContentHash, Memory, Millis, Objects, OutputValue, RunId, Timestamp};
 use trainyard_domain::run::reuse::{InputPart, KeyParts, reuse_key};
@@ -23,15 +25,27 @@ const TAKEN_OVER: usize = 8;
 pub(crate) struct Surroundings {
     datasets: BTreeMap<String, Option<ContentHash>>,
     code: BTreeMap<String, ContentHash>,
+    /// By what the run calls them, `weather` or `weather@v2`; none: there are no rows.
+    views: BTreeMap<String, Option<StoredView>>,
 }
 
 impl Surroundings {
-    /// Datasets whose content is known.
-    pub(crate) fn dataset_contents(&self) -> Vec<(String, ContentHash)> {
-        self.datasets
-            .iter()
-            .filter_map(|(name, content)| Some((name.clone(), (*content)?)))
-            .collect()
+    /// Datasets whose content is known, and snapshots of feature views.
+    pub(crate) fn contents(&self) -> Vec<(String, ContentHash)> {
+        let datasets = self.datasets.iter();
+        let datasets = datasets.filter_map(|(name, content)| Some((name.clone(), (*content)?)));
+        let views = self.views.values().flatten();
+        let views = views.filter_map(|stored| {
+            let snapshot = stored.snapshot.as_ref()?;
+            Some((features::name_of(&stored.view), snapshot.manifest.hash))
+        });
+        datasets.chain(views).collect()
+    }
+
+    /// Has a view looked up again, which the run has written.
+    pub(crate) fn forget_view(&mut self, view: &str) {
+        self.views
+            .retain(|name, _| name.split('@').next() != Some(view));
     }
 }
 
@@ -150,6 +164,8 @@ impl Workshop<'_> {
             process: rendered.process,
             secrets: instance.secrets.clone(),
             previous,
+            feature_views: Default::default(),
+            features: Default::default(),
             limits: instance.limits.clone(),
             project: self.workplace.code().to_owned(),
             data: self.workplace.data().map(Path::to_owned),

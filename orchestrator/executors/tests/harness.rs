@@ -206,6 +206,8 @@ pub(crate) fn spec_in(dir: &Path, run: &RunId, step: u32, uses: &str, with: serd
         process,
         secrets: Default::default(),
         previous: Default::default(),
+        feature_views: Default::default(),
+        features: Default::default(),
         limits: Limits::default(),
         project: dir.to_owned(),
         data: None,

@@ -16,6 +16,7 @@ mod condition;
 mod database;
 mod document;
 mod error;
+mod feature;
 mod file_hash;
 mod firing;
 mod forecast;
@@ -50,6 +51,7 @@ pub use backfill::{
 };
 pub use condition::Condition;
 pub use error::StoreError;
+pub use feature::{FeatureViewVersion, FeatureWrite, ViewSnapshot};
 pub use file_hash::FileStamp;
 pub use firing::{Firing, FiringFilter, NewFiring, REPEATED};
 pub use home::Home;

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0009_pools", include_str!("../migrations/0009_pools.sql")),
     ("0010_retention", include_str!("../migrations/0010_retention.sql")),
     ("0011_backfills", include_str!("../migrations/0011_backfills.sql")),
+    ("0012_features", include_str!("../migrations/0012_features.sql")),
 ];
 
 /// The schema this version writes.

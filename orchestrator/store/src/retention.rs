@@ -80,7 +80,7 @@ struct Rest {
 impl Store {
     /// Looks at the next `limit` ended runs of a walk that nothing needs, and gives those that may go. A run
     /// stays that is among the last of its pipeline and environment, or the last there that succeeded; that has
-    /// registered a model version; one of whose results a kept run has taken, or that holds yet by the `ttl`
+    /// registered a model version, or written the present snapshot of a feature view; one of whose results a kept run has taken, or that holds yet by the `ttl`
     /// of its step; and one that somebody has asked something of.
     ///
     /// # Errors
@@ -169,6 +169,7 @@ impl Store {
             queries::RETENTION_DROP_QUEUE,
             queries::RETENTION_DROP_CLAIMS,
             queries::RETENTION_DROP_KEYS,
+            queries::RETENTION_DROP_FEATURE_WRITES,
             queries::RETENTION_DROP_REUSES,
             queries::RETENTION_LOOSEN_FIRINGS,
             queries::RETENTION_DROP_RUN,

@@ -3,5 +3,8 @@
 //!
 //! Definitions are in `trainyard_contract::feature`. This crate knows nothing of steps, runs or files of the project.
 
+pub mod offline;
+pub mod point_in_time;
+
 /// On-demand expressions.
 pub use trainyard_expressions as expression;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use trainyard_contract::finding::{Finding, Path, nearest};
 
 /// Holds features against the moment of prediction and the label.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     predict_at: Option<String>,
     label: BTreeSet<Source>,
     /// Computed columns that are reported already: what uses them is not reported again.
@@ -14,7 +14,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(predict_at: Option<String>) -> Self {
+    pub(crate) fn new(predict_at: Option<String>) -> Self {
         Self {
             predict_at,
             label: BTreeSet::new(),
@@ -23,12 +23,12 @@ impl Watch {
     }
 
     /// The columns the label is made from.
-    pub(super) fn label(&mut self, sources: BTreeSet<Source>) {
+    pub(crate) fn label(&mut self, sources: BTreeSet<Source>) {
         self.label = sources;
     }
 
     /// `predict_at` must be a moment of the base's contract.
-    pub(super) fn unknown_moment(&self, base: &Facts, input: &str) -> Option<Finding> {
+    pub(crate) fn unknown_moment(&self, base: &Facts, input: &str) -> Option<Finding> {
         let at = self.predict_at.as_deref()?;
         let moments: BTreeSet<&str> = base
             .columns
@@ -87,7 +87,7 @@ impl Watch {
     }
 
     /// A column that is a feature as it is; `word` is what stands at `path` for it.
-    pub(super) fn feature(&self, column: &str, fact: &Fact, word: &str, path: &Path) -> Vec<Finding> {
+    pub(crate) fn feature(&self, column: &str, fact: &Fact, word: &str, path: &Path) -> Vec<Finding> {
         let help = match self.predict_at.as_deref() {
             Some(at) => {
                 format!("leave it out, look it up with `as_of_join` and a lag, or predict later than at {at}")

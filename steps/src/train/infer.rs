@@ -29,6 +29,7 @@ pub(crate) fn known_parameters<P: DeserializeOwned>(request: &InferRequest<'_>) 
         inputs: request.inputs,
         outputs: request.outputs,
         contracts: request.contracts,
+        features: request.features,
     })
 }
 

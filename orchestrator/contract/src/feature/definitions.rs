@@ -69,6 +69,17 @@ impl<'a> Asked<'a> {
 }
 
 impl FeatureDefinitions {
+    /// Whether nothing is defined.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            entities,
+            views,
+            on_demand,
+            services,
+        } = self;
+        entities.is_empty() && views.is_empty() && on_demand.is_empty() && services.is_empty()
+    }
+
     /// The features that references ask for, in their order; `view:*` stands for all in the view's order. The
     /// references' versions are not looked at: only the store knows earlier ones.
     ///

@@ -27,6 +27,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use trainyard_contract::feature::FeatureDefinitions;
 use trainyard_contract::{
     ArtifactKind, DataContract, Finding, InferRequest, Inference, Path, Segment, Shape,
 };
@@ -279,6 +280,7 @@ fn step(
             inputs: &result.inputs,
             outputs: &wired.outputs,
             contracts,
+            features: &FeatureDefinitions::default(),
         };
         let inference = kind.step.infer(&request);
         for finding in &inference.findings {

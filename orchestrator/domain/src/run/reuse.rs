@@ -74,6 +74,7 @@ impl InputPart {
             TaskInput::Registered { name, version, model } => {
                 json!({ "registered": [name, version, model.hash] })
             }
+            TaskInput::Features(view) => json!({ "features": view.fingerprint() }),
             TaskInput::Absent => json!("absent"),
         };
         Some(Self {

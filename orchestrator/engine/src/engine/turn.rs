@@ -2,6 +2,7 @@
 
 use super::post::requested;
 use super::{Active, Engine, EngineError, GRACE};
+use crate::features;
 use crate::lineage;
 use crate::observe::Observation;
 use crate::prepare::{Prepared, Workshop, number};
@@ -108,7 +109,7 @@ impl Engine {
                 let datasets = self
                     .runs
                     .get(&key.run)
-                    .map(|active| active.surroundings.dataset_contents());
+                    .map(|active| active.surroundings.contents());
                 let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
                 turned
                     .lineage
@@ -394,8 +395,28 @@ impl Engine {
             }
             turn.hold(&key.run, active.epoch)?;
             let mut report = report.clone();
+            let mut refused = None;
+            let mut views = Vec::new();
             for effect in std::mem::take(&mut report.effects) {
                 match effect {
+                    EffectRequest::WriteFeatures(draft) => {
+                        let code = active.run.definition().code.as_ref();
+                        let writer = features::Writer {
+                            run: &key.run,
+                            instance: &report.instance,
+                            revision: code.map(|code| code.commit.as_str()),
+                        };
+                        match features::record(&mut turn, &self.objects, &writer, &draft, now)? {
+                            Ok(recorded) => {
+                                report.headline = Some(recorded.headline());
+                                if let Some(output) = &draft.output {
+                                    report.outputs.insert(output.clone(), recorded.value());
+                                }
+                                views.push(recorded);
+                            }
+                            Err(failure) => refused = Some(failure),
+                        }
+                    }
                     EffectRequest::RegisterModel(draft) => {
                         let version = turn.register_model(&key.run, &report.instance, &draft, now)?;
                         let value = serde_json::json!({
@@ -413,12 +434,25 @@ impl Engine {
                     }
                 }
             }
-            written
-                .lineage
-                .push(lineage::Finished::new(key, &report.outputs, report.lineage));
+            let (step, attempt) = attempt;
+            if let Some(failure) = refused {
+                let input = Input::Failed {
+                    step,
+                    attempt,
+                    failure: *failure,
+                    resources: report.resources,
+                    kept: report.outputs,
+                };
+                written.decide(active, turned, now, input);
+                continue;
+            }
+            let finished = lineage::Finished::new(key, &report.outputs, report.lineage);
+            let finished = finished.reading(active.surroundings.contents());
+            written.views.extend(views.iter().map(|view| (key.run.clone(), view.view.clone())));
+            written.lineage.push(finished.writing(views.iter().map(features::Recorded::content)));
             let input = Input::Succeeded {
-                step: key.step,
-                attempt: key.attempt,
+                step,
+                attempt,
                 outputs: report.outputs,
                 metrics: report.metrics,
                 headline: report.headline,
@@ -458,6 +492,11 @@ impl Engine {
     /// What was committed is so.
     fn keep(&mut self, turned: &mut Turned, written: Written) {
         turned.took = written.took;
+        for (id, view) in &written.views {
+            if let Some(active) = self.runs.get_mut(id) {
+                active.surroundings.forget_view(view);
+            }
+        }
         for (id, decided) in written.runs {
             if let Some(active) = self.runs.get_mut(&id) {
                 active.run = decided.run;
@@ -531,6 +570,8 @@ impl Engine {
 struct Written {
     runs: BTreeMap<RunId, Decided>,
     lineage: Vec<lineage::Finished>,
+    /// Feature views that runs have written: what follows in them reads what was written.
+    views: Vec<(RunId, String)>,
     /// How long its commit took.
     took: Duration,
 }
@@ -591,7 +632,9 @@ fn may_go_ahead(run: &Run, step: InstanceIx, spec: &TaskSpec) -> bool {
 /// and again after each resume.
 fn refused_effect(effects: &[EffectRequest]) -> Option<Failure> {
     effects.iter().find_map(|effect| {
-        let EffectRequest::RegisterModel(draft) = effect;
+        let EffectRequest::RegisterModel(draft) = effect else {
+            return None;
+        };
         let error = trainyard_store::check_alias(draft.alias.as_deref()?).err()?;
         Some(Failure::new(FailureClass::Rejected, error.to_string()))
     })

@@ -230,6 +230,11 @@ fn place_input(
             place_object(spec, name, model, &folder, &variable(name), inputs)
         }
         TaskInput::Dataset(dataset) => Ok(dataset_location(spec, dataset)),
+        TaskInput::Features(view) => Err(StepError::rejected(format!(
+            "input `{name}` is the feature view `{}`, whose rows a command cannot read",
+            view.view.name
+        ))
+        .help("give it a table that a step `transform.sql@v1` has made of the view")),
         TaskInput::Absent => Ok(OsString::new()),
         TaskInput::Collected(cells) => {
             let folder = folder.join(variable(name));

@@ -49,6 +49,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0011_backfills",
         include_str!("../../migrations/postgres/0011_backfills.sql"),
     ),
+    (
+        "0012_features",
+        include_str!("../../migrations/postgres/0012_features.sql"),
+    ),
 ];
 
 /// The schema this version writes.

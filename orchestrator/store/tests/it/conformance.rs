@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod approvals;
 pub(crate) mod backfills;
+pub(crate) mod features;
 pub(crate) mod files;
 pub(crate) mod firings;
 pub(crate) mod inbox;
@@ -130,6 +131,7 @@ suite! {
         an_old_run_goes_with_everything_that_is_its_alone,
         the_last_runs_and_the_last_success_of_each_environment_stay,
         a_run_that_something_needs_stays,
+        a_run_stays_as_long_as_its_snapshot_is_the_present_one,
         a_run_whose_result_was_taken_stays_as_long_as_the_run_that_took_it,
         a_result_holds_by_the_ttl_of_its_step,
         what_a_kept_run_has_too_stays,
@@ -146,6 +148,14 @@ suite! {
         concurrent_writers_leave_no_hole_and_no_double,
         aliases_move_and_go,
         a_version_is_found_by_number_alias_and_latest;
+    features:
+        snapshots_of_a_version_count_from_one_and_are_found_by_time,
+        the_same_content_is_recorded_once,
+        a_step_instance_writes_a_view_once,
+        a_snapshot_of_an_older_base_is_sent_back,
+        what_breaks_readers_is_the_next_version_and_what_does_not_is_not,
+        of_many_writers_each_one_is_there_once,
+        a_person_records_without_a_run;
     inbox:
         requests_are_taken_once_and_in_order,
         requests_of_a_turn_that_was_dropped_stay,

@@ -295,6 +295,30 @@ pub(crate) fn a_run_that_something_needs_stays(open: Open<'_>) {
     assert_eq!(store.lineage_up(&made("model"), 9, 99).unwrap().nodes.len(), 7);
 }
 
+pub(crate) fn a_run_stays_as_long_as_its_snapshot_is_the_present_one(open: Open<'_>) {
+    let mut store = open();
+    let write = |store: &mut Store, run: &RunId, content: &str, base: Option<&str>, sequence| {
+        let draft = super::features::weather(content, base, sequence);
+        let mut turn = store.begin().unwrap();
+        turn.append(run, 1, 4, &[started(2, 2, None)]).unwrap();
+        turn.write_features(run, "s2", None, &draft, Timestamp(2))
+            .unwrap();
+        turn.commit().unwrap();
+    };
+    let first = ended(&mut store, 1, "flights", 1, "a", "k1");
+    write(&mut store, &first, "s1", None, 1);
+    let second = ended(&mut store, 2, "flights", 1, "b", "k2");
+    let last = ended(&mut store, 3, "flights", 1, "c", "k3");
+    assert_eq!(sweep(&mut store, ALL), 1, "the second, that has written nothing");
+    assert_eq!(id(&store, &first), Some(first.clone()));
+    write(&mut store, &last, "s2", Some("s1"), 2);
+    assert_eq!(sweep(&mut store, ALL), 1);
+    assert_eq!((id(&store, &first), id(&store, &second)), (None, None));
+    let snapshots = store.feature_snapshots("weather", 1, u64::MAX, 9).unwrap();
+    assert_eq!(snapshots.len(), 2, "what it has written stays");
+    assert_eq!(snapshots[1].run, Some(first));
+}
+
 pub(crate) fn a_run_whose_result_was_taken_stays_as_long_as_the_run_that_took_it(open: Open<'_>) {
     let mut store = open();
     let source = ended(&mut store, 1, "flights", 1, "a", "key");

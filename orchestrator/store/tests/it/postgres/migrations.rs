@@ -19,7 +19,7 @@ fn many_that_come_first_make_one_schema() {
     );
     assert_eq!(
         made,
-        "0001_runs 0002_registry 0003_lineage 0004_serve 0005_plans 0006_ends 0007_usage 0008_token_roles 0009_pools 0010_retention 0011_backfills"
+        "0001_runs 0002_registry 0003_lineage 0004_serve 0005_plans 0006_ends 0007_usage 0008_token_roles 0009_pools 0010_retention 0011_backfills 0012_features"
     );
 }
 

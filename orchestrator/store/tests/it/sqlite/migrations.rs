@@ -6,7 +6,7 @@ use std::path::Path;
 use trainyard_contract::ContentHash;
 use trainyard_store::{RunStatus, Store, StoreError};
 
-const NEWEST: u32 = 11;
+const NEWEST: u32 = 12;
 
 fn fixture(version: u32, path: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/schema_{version}.sql"));

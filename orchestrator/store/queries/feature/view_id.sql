@@ -1,0 +1,1 @@
+SELECT id FROM feature_views WHERE name = ?1

@@ -1,0 +1,1 @@
+SELECT id FROM feature_views ORDER BY name

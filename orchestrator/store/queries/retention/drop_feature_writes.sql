@@ -1,0 +1,1 @@
+DELETE FROM feature_writes WHERE run = ?1
