@@ -2,12 +2,14 @@
 
 mod backfill;
 mod bulk;
+mod features;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 pub(crate) use backfill::{BackfillArgs, BackfillsCommand};
 pub(crate) use bulk::{BulkArgs, SteerArgs};
+pub(crate) use features::FeaturesCommand;
 
 /// MLOps pipeline orchestrator: from YAML in git to a model watched in production.
 #[derive(Debug, Parser)]
@@ -102,6 +104,9 @@ pub(crate) enum Command {
     /// Look at registered models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Look features up and write them
+    #[command(subcommand)]
+    Features(FeaturesCommand),
     /// Draft data contracts from data, and exchange them with other tools
     #[command(subcommand)]
     Contracts(ContractsCommand),
@@ -172,6 +177,9 @@ pub(crate) struct CheckArgs {
     /// Take the files as of this git revision: a branch, a tag, a commit
     #[arg(long, value_name = "REV")]
     pub(crate) revision: Option<String>,
+    /// Hold feature views against those of this git revision; default: against what the store has recorded
+    #[arg(long, value_name = "REV")]
+    pub(crate) against: Option<String>,
     /// How much stops: overrides the files' own `check:`
     #[arg(long, value_enum)]
     pub(crate) level: Option<Level>,

@@ -9,6 +9,7 @@ mod contracts;
 mod diff;
 mod doctor;
 mod explain;
+mod features;
 mod gc;
 mod init;
 mod lineage;
@@ -49,6 +50,7 @@ pub(crate) fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<Exit, Fault>
         Command::Tokens(command) => tokens::tokens(&command, home, terminal),
         Command::Runs(command) => runs::runs(&command, home, terminal),
         Command::Models(command) => models::models(&command, home, terminal),
+        Command::Features(command) => features::features(&command, home, terminal),
         Command::Contracts(command) => contracts::contracts(&command, terminal),
         Command::Lineage(command) => lineage::lineage(&command, home, terminal),
         Command::Approvals(command) => approvals::approvals(&command, home, terminal),

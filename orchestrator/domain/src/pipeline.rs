@@ -33,6 +33,7 @@ mod wiring;
 pub use admission::{Admission, NotAdmitted, Origin};
 pub use bind::{BindError, BindRequest};
 pub(crate) use checks::{declaration, type_of, value_fault};
+pub use features::readers::FeatureReader;
 pub use files::{FileFault, Files};
 pub use history::{History, PastRuns, RecordedFeatures};
 pub use infer::Reads;

@@ -6,7 +6,7 @@
 pub(super) mod changes;
 mod leakage;
 mod on_demand;
-pub(super) mod readers;
+pub(crate) mod readers;
 mod resolve;
 mod sources;
 mod views;
@@ -112,3 +112,6 @@ pub(super) fn read(
     });
     parsed.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,7 +119,7 @@ impl<'a> Who<'a> {
         let definitions = &features.definitions;
         let mut steps = Vec::new();
         for (draft, pipeline) in readers {
-            for step in steps_reading(draft, definitions, view, feature) {
+            for step in steps_reading(&draft.spec, definitions, view, feature) {
                 steps.push((*draft, step, *pipeline));
             }
         }

@@ -1,7 +1,6 @@
 //! Who takes features: steps that name them, and the models that their pipelines register.
 
-use crate::pipeline::Pipeline;
-use crate::pipeline::draft::Draft;
+use crate::pipeline::{Checked, Pipeline, PipelineSpec};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use trainyard_contract::feature::{FeatureDefinitions, FeaturePick, FeatureRef};
@@ -9,24 +8,20 @@ use trainyard_contract::feature::{FeatureDefinitions, FeaturePick, FeatureRef};
 /// Whether steps of a pipeline name a view, and which: by a feature of it, by a service or on-demand view that has one, or as
 /// `features:VIEW` among their inputs. With `feature`, only those that take this one.
 pub(in crate::pipeline) fn steps_reading(
-    draft: &Draft,
+    pipeline: &PipelineSpec,
     definitions: &FeatureDefinitions,
     view: &str,
     feature: Option<&str>,
 ) -> BTreeSet<String> {
     let mut readers = BTreeSet::new();
-    for (step, spec) in &draft.spec.steps {
+    for (step, spec) in &pipeline.steps {
         let with = Value::Object(spec.with.clone());
         let mut reads = false;
         each_text(&with, &mut |text| {
-            reads |= names(definitions, text, view, feature)
+            reads |= names(definitions, text, view, feature);
         });
-        let inputs = draft
-            .root
-            .get("steps")
-            .and_then(|steps| steps.get(step)?.get("inputs"));
-        for input in inputs.map(|inputs| inputs.entries()).unwrap_or_default() {
-            let named = input.value.text().and_then(|text| text.strip_prefix("features:"));
+        for input in spec.inputs.values() {
+            let named = input.strip_prefix("features:");
             reads |= named.is_some_and(|named| named.split('@').next() == Some(view));
         }
         if reads {
@@ -68,6 +63,50 @@ pub(in crate::pipeline) fn takes(
             .on_demand
             .get(&reference.view)
             .is_some_and(|on_demand| on_demand.inputs.iter().any(is_it))
+}
+
+/// Somebody who reads a view or a feature of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FeatureReader {
+    /// `step`, `on-demand view`, `service` or `model`.
+    pub kind: &'static str,
+    pub name: String,
+    pub pipeline: Option<String>,
+}
+
+impl Checked {
+    /// Who reads a view, or a feature of it: on-demand views, services, steps, and the models that their pipelines register.
+    pub fn readers_of_feature(&self, view: &str, feature: Option<&str>) -> Vec<FeatureReader> {
+        let definitions = &self.features;
+        let reads =
+            |references: &[FeatureRef]| references.iter().any(|of| takes(definitions, of, view, feature));
+        let mut readers = Vec::new();
+        let mut add = |kind, name: &str, pipeline: Option<&str>| {
+            readers.push(FeatureReader {
+                kind,
+                name: name.to_owned(),
+                pipeline: pipeline.map(str::to_owned),
+            });
+        };
+        for of in definitions.on_demand.values().filter(|of| reads(&of.inputs)) {
+            add("on-demand view", &of.name, None);
+        }
+        for of in definitions.services.values().filter(|of| reads(&of.features)) {
+            add("service", &of.name, None);
+        }
+        for pipeline in &self.pipelines {
+            let steps = steps_reading(pipeline.spec(), definitions, view, feature);
+            for step in &steps {
+                add("step", step, Some(pipeline.name().as_str()));
+            }
+            if !steps.is_empty() {
+                for model in models(&[pipeline.as_ref()]) {
+                    add("model", &model, Some(pipeline.name().as_str()));
+                }
+            }
+        }
+        readers
+    }
 }
 
 /// Models that pipelines register.
