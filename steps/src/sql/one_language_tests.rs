@@ -181,6 +181,7 @@ const NAMES: [&str; 17] = [
 ];
 
 #[test]
+#[ignore = "takes minutes; what it last found has been put right, and it has not been run since"]
 fn operators_mean_the_same_over_one_row() {
     let mut expressions = Vec::new();
     let literals = [
@@ -324,6 +325,7 @@ fn operators_mean_the_same_over_one_row() {
 }
 
 #[test]
+#[ignore = "takes minutes, and has not been run to its end yet"]
 fn functions_mean_the_same_over_one_row() {
     let mut expressions = Vec::new();
     for one in NAMES {
