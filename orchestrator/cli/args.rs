@@ -186,6 +186,9 @@ pub(crate) struct CheckArgs {
     /// Take the files as of this git revision: a branch, a tag, a commit
     #[arg(long, value_name = "REV")]
     pub(crate) revision: Option<String>,
+    /// Hold feature views against those of this git revision; default: against what the store has recorded
+    #[arg(long, value_name = "REV")]
+    pub(crate) against: Option<String>,
     /// How much stops: overrides the files' own `check:`
     #[arg(long, value_enum)]
     pub(crate) level: Option<Level>,
@@ -674,6 +677,7 @@ pub(crate) enum SchemaKind {
     Contract,
     Project,
     Stream,
+    Features,
 }
 
 #[derive(Debug, Args)]

@@ -256,6 +256,8 @@ impl Visitor for Found {
 
 #[cfg(test)]
 mod agreement_tests;
+#[cfg(test)]
+mod one_language_tests;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 use trainyard_contract::{PipelineName, Severity};
 use trainyard_domain::diagnostic::render;
-use trainyard_domain::pipeline::{self, BindRequest, CheckLevel, CheckRequest, Checked, History, Pipeline};
+use trainyard_domain::pipeline::{
+    self, BindRequest, CheckLevel, CheckRequest, Checked, History, Pipeline, RecordedFeatures,
+};
 use trainyard_domain::run::RunDefinition;
 
 pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Terminal) -> Result<Exit, Fault> {
@@ -49,7 +51,7 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
             Level::Strict => CheckLevel::Strict,
         }),
     };
-    let checked = check_by_past(&request, &project, terminal);
+    let checked = check_by_past(&request, &project, args.against.as_deref(), terminal);
     let errors = print(&checked, terminal);
     if errors > 0 {
         return Ok(Exit::Refused);
@@ -70,20 +72,48 @@ pub(crate) fn check(args: &CheckArgs, home: Option<&Path>, terminal: &mut Termin
     Ok(Exit::Done)
 }
 
-/// Checks, and holds what is asked of runs against how long earlier ones took, if there were any.
-fn check_by_past(request: &CheckRequest<'_>, project: &Project, terminal: &mut Terminal) -> Checked {
+/// Checks, and holds what is asked of runs against how long earlier ones took, and feature views against what they were,
+/// if there were any.
+fn check_by_past(
+    request: &CheckRequest<'_>,
+    project: &Project,
+    against: Option<&str>,
+    terminal: &mut Terminal,
+) -> Checked {
     let checked = pipeline::check(request);
     let judged = checked
         .pipelines
         .iter()
         .filter(|pipeline| pipeline.is_judged_by_past());
     let judged: Vec<PipelineName> = judged.map(|pipeline| pipeline.name().clone()).collect();
-    if judged.is_empty() || !project.has_state() {
+    let has_features = !checked.features.is_empty();
+    if (judged.is_empty() && !has_features || !project.has_state()) && against.is_none() {
         return checked;
     }
     let past = || -> Result<History, Fault> {
-        let store = project.open_home()?.store()?;
-        Ok(trainyard_engine::history(&store, judged, super::now())?)
+        let mut history = History::default();
+        if project.has_state() {
+            let store = project.open_home()?.store()?;
+            history = trainyard_engine::history(&store, judged, super::now())?;
+            let views = store.feature_views()?.into_iter().map(|version| version.view);
+            history.features = RecordedFeatures {
+                views: views.map(|view| (view.name.clone(), view)).collect(),
+                by: "is in the store".to_owned(),
+            };
+        }
+        if let Some(revision) = against {
+            let then =
+                Project::of(&project.root.join("trainyard.yaml"), Some(&project.home))?.at(Some(revision))?;
+            let views = &super::features::read(&then)?.features.views;
+            history.features = RecordedFeatures {
+                views: views
+                    .iter()
+                    .map(|(name, view)| (name.clone(), view.clone()))
+                    .collect(),
+                by: format!("is that of `{revision}`"),
+            };
+        }
+        Ok(history)
     };
     match past() {
         Ok(history) => pipeline::check_with(request, &history),
@@ -226,7 +256,7 @@ pub(crate) fn bind_entry(
         params,
         level: None,
     };
-    let checked = check_by_past(&request, &project, terminal);
+    let checked = check_by_past(&request, &project, None, terminal);
     let errors = checked
         .diagnostics
         .iter()

@@ -12,6 +12,7 @@ pub(crate) fn schema(args: &SchemaArgs, terminal: &mut Terminal) -> Result<Exit,
         SchemaKind::Contract => pipeline::contract_json_schema(),
         SchemaKind::Project => pipeline::project_json_schema(),
         SchemaKind::Stream => pipeline::stream_json_schema(),
+        SchemaKind::Features => pipeline::features_json_schema(),
     };
     terminal.out(serde_json::to_string_pretty(&document)?);
     Ok(Exit::Done)

@@ -151,6 +151,25 @@ pub struct OnDemandView {
     pub tags: Vec<String>,
 }
 
+impl OnDemandView {
+    /// What each input is called in expressions, and the input: its feature's name, or `view__feature` where several
+    /// have that one.
+    pub fn input_names(&self) -> Vec<(String, &FeatureRef)> {
+        let plain = |input: &FeatureRef| input.feature().unwrap_or_default().to_owned();
+        let named = self.inputs.iter().map(|input| {
+            let name = plain(input);
+            let is_shared = self.inputs.iter().filter(|other| plain(other) == name).count() > 1;
+            let name = if is_shared {
+                format!("{}__{name}", input.view)
+            } else {
+                name
+            };
+            (name, input)
+        });
+        named.collect()
+    }
+}
+
 /// A feature of an on-demand view.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DerivedFeature {

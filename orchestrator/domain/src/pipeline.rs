@@ -13,6 +13,7 @@ mod bind;
 mod checks;
 mod draft;
 mod expand;
+mod features;
 pub mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -32,13 +33,15 @@ mod wiring;
 pub use admission::{Admission, NotAdmitted, Origin};
 pub use bind::{BindError, BindRequest};
 pub(crate) use checks::{declaration, type_of, value_fault};
+pub use features::readers::FeatureReader;
 pub use files::{FileFault, Files};
-pub use history::{History, PastRuns};
+pub use history::{History, PastRuns, RecordedFeatures};
 pub use infer::Reads;
 pub use models::Registers;
 pub use rules::{Rule, rules};
 pub use schemas::{
-    contract_json_schema, library_json_schema, pipeline_json_schema, project_json_schema, stream_json_schema,
+    contract_json_schema, features_json_schema, library_json_schema, pipeline_json_schema,
+    project_json_schema, stream_json_schema,
 };
 pub use spec::{CheckLevel, PipelineSpec, TestCase};
 pub use wiring::FeaturesInput;
@@ -48,6 +51,7 @@ use crate::notice::Declared;
 use crate::pool::PoolLimits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use trainyard_contract::feature::FeatureDefinitions;
 use trainyard_contract::{Catalogue, ContentHash, DataContract, PipelineName, Shape};
 
 /// What is to be checked.
@@ -85,6 +89,8 @@ pub struct Checked {
     /// Who hears of what, by the project and all pipelines; nothing if any file has errors: what is half understood
     /// takes nobody's notices away.
     pub notices: Option<Declared>,
+    /// The project's feature store as its files and steps define it, without what is at fault.
+    pub features: Arc<FeatureDefinitions>,
 }
 
 impl Checked {
@@ -138,6 +144,7 @@ pub struct Pipeline {
     as_written: indexmap::IndexMap<String, serde_json::Value>,
     sections: serde_json::Map<String, serde_json::Value>,
     reads: Reads,
+    features: Arc<FeatureDefinitions>,
 }
 
 impl Pipeline {
@@ -223,6 +230,11 @@ impl Pipeline {
 
     pub fn contracts(&self) -> &BTreeMap<String, Arc<DataContract>> {
         &self.contracts
+    }
+
+    /// The project's feature store as its files define it.
+    pub fn features(&self) -> &Arc<FeatureDefinitions> {
+        &self.features
     }
 
     /// Which columns of datasets and outputs are read, and by which steps.

@@ -31,5 +31,9 @@ pub fn history(
         });
         runs.insert(pipeline, PastRuns::new(took.collect()));
     }
-    Ok(History { now, runs })
+    Ok(History {
+        now,
+        runs,
+        ..History::default()
+    })
 }

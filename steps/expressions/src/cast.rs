@@ -52,6 +52,7 @@ pub(crate) fn cast<'v>(
 }
 
 fn made<'v>(value: &Value<'v>, from: &Kind, to: &Kind) -> Value<'v> {
+    let kind_from = from;
     if from == to {
         return value.clone();
     }
@@ -95,8 +96,11 @@ fn made<'v>(value: &Value<'v>, from: &Kind, to: &Kind) -> Value<'v> {
             Value::Int(value),
         ) => {
             let (from, to) = (per_second(*from), per_second(*to));
+            let span = matches!(kind_from, Kind::Duration(_));
             if to >= from {
                 Value::from(value.checked_mul(to / from))
+            } else if span {
+                Value::Int(value / (from / to))
             } else {
                 Value::Int(value.div_euclid(from / to))
             }
@@ -168,11 +172,16 @@ fn written(value: f64, number: Number) -> Cow<'static, str> {
     if value.is_nan() {
         return Cow::Borrowed("NaN");
     }
-    if number == Number::F32 {
-        Cow::Owned(format!("{:?}", value as f32))
+    let text = if number == Number::F32 {
+        format!("{:?}", value as f32)
     } else {
-        Cow::Owned(format!("{value:?}"))
-    }
+        format!("{value:?}")
+    };
+    // An exponent has its sign.
+    Cow::Owned(match text.split_once('e') {
+        Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
+        _ => text,
+    })
 }
 
 fn read<'v>(text: &str, to: Number) -> Value<'v> {

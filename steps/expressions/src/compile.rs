@@ -580,6 +580,17 @@ impl Compiler<'_> {
     fn arithmetic(&mut self, left: &Expr, op: Arithmetic, right: &Expr, sign: &str) -> Option<Typed> {
         let (one, other) = (self.expression(left), self.expression(right));
         let (one, other) = (one?, other?);
+        if matches!(one.node.kind, Kind::Duration(_))
+            && matches!(right, Expr::Interval(_))
+            && op != Arithmetic::Divide
+        {
+            let fault = self.at(
+                right,
+                NOT_SQL,
+                "a span that stands in the text is added to times only",
+            );
+            return self.fault(fault.help("add it to the time, or subtract two times"));
+        }
         match self.calculated(one.clone(), op, other.clone()) {
             Some(typed) => Some(typed),
             None if !self.faults.is_empty() => None,
@@ -616,6 +627,7 @@ impl Compiler<'_> {
             (Null, Num(_) | Null) | (Num(_), Null) => {
                 let kind = if is == Null { with } else { is };
                 let kind = match kind {
+                    _ if op == Arithmetic::FloorDivide => Num(Number::I64),
                     Null => Kind::F64,
                     Num(number) if op == Arithmetic::Divide && !number.is_float() => Kind::F64,
                     kind => kind,
@@ -623,6 +635,9 @@ impl Compiler<'_> {
                 Some(Typed::settled(Node::constant(Value::Null, kind)))
             }
             (Num(_) | Boolean, Num(_) | Boolean) => {
+                if op == Arithmetic::FloorDivide && (is == Boolean || with == Boolean) {
+                    return None;
+                }
                 let (number, open) = match (&is, &with) {
                     (Boolean, Boolean) => (Number::U32, Open::Settled),
                     _ => match unified((&is, one.open), (&with, other.open))? {
@@ -634,6 +649,9 @@ impl Compiler<'_> {
                 {
                     return None;
                 }
+                // What does not fit the type both share is missing before it is divided.
+                let shared = Num(number);
+                let (one, other) = (made(one.node, &shared), made(other.node, &shared));
                 let (number, open) = match op {
                     Arithmetic::Divide if !number.is_float() => {
                         let open = if open == Open::Settled { open } else { Open::Float };
@@ -642,8 +660,8 @@ impl Compiler<'_> {
                     _ => (number, open),
                 };
                 let kind = Num(number);
-                let by_inverse = other.node.as_constant().is_some() && !both_stand_there;
-                let args = vec![made(one.node, &kind), made(other.node, &kind)];
+                let by_inverse = other.as_constant().is_some() && !both_stand_there;
+                let args = vec![made(one, &kind), made(other, &kind)];
                 let op_of = Op::Arithmetic {
                     op,
                     number,
@@ -811,7 +829,10 @@ impl Compiler<'_> {
                 Kind::Number(_) => Kind::Number(Number::I64),
                 kind => kind.clone(),
             };
-            match unified((&kind, Open::Settled), (&wide, Open::Settled)) {
+            let is_mixed = (kind == Kind::Boolean) != (wide == Kind::Boolean)
+                && wide != Kind::Null
+                && kind != Kind::Null;
+            match unified((&kind, Open::Settled), (&wide, Open::Settled)).filter(|_| !is_mixed) {
                 Some((both, _)) => kind = both,
                 None => {
                     let message = format!("{} is compared with {}", kind.described(), wide.described());

@@ -190,7 +190,7 @@ pub(crate) fn part_with_fraction(part: Part, value: i64, clock: &Clock) -> Optio
             let Clock::Timestamp(unit, _) = clock else {
                 return None;
             };
-            value.div_euclid(per_second(*unit)) as f64 + fraction / 1e9
+            value.div_euclid(per_second(*unit)) as f64 + fraction * (1.0 / 1e9)
         }
         _ => return None,
     })

@@ -6,7 +6,7 @@
 
 use super::call::has_rows_function;
 use super::class::Class;
-use super::misuse::{Misuse, Places};
+use super::misuse::Misuse;
 use super::scope::{Known, Relation, Scope};
 use super::typing::Typed;
 use sqlparser::ast::{
@@ -15,6 +15,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use trainyard_expressions::Places;
 
 /// Walks a query and gathers what is wrong with it.
 pub(super) struct Resolver<'a> {

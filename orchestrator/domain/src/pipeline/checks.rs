@@ -35,6 +35,7 @@ mod unused;
 mod tests;
 
 use super::draft::{self, Draft};
+use super::features::{self, Features};
 use super::infer;
 use super::load::{Kind as FileKind, Loader, parse};
 use super::rules::{self, covers};
@@ -46,6 +47,7 @@ use crate::notice::Declared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use trainyard_contract::Catalogue;
+use trainyard_contract::feature::FeatureDefinitions;
 
 pub(crate) use params::{declaration, parse_text, type_of, value_fault};
 
@@ -122,6 +124,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) environment: Option<&'a str>,
     pub(crate) params: &'a BTreeMap<String, String>,
     pub(crate) steps: &'a [Wired],
+    pub(crate) features: &'a Features,
     pub(crate) out: Vec<Diagnostic>,
 }
 
@@ -159,6 +162,7 @@ pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
         .iter()
         .filter_map(|entry| draft::read(&mut loader, &kinds, entry, project.as_ref()))
         .collect();
+    let feature_files = features::read(&mut loader, request.project, project.as_ref(), &drafts);
     let mut diagnostics = std::mem::take(&mut loader.diagnostics);
     diagnostics
         .iter_mut()
@@ -170,10 +174,21 @@ pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
     diagnostics.extend(trigger_cycle::run(&loader.sources, &drafts));
     diagnostics.extend(trigger_sources::run(request, &loader.sources, &drafts));
     diagnostics.extend(names::run(&drafts));
+    let level_of_features = level_of_project(request, project.as_ref());
+    let (mut features, mut found) = features::resolve(&loader.sources, &feature_files, &drafts);
+    graded(&mut found, level_of_features);
+    diagnostics.extend(found);
     for draft in &drafts {
         let level = level_of(request, project.as_ref(), draft);
-        let (mut found, pipeline) =
-            check_draft(request, history, &loader, &kinds, project.as_ref(), draft, level);
+        let (mut found, pipeline) = check_draft(
+            request,
+            history,
+            &loader,
+            &kinds,
+            (project.as_ref(), &features),
+            draft,
+            level,
+        );
         found.iter_mut().for_each(|found| found.settle(&loader.sources));
         graded(&mut found, level);
         diagnostics.extend(found);
@@ -195,6 +210,29 @@ pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
         graded(&mut found, level_of(request, project.as_ref(), results[index].0));
         diagnostics.extend(found);
     }
+    let mut found = Vec::new();
+    for (draft, pipeline) in &results {
+        if let Some(pipeline) = pipeline {
+            found.extend(features::written::run(
+                &loader.sources,
+                &mut features,
+                draft,
+                pipeline,
+            ));
+        }
+    }
+    let readers: Vec<features::changes::Reader<'_>> = results
+        .iter()
+        .map(|(draft, pipeline)| (*draft, pipeline.as_ref()))
+        .collect();
+    found.extend(features::changes::run(
+        &loader.sources,
+        &features,
+        &history.features,
+        &readers,
+    ));
+    graded(&mut found, level_of_features);
+    diagnostics.extend(found);
     let ignored = ignores::apply(&loader, &mut diagnostics);
     let broken: BTreeSet<u32> = blamed(&diagnostics).into_iter().chain(form_errors).collect();
     diagnostics.sort_by(|one, other| {
@@ -248,6 +286,7 @@ pub(crate) fn run(request: &CheckRequest<'_>, history: &History) -> Checked {
         steps,
         retention,
         notices,
+        features: Arc::new(features.definitions),
     }
 }
 
@@ -284,6 +323,21 @@ fn project(loader: &mut Loader<'_>, path: Option<&str>) -> Option<Project> {
             None
         }
     }
+}
+
+/// The level of files that belong to no pipeline.
+fn level_of_project(request: &CheckRequest<'_>, project: Option<&Project>) -> CheckLevel {
+    let of_environment = request.environment.and_then(|name| {
+        let shared = project.and_then(|project| project.environments.get(name)?.check);
+        guard::is_production(name)
+            .then_some(CheckLevel::Strict)
+            .or(shared)
+    });
+    request
+        .level
+        .or(of_environment)
+        .or(project.and_then(|project| project.check))
+        .unwrap_or_default()
 }
 
 fn level_of(request: &CheckRequest<'_>, project: Option<&Project>, draft: &Draft) -> CheckLevel {
@@ -333,7 +387,7 @@ fn check_draft(
     history: &History,
     loader: &Loader<'_>,
     kinds: &Kinds<'_>,
-    project: Option<&Project>,
+    (project, features): (Option<&Project>, &Features),
     draft: &Draft,
     level: CheckLevel,
 ) -> (Vec<Diagnostic>, Option<Pipeline>) {
@@ -346,6 +400,7 @@ fn check_draft(
         environment: request.environment,
         params: request.params,
         steps: &[],
+        features,
         out: Vec::new(),
     };
     params::run(&mut scene);
@@ -381,7 +436,8 @@ fn check_draft(
     {
         return (out, None);
     }
-    let pipeline = pipeline(request, draft, project, level, steps, hooks, flows);
+    let defined = Arc::new(features.definitions.clone());
+    let pipeline = pipeline(request, draft, (project, defined), level, steps, hooks, flows);
     (out, pipeline)
 }
 
@@ -391,7 +447,7 @@ const BOUND: [&str; 6] = ["version", "name", "include", "params", "datasets", "s
 fn pipeline(
     request: &CheckRequest<'_>,
     draft: &Draft,
-    project: Option<&Project>,
+    (project, features): (Option<&Project>, Arc<FeatureDefinitions>),
     level: CheckLevel,
     steps: Vec<Wired>,
     hooks: Vec<WiredHook>,
@@ -415,6 +471,7 @@ fn pipeline(
         expansion: draft.expansion.for_runs(),
         shapes: flows.shapes,
         reads: flows.reads,
+        features,
         sections: draft
             .root
             .entries()

@@ -2,6 +2,7 @@
 
 use super::spec::policy::OnLimit;
 use std::collections::BTreeMap;
+use trainyard_contract::feature::FeatureView;
 use trainyard_contract::{Millis, PipelineName, Timestamp};
 
 /// Earlier runs of pipelines. Without any, checks that go by the past find nothing.
@@ -10,6 +11,17 @@ pub struct History {
     /// From where coming ticks are counted.
     pub now: Timestamp,
     pub runs: BTreeMap<PipelineName, PastRuns>,
+    /// Feature views as they were before.
+    pub features: RecordedFeatures,
+}
+
+/// Feature views that a new definition is held against.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RecordedFeatures {
+    /// The latest version of each.
+    pub views: BTreeMap<String, FeatureView>,
+    /// Whose word it is, after `version 3`: `is in the store`, `is that of `main``.
+    pub by: String,
 }
 
 /// How long the last runs of a pipeline took that succeeded, from their start to their end.

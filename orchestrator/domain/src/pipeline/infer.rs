@@ -27,7 +27,6 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use trainyard_contract::feature::FeatureDefinitions;
 use trainyard_contract::{
     ArtifactKind, DataContract, Finding, InferRequest, Inference, Path, Segment, Shape,
 };
@@ -273,6 +272,7 @@ fn step(
         if form > 0 {
             continue;
         }
+        let features = scene.features;
         let request = InferRequest {
             step: name,
             with: value,
@@ -280,7 +280,7 @@ fn step(
             inputs: &result.inputs,
             outputs: &wired.outputs,
             contracts,
-            features: &FeatureDefinitions::default(),
+            features: &features.definitions,
         };
         let inference = kind.step.infer(&request);
         for finding in &inference.findings {

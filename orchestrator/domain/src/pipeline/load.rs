@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Library,
     Project,
     Stream,
+    Features,
     /// An Avro schema: its form is not one of ours.
     Avro,
 }
@@ -142,6 +143,7 @@ impl<'a> Loader<'a> {
                 Kind::Contract => schemas::contract_json_schema(),
                 Kind::Library => schemas::library_form(),
                 Kind::Stream => schemas::stream_json_schema(),
+                Kind::Features => schemas::features_json_schema(),
                 Kind::Project | Kind::Avro => schemas::project_json_schema(),
             });
         let none = BTreeSet::new();
@@ -167,7 +169,12 @@ pub(crate) fn parse<T: DeserializeOwned>(root: &Node) -> Option<T> {
 fn guess(path: &str, root: Option<&Node>) -> Kind {
     let has = |key: &str| root.is_some_and(|root| root.get(key).is_some());
     let in_folder = |folder: &str| path.split('/').rev().skip(1).any(|part| part == folder);
-    if has("columns") || (in_folder("contracts") && !has("steps") && !has("datasets")) {
+    let has_any = ["entities", "views", "on_demand", "services"]
+        .into_iter()
+        .any(has);
+    if has_any || (in_folder("features") && !has("steps") && !has("datasets")) {
+        Kind::Features
+    } else if has("columns") || (in_folder("contracts") && !has("steps") && !has("datasets")) {
         Kind::Contract
     } else {
         Kind::Library

@@ -3,6 +3,7 @@
 use super::spec::library::KIND_PATTERN;
 use super::spec::{Library, PipelineSpec, Project, Stream};
 use serde_json::{Map, Value, json};
+use trainyard_contract::feature::file::FeatureFile;
 use trainyard_contract::{Catalogue, DataContract, Ports, Signature};
 
 fn of<T: schemars::JsonSchema>() -> Value {
@@ -85,6 +86,17 @@ pub fn project_json_schema() -> Value {
 pub fn stream_json_schema() -> Value {
     let mut schema = of::<Stream>();
     with_title(&mut schema, "stream.v1.json", "Trainyard stream, version 1");
+    schema
+}
+
+/// The schema of feature definitions.
+pub fn features_json_schema() -> Value {
+    let mut schema = of::<FeatureFile>();
+    with_title(
+        &mut schema,
+        "features.v1.json",
+        "Trainyard feature definitions, version 1",
+    );
     schema
 }
 

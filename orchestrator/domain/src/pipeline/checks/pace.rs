@@ -129,6 +129,7 @@ steps: {{say: {{run: echo}}}}
         let history = History {
             now: Timestamp(1_700_000_000_000_000),
             runs: [("p".parse().unwrap(), PastRuns::new(durations))].into(),
+            ..History::default()
         };
         let checked = checked_with(&project(&text), &["pipelines/p.yaml"], &history);
         let shown = shown(&checked);

@@ -16,6 +16,7 @@ use crate::pipeline::values;
 use crate::pipeline::wiring::{Reference, Source, WiredHook};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use trainyard_contract::feature::FeatureSource;
 use trainyard_contract::{ArtifactKind, Path};
 
 pub(super) fn run(scene: &mut Scene<'_>, _hooks: &[WiredHook]) {
@@ -110,6 +111,8 @@ fn includes(scene: &mut Scene<'_>, used: &Used) {
                     .get("name")
                     .and_then(Node::text)
                     .is_none_or(|name| used.contracts.contains(name)),
+                // Definitions are there for whoever asks.
+                Kind::Features => true,
                 _ => {
                     let takes = |section: &str, names: &BTreeSet<String>| {
                         root.get(section)
@@ -227,6 +230,11 @@ impl Used {
                 .values()
                 .filter_map(|dataset| dataset.contract.clone()),
         );
+        for view in scene.features.definitions.views.values() {
+            if let FeatureSource::Dataset { dataset, .. } = &view.source {
+                used.datasets.insert(dataset.clone());
+            }
+        }
         for trigger in draft.spec.triggers.values() {
             if let Trigger::Data(data) = trigger {
                 used.datasets.extend(data.datasets.iter().cloned());

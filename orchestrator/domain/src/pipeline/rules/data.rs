@@ -85,6 +85,14 @@ pub(super) static RULES: &[Rule] = &[
         good: "with: {name: flight_delay_v2}",
     },
     Rule {
+        code: "D04/breaks-feature-readers",
+        title: "a feature view changes in a way that those who read it do not survive",
+        severity: Severity::Error,
+        why: "A view whose keys, times, ttl or types change, or that loses a feature, gets another version, and whoever asks for it without naming a version gets that one: training sets are joined otherwise, and models that were trained on the old values are asked with new ones. What was before is told by the store, or by another revision of the project (`trainyard check --against main`).",
+        bad: "features: {temp: {type: int64}} # float64 before, and a pipeline trains on it",
+        good: "features: {temp: {type: float64}, temp_rounded: {type: int64}}",
+    },
+    Rule {
         code: "D05/invalid-schema",
         title: "an Avro schema is none",
         severity: Severity::Error,

@@ -420,6 +420,20 @@ pub(super) static RULES: &[Rule] = &[
         "inputs: {train: split.train, valid: split.valid}",
     ),
     warning(
+        "S06/unused-entity",
+        "an entity is defined, and no feature view is about it",
+        "It is either forgotten or no longer needed.",
+        "entities: {plane: {keys: {tailnum: string}}}",
+        "entities: {plane: {keys: {tailnum: string}}}\nviews: {age: {entities: [plane], …}}",
+    ),
+    warning(
+        "S06/unused-input",
+        "an on-demand view takes what none of its expressions uses",
+        "Whoever asks would have to bring it, or it would be looked up, for nothing.",
+        "request: {distance: float64, month: int8}\nfeatures: {km: {type: float64, expr: distance * 1.609}}",
+        "request: {distance: float64}\nfeatures: {km: {type: float64, expr: distance * 1.609}}",
+    ),
+    warning(
         "S06/unused-include",
         "a file is included and nothing of it is used",
         "It is either forgotten or no longer needed.",

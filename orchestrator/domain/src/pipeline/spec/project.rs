@@ -30,6 +30,9 @@ pub struct Project {
     /// Where pipelines are, as patterns. Default: `pipelines/*.yaml`.
     #[serde(default)]
     pub pipelines: Vec<String>,
+    /// Where feature definitions are, as patterns. Default: `features/*.yaml`.
+    #[serde(default)]
+    pub features: Vec<String>,
     /// The environment of a run that names none.
     #[serde(default)]
     pub default_environment: Option<String>,

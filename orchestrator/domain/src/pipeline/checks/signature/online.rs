@@ -7,7 +7,9 @@ use super::streams::Stream;
 use super::{Model, Shapes, at};
 use crate::diagnostic::Span;
 use crate::pipeline::checks::{Scene, found};
+use crate::pipeline::features::readers::steps_reading;
 use std::collections::BTreeSet;
+use trainyard_contract::feature::FeatureRef;
 use trainyard_contract::{Column, Shape};
 
 /// A feature view of the pipeline.
@@ -31,7 +33,7 @@ pub(super) fn run(scene: &mut Scene<'_>, shapes: &Shapes, model: &Model, stream:
     let mut findings = Vec::new();
     let mut keyless: BTreeSet<&str> = BTreeSet::new();
     for column in &model.columns {
-        if brings(&column.name) || is_made_of(column, &brings) {
+        if brings(&column.name) || is_made_of(column, &brings) || is_computed(scene, column, &brings) {
             continue;
         }
         let view = views.iter().find(|view| view.columns.contains(&column.name));
@@ -109,8 +111,46 @@ fn made_of(column: &Column) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
+/// Whether a column is computed on demand from what the record brings and what is looked up by keys it brings.
+fn is_computed(scene: &Scene<'_>, column: &Column, brings: &dyn Fn(&str) -> bool) -> bool {
+    let definitions = &scene.features.definitions;
+    definitions.on_demand.values().any(|view| {
+        let is_of_it = view.features.contains_key(&column.name)
+            || column
+                .name
+                .strip_prefix(view.name.as_str())
+                .and_then(|rest| rest.strip_prefix("__"))
+                .is_some_and(|feature| view.features.contains_key(feature));
+        let is_looked_up = |input: &FeatureRef| {
+            let view = definitions.views.get(&input.view);
+            view.is_some_and(|view| view.online && view.keys.iter().all(|key| brings(&key.name)))
+        };
+        is_of_it
+            && view.request.iter().all(|field| brings(&field.name))
+            && view.inputs.iter().all(is_looked_up)
+    })
+}
+
+/// The views that the pipeline's steps write, and those of the project that they read.
 fn views(scene: &Scene<'_>, shapes: &Shapes) -> Vec<View> {
     let mut views = Vec::new();
+    for (name, view) in &scene.features.definitions.views {
+        let readers = steps_reading(&scene.draft.spec, &scene.features.definitions, name, None);
+        let Some(place) = scene.features.key_span(scene.sources, "views", name, &[]) else {
+            continue;
+        };
+        if readers.is_empty() {
+            continue;
+        }
+        let full = view.features.keys().map(|feature| format!("{name}__{feature}"));
+        views.push(View {
+            name: name.clone(),
+            place,
+            is_online: view.online,
+            entity: view.keys.iter().map(|key| key.name.clone()).collect(),
+            columns: view.features.keys().cloned().chain(full).collect(),
+        });
+    }
     for (step, spec) in &scene.draft.spec.steps {
         let Some(store) = spec.with.get("store") else {
             continue;
