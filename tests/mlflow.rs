@@ -6,7 +6,7 @@ use crate::yard::Yard;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const PIPELINE: &str = "version: 1\nname: demo\nparams:\n  size: {type: int, default: 3}\nsteps:\n  only: {uses: debug.noop@v1}\n";
+const PIPELINE: &str = "version: 1\nname: demo\nparams:\n  size: {type: integer, default: 3}\nsteps:\n  only: {uses: debug.noop@v1}\n";
 
 /// Requests and answers of a whole session, one pair a line. `{{run1}}` and the like stand for what the server
 /// names, `*` for times and users.
@@ -90,7 +90,7 @@ fn run_of(served: &Served) -> String {
 #[test]
 fn a_run_of_a_pipeline_is_a_tracked_run_with_its_steps_below() {
     let yard = Yard::with(
-        "version: 1\nname: demo\nparams:\n  size: {type: int, default: 3}\nsteps:\n  only: {uses: debug.noop@v1}\n  \
+        "version: 1\nname: demo\nparams:\n  size: {type: integer, default: 3}\nsteps:\n  only: {uses: debug.noop@v1}\n  \
          show:\n    run: 'echo $MLFLOW_RUN_ID > \"$OUT_id\"; echo $MLFLOW_TRACKING_URI >> \"$OUT_id\"'\n    outputs: {id: {type: file, path: id.txt}}\n",
     );
     let served = Served::start(&yard);

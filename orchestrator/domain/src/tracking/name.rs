@@ -186,7 +186,7 @@ pub fn artifact_path(text: &str) -> Result<&str, Refusal> {
         return Err(refused());
     }
     let first = text.split('/').next().unwrap_or_default();
-    if first.contains(':') || first.starts_with('~') {
+    if first.contains(':') {
         return Err(refused());
     }
     // A path that would be another after one more decoding is not taken at all.
@@ -197,8 +197,12 @@ pub fn artifact_path(text: &str) -> Result<&str, Refusal> {
     {
         return Err(refused());
     }
-    let is_plain =
-        |part: &str| !part.is_empty() && !matches!(part.trim_matches([' ', '.']), "") && part.len() <= 255;
+    let is_plain = |part: &str| {
+        part.len() <= 255
+            && !part.trim_matches([' ', '.']).is_empty()
+            && !part.starts_with('~')
+            && !part.ends_with(':')
+    };
     if text.split('/').all(is_plain) {
         Ok(text)
     } else {
@@ -265,6 +269,8 @@ mod tests {
             ".../x",
             "x\0y",
             "~root/x",
+            "a/~x",
+            "a/C:/x",
             "a/. /b",
             "a/.. /b",
             "\u{202e}x",
