@@ -565,7 +565,7 @@ pub(crate) enum LineageCommand {
     },
     /// Show what something comes from and what depends on it
     Show {
-        /// A run, `NAME:VERSION` of a model, a dataset, or `dataset.column`
+        /// A run, `NAME:VERSION` of a model, a dataset, `dataset.column`, or `features:VIEW`
         subject: String,
         /// Only one direction
         #[arg(long, value_enum, default_value_t = Direction::Both)]

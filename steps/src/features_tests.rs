@@ -334,11 +334,12 @@ fn rows_without_a_label_are_dropped_and_counted() {
         ["3|true", "1|false"]
     );
     assert_eq!(ended.log[0], "dropped 1 rows without label `late`");
-    assert!(
-        ended.log[1].contains("does not write to a feature store yet"),
-        "{:?}",
-        ended.log
-    );
+    let [trainyard_contract::task::EffectRequest::WriteFeatures(draft)] = ended.report.effects.as_slice()
+    else {
+        panic!("{:?}", ended.report.effects)
+    };
+    assert_eq!((draft.view.name.as_str(), draft.added), ("v", 2));
+    assert_eq!(draft.view.ttl.map(|ttl| ttl.to_string()).as_deref(), Some("3d"));
 }
 
 #[test]

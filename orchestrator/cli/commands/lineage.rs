@@ -82,6 +82,9 @@ fn show(
 
 /// What a person means: a model version, a run, a column, a dataset.
 fn find(shelf: &Shelf, subject: &str) -> Result<LineageNode, Fault> {
+    if let Some(view) = subject.strip_prefix("features:") {
+        return feature_view(shelf, view);
+    }
     if subject.contains([':', '@']) {
         let version = super::models::find(shelf, subject)?;
         return Ok(LineageNode::ModelVersion {
@@ -112,6 +115,27 @@ fn find(shelf: &Shelf, subject: &str) -> Result<LineageNode, Fault> {
     }
     Ok(LineageNode::Dataset {
         name: subject.to_owned(),
+    })
+}
+
+/// A view version, or a column of it: `weather`, `weather@v2`, `weather@v2.temp`.
+fn feature_view(shelf: &Shelf, text: &str) -> Result<LineageNode, Fault> {
+    let (view, column) = text
+        .split_once('.')
+        .map_or((text, None), |(view, column)| (view, Some(column)));
+    let name = if view.contains('@') {
+        format!("features:{view}")
+    } else {
+        let found = shelf.store.feature_view(view, None)?;
+        let version = found.map_or(1, |found| found.view.version);
+        format!("features:{view}@v{version}")
+    };
+    Ok(match column {
+        Some(column) => LineageNode::DatasetColumn {
+            dataset: name,
+            column: column.to_owned(),
+        },
+        None => LineageNode::Dataset { name },
     })
 }
 

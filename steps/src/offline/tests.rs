@@ -210,9 +210,9 @@ fn rows_go_to_the_months_of_their_times_sorted_by_keys_and_times() {
         home.read(&home.stored(), &Selection::default()),
         [
             "EWR|1970-01-01 02:00:00 UTC|1970-01-01 00:00:00.000004 UTC|-",
-            "EWR|1970-01-01 02:00:00 UTC|1970-01-01 00:00:00.000005 UTC|2.0",
-            "LGA|1970-01-01 01:00:00 UTC|1970-01-01 00:00:00 UTC|3.0",
-            "LGA|1970-02-10 00:00:00 UTC|1970-01-01 00:00:00 UTC|4.0",
+            "EWR|1970-01-01 02:00:00 UTC|1970-01-01 00:00:00.000005 UTC|2",
+            "LGA|1970-01-01 01:00:00 UTC|1970-01-01 00:00:00 UTC|3",
+            "LGA|1970-02-10 00:00:00 UTC|1970-01-01 00:00:00 UTC|4",
         ]
     );
     let draft = &home.history[0];
@@ -301,7 +301,7 @@ fn late_rows_go_where_their_time_says_and_rows_that_are_there_stay_once() {
         files(&home.snapshot()),
         [("1970-01".into(), 2), ("1970-02".into(), 2)]
     );
-    assert_eq!(home.all(), ["1.0", "3.0", "2.0", "2.5"]);
+    assert_eq!(home.all(), ["1", "3", "2", "2.5"]);
     assert_eq!(home.history[1].added, 2);
     home.append(&[("EWR", HOUR, 9, Some(3.0))]);
     assert_eq!(home.history[2].snapshot, home.history[1].snapshot, "nothing new");
@@ -315,8 +315,8 @@ fn earlier_snapshots_stay_as_they_were() {
     home.append(&[("EWR", HOUR, 0, Some(2.0))]);
     home.replace(&[("EWR", HOUR, 0, Some(9.0))]);
     home.compact();
-    assert_eq!(home.temps(&then, Selection::default()), ["1.0"]);
-    assert_eq!(home.all(), ["9.0"]);
+    assert_eq!(home.temps(&then, Selection::default()), ["1"]);
+    assert_eq!(home.all(), ["9"]);
 }
 
 #[test]
@@ -336,15 +336,15 @@ fn a_range_of_time_and_what_was_read_before_are_left_out() {
         from: Some(Timestamp(HOUR)),
         before: Some(Timestamp(3 * HOUR)),
     };
-    assert_eq!(home.temps(&home.stored(), selection(range, None)), ["2.0", "3.0"]);
+    assert_eq!(home.temps(&home.stored(), selection(range, None)), ["2", "3"]);
     let after = |home: &Home| home.temps(&home.stored(), selection(TimeRange::default(), Some(read)));
-    assert_eq!(after(&home), ["3.0", "4.0"]);
+    assert_eq!(after(&home), ["3", "4"]);
     let now = ViewReader::open(&home.objects(), &home.stored())
         .unwrap()
         .progress();
     home.compact();
     let again = home.temps(&home.stored(), selection(TimeRange::default(), Some(now)));
-    assert_eq!(again, ["4.0"], "what was folded in has come with a new snapshot");
+    assert_eq!(again, ["4"], "what was folded in has come with a new snapshot");
 }
 
 #[test]
@@ -363,11 +363,11 @@ fn a_feature_that_is_new_is_missing_in_rows_of_before() {
             ..Selection::default()
         },
     );
-    assert_eq!(found, ["-|1.0", "7|2.0"]);
+    assert_eq!(found, ["-|1", "7|2"]);
     assert_eq!(home.snapshot().statistics()["wind"].nulls, 1);
     home.compact();
     assert_eq!(home.snapshot().files().count(), 1);
-    assert_eq!(home.all(), ["1.0", "2.0"]);
+    assert_eq!(home.all(), ["1", "2"]);
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn compaction_keeps_the_rows_and_their_order_and_takes_in_what_was_pushed() {
     }
     home.push(HOUR, 7, 20.0);
     let before = home.all();
-    assert_eq!(before.last().unwrap(), "20.0");
+    assert_eq!(before.last().unwrap(), "20");
     let compacted = home.compact();
     assert_eq!(
         (compacted.files_before, compacted.folded, compacted.unfit),
@@ -392,7 +392,7 @@ fn compaction_keeps_the_rows_and_their_order_and_takes_in_what_was_pushed() {
     sorted.sort();
     let mut after = home.all();
     let ties: Vec<String> = after.iter().take(6).cloned().collect();
-    assert_eq!(ties, ["0.0", "1.0", "2.0", "3.0", "4.0", "5.0"]);
+    assert_eq!(ties, ["0", "1", "2", "3", "4", "5"]);
     after.sort();
     assert_eq!(after, sorted);
     assert!(
@@ -412,8 +412,8 @@ fn what_was_pushed_after_a_time_is_not_seen_as_of_it() {
         as_of: Some(Timestamp(150)),
         ..home.stored()
     };
-    assert_eq!(home.temps(&then, Selection::default()), ["1.0"]);
-    assert_eq!(home.all(), ["1.0", "2.0"]);
+    assert_eq!(home.temps(&then, Selection::default()), ["1"]);
+    assert_eq!(home.all(), ["1", "2"]);
 }
 
 #[test]
@@ -459,7 +459,7 @@ fn dates_and_readings_without_a_zone_are_instants_of_utc() {
     let found = layout.rows_of_source(&dates).unwrap();
     assert_eq!(
         rows(&found),
-        ["EWR|1970-01-02 00:00:00 UTC|1970-01-01 00:00:00.005 UTC|1.0"]
+        ["EWR|1970-01-02 00:00:00 UTC|1970-01-01 00:00:00.005 UTC|1"]
     );
 }
 
@@ -503,7 +503,7 @@ fn a_writer_that_is_killed_leaves_the_view_as_it_was() {
     home.append(&[("EWR", HOUR, 0, Some(2.0))]);
     let lost = home.history.pop().unwrap();
     assert_eq!(home.stored().snapshot, before.snapshot);
-    assert_eq!(home.all(), ["1.0"]);
+    assert_eq!(home.all(), ["1"]);
     // The next one does it again, and it is the same.
     home.append(&[("EWR", HOUR, 0, Some(2.0))]);
     assert_eq!(home.history.last(), Some(&lost));
