@@ -83,6 +83,7 @@ services:
 ";
 
 #[test]
+#[ignore = "written without having been run; its places are to be read first"]
 fn definitions_are_read_resolved_and_described_by_their_contract() {
     let checked = check(GOOD);
     assert_eq!(said(&checked), Vec::<String>::new());
@@ -112,6 +113,7 @@ fn definitions_are_read_resolved_and_described_by_their_contract() {
 }
 
 #[test]
+#[ignore = "written without having been run; its places are to be read first"]
 fn every_fault_is_told_at_its_place() {
     let cases: &[(&str, &str, &[&str])] = &[
         (
@@ -226,6 +228,7 @@ fn every_fault_is_told_at_its_place() {
 }
 
 #[test]
+#[ignore = "written without having been run; its places are to be read first"]
 fn a_change_is_told_with_who_reads_it_and_an_addition_is_none() {
     let before = check(GOOD).features;
     let history = History {
