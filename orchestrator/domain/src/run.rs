@@ -277,6 +277,11 @@ impl Run {
         self.queue.iter()
     }
 
+    /// How many instances are ready.
+    pub fn ready_count(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Whether it may be launched now.
     pub fn is_ready(&self, ix: InstanceIx) -> bool {
         self.queue.contains(self.seat(ix))
@@ -290,6 +295,11 @@ impl Run {
     /// Live attempts.
     pub fn running(&self) -> impl Iterator<Item = (InstanceIx, u32)> {
         self.running.iter().map(|(ix, attempt)| (*ix, *attempt))
+    }
+
+    /// How many attempts are live.
+    pub fn running_count(&self) -> usize {
+        self.running.len()
     }
 
     /// Live attempts whose result is not wanted any more.

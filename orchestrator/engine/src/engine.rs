@@ -1,12 +1,15 @@
 //! The loop: news from executors and people in, decisions of the domain committed, actions carried
 //! out. It reads the clock once a turn and never changes a run's state itself.
 
+mod launch;
 mod news;
 mod outage;
 mod post;
+mod room;
 mod service;
 mod slots;
 mod turn;
+mod turned;
 
 use crate::code::{Versions, Workplace};
 use crate::facts::surroundings_of;
@@ -26,7 +29,7 @@ use trainyard_contract::{Millis, Objects, RunId, Timestamp};
 use trainyard_domain::run::{Input, InstanceIx, InvalidDefinition, Run, RunDefinition, RunStatus, StepState};
 use trainyard_executors::{Executor, ExecutorError, ExecutorNews};
 use trainyard_store::{Home, NewRun, Owner, Store, StoreError};
-use turn::Turned;
+use turned::Turned;
 
 /// How long a lease lasts without being renewed, unless [`Engine::with_lease`] says otherwise.
 const LEASE: Millis = Millis(30_000);
@@ -365,12 +368,8 @@ impl Engine {
     /// # Errors
     /// If the store or all executors fail. Nothing shown is lost.
     fn turn(&mut self, observer: &mut dyn FnMut(Observation<'_>)) -> Result<(), EngineError> {
-        let batch = self.wait()?;
-        let now = (self.clock)();
         let mut turned = Turned::default();
-        for news in batch {
-            self.take(news, now, &mut turned, observer);
-        }
+        let now = self.take_news(&mut turned, observer)?;
         self.tick(now, &mut turned);
         self.finish_turn(now, turned, observer)?;
         self.renew_leases(now, observer)

@@ -8,6 +8,8 @@
     reason = "a test or bench fails by panicking and tells by printing"
 )]
 
+#[path = "engine/ahead.rs"]
+mod ahead;
 #[path = "engine/bounds.rs"]
 mod bounds;
 #[path = "engine/pools.rs"]
@@ -118,6 +120,25 @@ fn chain(names: &[&str]) -> RunDefinition {
     }
 }
 
+/// A chain of commands: each begins only when the end of the one before is stored.
+fn commands(names: &[&str]) -> RunDefinition {
+    let mut definition = chain(names);
+    for instance in &mut definition.instances {
+        instance.process = Some(command());
+    }
+    definition
+}
+
+fn command() -> BoundProcess {
+    BoundProcess {
+        argv: vec!["true".to_owned()],
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        image: None,
+        code: Vec::new(),
+    }
+}
+
 fn id(number: u8) -> RunId {
     RunId::from_parts(1_700_000_000_000, [number; 10])
 }
@@ -203,14 +224,7 @@ fn nothing_is_shown_before_it_is_stored() {
 
 #[test]
 fn what_could_change_something_begins_only_when_its_start_is_stored() {
-    let command = BoundProcess {
-        argv: vec!["true".to_owned()],
-        env: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        image: None,
-        code: Vec::new(),
-    };
-    for (effect, process) in [(Some("registry".to_owned()), None), (None, Some(command))] {
+    for (effect, process) in [(Some("registry".to_owned()), None), (None, Some(command()))] {
         let folder = tempfile::tempdir().unwrap();
         let (mut engine, handle) = engine(folder.path());
         let home = folder.path().to_owned();

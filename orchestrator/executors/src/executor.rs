@@ -55,6 +55,15 @@ pub enum ExecutorError {
     Ended,
 }
 
+/// An attempt that is to be carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submission {
+    pub key: AttemptKey,
+    pub spec: TaskSpec,
+    /// How far its step is from the start of its run's graph; see [`Executor::submit_many`].
+    pub depth: u32,
+}
+
 /// A place where attempts run. It talks back through the channel it was made with.
 pub trait Executor: Send {
     /// Takes an attempt. Never waits for the work; a key that is known under the same epoch is ignored.
@@ -62,14 +71,25 @@ pub trait Executor: Send {
     /// # Errors
     /// `Ended` if nothing can be submitted any more.
     fn submit(&mut self, key: AttemptKey, spec: TaskSpec) -> Result<(), ExecutorError> {
-        self.submit_many(vec![(key, spec)])
+        self.submit_many(vec![Submission { key, spec, depth: 0 }])
     }
 
-    /// Takes attempts in this order.
+    /// Takes attempts. Where there is not room for all at once, runs take turns, and of one run the
+    /// deepest goes first, so that what was begun is finished before more is begun; among equals those
+    /// that came first. None waits for ever.
     ///
     /// # Errors
     /// As [`Executor::submit`].
-    fn submit_many(&mut self, attempts: Vec<(AttemptKey, TaskSpec)>) -> Result<(), ExecutorError>;
+    fn submit_many(&mut self, attempts: Vec<Submission>) -> Result<(), ExecutorError> {
+        self.follow_up(0, attempts)
+    }
+
+    /// As [`Executor::submit_many`], with what follows on so many more ends that were taken from the
+    /// channel. Until it hears of that, an executor may keep a little room for it.
+    ///
+    /// # Errors
+    /// As [`Executor::submit`].
+    fn follow_up(&mut self, ends: usize, attempts: Vec<Submission>) -> Result<(), ExecutorError>;
 
     /// Ends an attempt: asks its processes to stop, and kills what is left of them after `grace`.
     /// The attempt ends with a report as always; an unknown key is ignored.

@@ -1,6 +1,6 @@
 //! An executor that runs nothing and answers as scripted: for tests of whoever drives one.
 
-use crate::executor::{AttemptKey, Executor, ExecutorError, ExecutorNews};
+use crate::executor::{AttemptKey, Executor, ExecutorError, ExecutorNews, Submission};
 use crate::report;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::Sender;
@@ -38,6 +38,8 @@ struct State {
     specs: BTreeMap<AttemptKey, TaskSpec>,
     held: Vec<AttemptKey>,
     cancelled: Vec<AttemptKey>,
+    depths: BTreeMap<AttemptKey, u32>,
+    heard: usize,
 }
 
 /// The executor's end; succeeds at everything that is not scripted.
@@ -96,6 +98,16 @@ impl FakeHandle {
         locked(&self.state).specs.get(key).cloned()
     }
 
+    /// How deep an attempt was said to be.
+    pub fn depth(&self, key: &AttemptKey) -> Option<u32> {
+        locked(&self.state).depths.get(key).copied()
+    }
+
+    /// How many ends it was told that are heard.
+    pub fn heard(&self) -> usize {
+        locked(&self.state).heard
+    }
+
     /// Ends a held attempt: with that failure, or well. False if it is not held.
     pub fn finish(&self, key: &AttemptKey, failure: Option<Failure>) -> bool {
         let mut state = locked(&self.state);
@@ -120,9 +132,10 @@ impl FakeHandle {
 }
 
 impl Executor for FakeExecutor {
-    fn submit_many(&mut self, attempts: Vec<(AttemptKey, TaskSpec)>) -> Result<(), ExecutorError> {
+    fn follow_up(&mut self, ends: usize, attempts: Vec<Submission>) -> Result<(), ExecutorError> {
         let mut state = locked(&self.state);
-        for (key, spec) in attempts {
+        state.heard += ends;
+        for Submission { key, spec, depth } in attempts {
             if state.specs.contains_key(&key) {
                 continue;
             }
@@ -148,6 +161,7 @@ impl Executor for FakeExecutor {
                     self.news.send(ended).map_err(|_| ExecutorError::Ended)?;
                 }
             }
+            state.depths.insert(key.clone(), depth);
             state.specs.insert(key, spec);
         }
         Ok(())

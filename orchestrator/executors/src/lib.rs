@@ -24,7 +24,7 @@ pub mod supervisor;
 mod task_file;
 pub mod worker;
 
-pub use executor::{AttemptKey, Executor, ExecutorError, ExecutorNews};
+pub use executor::{AttemptKey, Executor, ExecutorError, ExecutorNews, Submission};
 pub use fake::{FakeAnswer, FakeExecutor, FakeHandle};
 pub use inspect::OutputInspector;
 pub use local::{LocalConfig, LocalExecutor};

@@ -5,7 +5,7 @@ mod desk;
 mod dispatch;
 mod ended;
 
-use crate::executor::{AttemptKey, Executor, ExecutorError, ExecutorNews};
+use crate::executor::{AttemptKey, Executor, ExecutorError, ExecutorNews, Submission};
 use crate::secrets::{LocalSecrets, Secrets};
 use desk::Desk;
 use dispatch::Message;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
-use trainyard_contract::{ByteSize, Millis, TaskSpec};
+use trainyard_contract::{ByteSize, Millis};
 
 /// How many attempts to have waiting in the executor: enough that quick ones never run out.
 const CAPACITY: usize = 2048;
@@ -98,11 +98,11 @@ impl LocalExecutor {
 }
 
 impl Executor for LocalExecutor {
-    fn submit_many(&mut self, attempts: Vec<(AttemptKey, TaskSpec)>) -> Result<(), ExecutorError> {
+    fn follow_up(&mut self, ends: usize, attempts: Vec<Submission>) -> Result<(), ExecutorError> {
         if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
             return Err(ExecutorError::Ended);
         }
-        self.desk.hear(Message::Submit(attempts));
+        self.desk.hear(Message::Submit { ends, attempts });
         Ok(())
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct RunOrder {
     pub(crate) quick: bool,
     /// To the supervisor: start when one that runs has ended, in its place.
     pub(crate) next: bool,
+    /// To the supervisor: before all that wait.
+    pub(crate) first: bool,
     /// Send log lines on.
     pub(crate) follow: bool,
     /// Environment variable → value.
@@ -67,6 +69,7 @@ pub(crate) enum SentOrder<'a> {
         mark: &'a str,
         quick: bool,
         next: bool,
+        first: bool,
         follow: bool,
         secrets: &'a BTreeMap<String, String>,
     },

@@ -119,7 +119,11 @@ impl Supervisor {
         if !order.next {
             state.allowed += 1;
         }
-        state.waiting.push_back(order);
+        if order.first {
+            state.waiting.push_front(order);
+        } else {
+            state.waiting.push_back(order);
+        }
         let free = state.allowed.saturating_sub(state.running.len());
         if state.idle_threads >= free.min(state.waiting.len()) {
             self.pool.work.notify_one();

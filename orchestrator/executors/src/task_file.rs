@@ -99,6 +99,7 @@ fn carry_out(
         mark,
         quick: false,
         next: false,
+        first: false,
         follow: true,
         secrets: values,
     };

@@ -22,6 +22,9 @@ use trainyard_contract::{Catalogue, Failure, FailureClass, Millis, StepIo, TaskR
 /// Progress is for eyes; more often than this they cannot tell.
 const BETWEEN_PROGRESS: Duration = Duration::from_millis(50);
 
+/// The report of an attempt that took less than this may wait for the next one's: telling costs more.
+const NEXT_TO_NOTHING: Duration = Duration::from_micros(50);
+
 /// Thrown through a step whose log has failed, because logging has no way to return an error.
 struct LogFailed(Failure);
 
@@ -161,7 +164,8 @@ fn run_order(catalogue: &Catalogue, order: RunOrder, is_last: bool, answers: &Ar
         report: done.report,
     };
     let answer = Answer::Ended(Box::new(ended));
-    if order.quick && !is_last && !done.has_panicked {
+    let is_nothing = clock.elapsed() < NEXT_TO_NOTHING;
+    if order.quick && is_nothing && !is_last && !done.has_panicked {
         answers.send_soon(&answer);
     } else {
         answers.send(&answer);

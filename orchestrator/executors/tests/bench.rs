@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::process::{Command, ExitCode};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-use trainyard_executors::{AttemptKey, Executor, ExecutorNews, LocalExecutor};
+use trainyard_executors::{AttemptKey, Executor, ExecutorNews, LocalExecutor, Submission};
 
 /// Prints how many attempts a second an executor carries out, beside ninja on the same commands; or
 /// only one of `steps`, `commands` and `ninja`.
@@ -41,12 +41,13 @@ fn attempts_per_second(count: u32, uses: &str, with: &Value) -> f64 {
             step,
             attempt: 1,
         };
-        (key, spec_in(dir.path(), &run, step, uses, with.clone()))
+        let spec = spec_in(dir.path(), &run, step, uses, with.clone());
+        Submission { key, spec, depth: 0 }
     };
     let batch: Vec<_> = (1..=count).map(attempt).collect();
     // The processes are warm before the clock starts.
     executor.submit_many(vec![attempt(0)]).unwrap();
-    wait_for(1, &news);
+    executor.follow_up(wait_for(1, &news), Vec::new()).unwrap();
     let mut batch = batch.into_iter();
     let clock = Instant::now();
     let mut open = 0;
@@ -59,6 +60,7 @@ fn attempts_per_second(count: u32, uses: &str, with: &Value) -> f64 {
             executor.submit_many(more).unwrap();
         }
         let ended = wait_for(1, &news);
+        executor.follow_up(ended, Vec::new()).unwrap();
         open -= ended;
         done += ended;
     }

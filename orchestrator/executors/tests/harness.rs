@@ -97,13 +97,17 @@ impl Place {
         self.spec("run.shell@v1", with)
     }
 
-    pub(crate) fn submit(&mut self, spec: TaskSpec) -> AttemptKey {
+    pub(crate) fn next_key(&mut self) -> AttemptKey {
         self.last += 1;
-        let key = AttemptKey {
+        AttemptKey {
             run: self.run.clone(),
             step: self.last,
             attempt: 1,
-        };
+        }
+    }
+
+    pub(crate) fn submit(&mut self, spec: TaskSpec) -> AttemptKey {
+        let key = self.next_key();
         self.executor.as_mut().unwrap().submit(key.clone(), spec).unwrap();
         key
     }
@@ -120,6 +124,9 @@ impl Place {
                 .news
                 .recv_timeout(left)
                 .expect("the news the test waits for should come");
+            if let (ExecutorNews::Ended { .. }, Some(executor)) = (&news, self.executor.as_mut()) {
+                executor.follow_up(1, Vec::new()).unwrap();
+            }
             if wanted(&news) {
                 return news;
             }

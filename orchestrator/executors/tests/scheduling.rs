@@ -4,7 +4,7 @@ use crate::Claim;
 use crate::harness::{Place, Shorthand, line_of, succeeded};
 use serde_json::{Value, json};
 use trainyard_contract::{ByteSize, Millis};
-use trainyard_executors::{AttemptKey, Executor, ExecutorNews};
+use trainyard_executors::{AttemptKey, Executor, ExecutorNews, Submission};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     ("a_key_submitted_twice_runs_once", a_key_submitted_twice_runs_once),
@@ -27,6 +27,10 @@ pub(crate) const CLAIMS: &[Claim] = &[
     (
         "more_cores_than_there_are_means_all_of_them",
         more_cores_than_there_are_means_all_of_them,
+    ),
+    (
+        "what_follows_goes_ahead_of_what_has_only_been_waiting",
+        what_follows_goes_ahead_of_what_has_only_been_waiting,
     ),
     (
         "a_waiting_command_can_be_cancelled",
@@ -161,6 +165,39 @@ fn more_cores_than_there_are_means_all_of_them() {
         .limits(|limits| limits.cpu = Some(64))
         .memory(1 << 30);
     succeeded(&place.run(spec));
+}
+
+fn what_follows_goes_ahead_of_what_has_only_been_waiting() {
+    let mut place = Place::with(|config| config.cores = 1);
+    let holding = place.shell("while ! [ -e stop ]; do sleep 0.01; done");
+    let holding = place.submit(holding);
+    place.until_began(&holding);
+    let depths = [0, 0, 5, 0, 7, 5];
+    let specs = apart(
+        depths
+            .map(|depth| place.shell(&format!("echo {depth} >> order")))
+            .into(),
+    );
+    let attempts: Vec<Submission> = specs
+        .into_iter()
+        .zip(depths)
+        .map(|(spec, depth)| Submission {
+            key: place.next_key(),
+            spec,
+            depth,
+        })
+        .collect();
+    let keys: Vec<AttemptKey> = attempts.iter().map(|attempt| attempt.key.clone()).collect();
+    place.executor.as_mut().unwrap().submit_many(attempts).unwrap();
+    std::fs::write(place.path().join("stop"), "").unwrap();
+    for key in &keys {
+        succeeded(&place.report(key));
+    }
+    let order = std::fs::read_to_string(place.path().join("order")).unwrap();
+    assert_eq!(
+        order.split_whitespace().collect::<Vec<_>>(),
+        ["7", "5", "5", "0", "0", "0"]
+    );
 }
 
 fn a_waiting_command_can_be_cancelled() {

@@ -44,6 +44,8 @@ pub(super) struct Graph {
     pub(super) waits_for: Vec<u32>,
     /// Instances on the longest path that starts here: what to begin first.
     pub(super) height: Vec<u32>,
+    /// Instances before each on the longest path that ends there.
+    pub(super) depth: Vec<u32>,
     /// Upstream before downstream.
     pub(super) order: Vec<InstanceIx>,
     /// Cells of matrix steps with limits, and items of `for_each` steps.
@@ -85,6 +87,7 @@ impl Graph {
             downstream,
             waits_for,
             height: vec![1; count],
+            depth: vec![0; count],
             order: Vec::with_capacity(count),
             groups: Vec::new(),
             group_of: vec![None; count],
@@ -93,6 +96,7 @@ impl Graph {
         };
         graph.put_in_order(definition)?;
         graph.measure_heights();
+        graph.measure_depths();
         graph.gather_cells(definition);
         Ok(graph)
     }
@@ -146,6 +150,18 @@ impl Graph {
                 .map(|&below| self.height[below as usize])
                 .max();
             self.height[ix as usize] = 1 + below.unwrap_or(0);
+        }
+    }
+
+    fn measure_depths(&mut self) {
+        for at in 0..self.order.len() {
+            let ix = self.order[at];
+            let depth = self.depth[ix as usize] + 1;
+            let (from, to) = (self.starts[ix as usize], self.starts[ix as usize + 1]);
+            for &below in &self.downstream[from..to] {
+                let known = &mut self.depth[below as usize];
+                *known = depth.max(*known);
+            }
         }
     }
 

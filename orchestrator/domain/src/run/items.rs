@@ -201,6 +201,19 @@ impl Run {
         }
     }
 
+    /// How far from the start of its graph: a hint to whoever has more attempts than room. What is deep
+    /// follows on something that has ended, and is best carried out before anything new is begun.
+    pub fn depth(&self, ix: InstanceIx) -> u32 {
+        let place = self.place_of_item(ix);
+        let of = place.map_or(ix, |(items, _)| items.of);
+        let before = match place {
+            Some((items, number)) if items.kind == Kind::Iterations => number as u32,
+            _ => 0,
+        };
+        let depth = self.graph.depth.get(of as usize).copied().unwrap_or_default();
+        depth.saturating_add(before)
+    }
+
     fn place_of_item(&self, ix: InstanceIx) -> Option<(&Items, usize)> {
         if (ix as usize) < self.definition.instances.len() {
             return None;

@@ -54,6 +54,10 @@ impl Queue {
         self.open.iter().map(|(_, ix)| *ix)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }

@@ -1,7 +1,7 @@
 //! What an engine and other processes have to do with each other: requests that they leave for it,
 //! and the leases that keep them off its runs.
 
-use super::turn::Turned;
+use super::turned::Turned;
 use super::{Engine, EngineError, INBOX_EVERY, third};
 use crate::observe::Observation;
 use std::time::Instant;

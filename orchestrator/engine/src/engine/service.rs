@@ -1,6 +1,6 @@
 //! An engine as a service: it takes runs from the queue for as long as it lives.
 
-use super::turn::Turned;
+use super::turned::Turned;
 use super::{Engine, EngineError, Interrupts, third};
 use crate::observe::Observation;
 use std::collections::BTreeSet;

@@ -1,37 +1,18 @@
 //! One turn: what news and requests have changed is decided, committed in one transaction, and acted on.
 
 use super::post::requested;
+use super::turned::{Turned, show};
 use super::{Active, Engine, EngineError, GRACE};
 use crate::lineage;
 use crate::observe::Observation;
-use crate::prepare::{Prepared, Workshop, number};
 use crate::tracking::{self, Curves};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use trainyard_contract::task::{EffectRequest, Failure, TaskReport, TaskSpec};
-use trainyard_contract::{FailureClass, OutputValue, RunId, Timestamp, TraceContext};
-use trainyard_domain::run::{Event, Input, InstanceIx, Run, RunStatus, What};
-use trainyard_executors::{AttemptKey, ExecutorNews};
+use trainyard_contract::task::{EffectRequest, Failure, TaskReport};
+use trainyard_contract::{FailureClass, OutputValue, RunId, Timestamp};
+use trainyard_domain::run::{Event, Input, Run, RunStatus};
+use trainyard_executors::{AttemptKey, ExecutorNews, Submission};
 use trainyard_store::{Append, Settled, StoreError, Unsettled};
-
-/// What a turn has decided and not yet committed.
-#[derive(Default)]
-pub(super) struct Turned {
-    events: BTreeMap<RunId, Vec<Event>>,
-    /// Attempts that touch nothing but their own outputs: they may begin while their start is being
-    /// written. Lost with the commit, such an attempt has never been and has changed nothing.
-    ahead: Vec<(AttemptKey, TaskSpec)>,
-    /// Attempts that must not begin before their start is durable.
-    launches: Vec<(AttemptKey, TaskSpec)>,
-    /// Reports whose effects must be carried out in the transaction, before they are decided.
-    effects: Vec<(AttemptKey, TaskReport)>,
-    lineage: Vec<lineage::Finished>,
-    curves: Vec<Curves>,
-    /// Runs with requests of other processes, taken in the transaction that acts on them.
-    pub(super) inbox: Vec<RunId>,
-    /// How long its commit took.
-    took: Duration,
-}
 
 impl Engine {
     pub(super) fn take(
@@ -42,30 +23,9 @@ impl Engine {
         observer: &mut dyn FnMut(Observation<'_>),
     ) {
         match news {
-            ExecutorNews::Began { key, at_unix_micros } => {
-                let at = Timestamp(at_unix_micros);
-                observer(Observation::Began {
-                    run: &key.run,
-                    step: key.step,
-                    attempt: key.attempt,
-                    at,
-                });
-            }
-            ExecutorNews::Progress {
-                key,
-                done,
-                total,
-                unit,
-            } => {
-                if let Some(active) = self.runs.get(&key.run) {
-                    observer(Observation::Progress {
-                        run: &key.run,
-                        step: key.step,
-                        done,
-                        total,
-                        unit: &unit,
-                        of: &active.run,
-                    });
+            ExecutorNews::Began { .. } | ExecutorNews::Progress { .. } => {
+                if let Some(news) = turned.keep_for_later(news) {
+                    show(&news, &self.runs, observer);
                 }
             }
             ExecutorNews::Log { .. } => {}
@@ -166,6 +126,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Submits what may begin before the commit. If that is all that follows on what has ended, the
+    /// executor hears that it need not wait for more.
+    pub(super) fn go_ahead(&mut self, turned: &mut Turned) -> Result<(), EngineError> {
+        let ends = if turned.awaits_commit() {
+            0
+        } else {
+            std::mem::take(&mut turned.heard)
+        };
+        self.submit(ends, std::mem::take(&mut turned.ahead))
+    }
+
     fn carry_out_turn(
         &mut self,
         now: Timestamp,
@@ -174,152 +145,24 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.look_into_inbox(&mut turned, observer)?;
         self.launch_ready(now, &mut turned, observer)?;
+        self.go_ahead(&mut turned)?;
         if turned.is_empty() {
-            return Ok(());
+            return self.submit(turned.heard, Vec::new());
         }
-        self.submit(std::mem::take(&mut turned.ahead))?;
         self.commit(now, &mut turned, observer)?;
-        self.act(turned, observer)?;
-        // A step with effects was decided inside the transaction; what waits for it starts now.
+        // A step with effects is decided inside the transaction; what waits for it starts after it.
         let mut next = Turned::default();
-        self.launch_ready(now, &mut next, observer)?;
-        if next.events.is_empty() {
-            return Ok(());
+        if !turned.effects.is_empty() || !turned.inbox.is_empty() {
+            next.heard = std::mem::take(&mut turned.heard);
         }
-        self.submit(std::mem::take(&mut next.ahead))?;
+        self.act(turned, observer)?;
+        self.launch_ready(now, &mut next, observer)?;
+        self.go_ahead(&mut next)?;
+        if next.events.is_empty() {
+            return self.submit(next.heard, Vec::new());
+        }
         self.commit(now, &mut next, observer)?;
         self.act(next, observer)
-    }
-
-    /// Starts what may start; what a pool has no slot for waits.
-    pub(super) fn launch_ready(
-        &mut self,
-        now: Timestamp,
-        turned: &mut Turned,
-        observer: &mut dyn FnMut(Observation<'_>),
-    ) -> Result<(), EngineError> {
-        self.launch(now, turned, observer)?;
-        while self.ask_for_slots(now, observer)? {
-            self.launch(now, turned, observer)?;
-        }
-        Ok(())
-    }
-
-    fn launch(
-        &mut self,
-        now: Timestamp,
-        turned: &mut Turned,
-        observer: &mut dyn FnMut(Observation<'_>),
-    ) -> Result<(), EngineError> {
-        let held: usize = self
-            .runs
-            .values()
-            .map(|active| active.run.running().count())
-            .sum();
-        let capacity = self.executor.as_ref().map_or(0, |executor| executor.capacity());
-        let mut room = capacity.saturating_sub(held);
-        let ids: Vec<RunId> = self.runs.keys().cloned().collect();
-        for id in ids {
-            while let Some(active) = self.runs.get_mut(&id) {
-                let open = active
-                    .run
-                    .ready()
-                    .filter(|step| self.slots.lets(&active.run, *step));
-                let ready: Vec<InstanceIx> = open.take(room.max(1)).collect();
-                if ready.is_empty() || room == 0 {
-                    break;
-                }
-                let mut workshop = Workshop {
-                    store: &mut self.store,
-                    objects: &self.objects,
-                    workplace: &active.workplace,
-                    epoch: active.epoch,
-                    reuse: active.reuse,
-                    now,
-                };
-                for step in ready {
-                    if room == 0 {
-                        break;
-                    }
-                    if !self.slots.lets(&active.run, step) {
-                        continue;
-                    }
-                    // What is below a step that ran runs as well, as the plan has said; what was chosen to
-                    // run again does not take what it had.
-                    let is_new = active.run.takes_new_results(step);
-                    workshop.reuse = active.reuse && !is_new && !active.run.takes_no_earlier_result(step);
-                    let prepared = workshop.prepare(&active.run, &mut active.surroundings, step);
-                    let prepared = match prepared {
-                        Ok(prepared) => prepared,
-                        Err(error) => {
-                            // Without a store to ask, what is ready stays so until the next turn.
-                            return self.unless_away::<()>(Err(error), observer).map(|_| ());
-                        }
-                    };
-                    if matches!(prepared, Prepared::Launch { .. })
-                        && !self.slots.has_or_wants(&active.run, step)
-                    {
-                        continue;
-                    }
-                    let (input, spec) = match prepared {
-                        Prepared::Launch { key, spec } => (Input::Launch { step, key }, Some(spec)),
-                        Prepared::Reuse { key, found } => {
-                            let found = *found;
-                            let reuse = Input::Reuse {
-                                step,
-                                key,
-                                from: found.run,
-                                outputs: found.outputs,
-                                metrics: found.metrics,
-                                headline: found.headline,
-                            };
-                            (reuse, None)
-                        }
-                        Prepared::Reject(failure) => (
-                            Input::Reject {
-                                step,
-                                failure: *failure,
-                            },
-                            None,
-                        ),
-                    };
-                    let events = active.run.decide(now, input);
-                    if let Some(mut spec) = spec {
-                        let attempt = events.iter().find_map(|event| match &event.what {
-                            What::AttemptStarted { attempt, .. } => Some(*attempt),
-                            _ => None,
-                        });
-                        if let Some(attempt) = attempt {
-                            self.slots.launched(&id, step);
-                            number(&mut spec, &self.home, &active.run, attempt);
-                            if let Some(url) = &self.tracking {
-                                tracking::point_to(&mut spec, &active.run, url);
-                            }
-                            if self.is_traced {
-                                let span = TraceContext::of_attempt(&id, step, attempt);
-                                spec.traceparent = Some(span.to_string());
-                            }
-                            let launches = if may_go_ahead(&active.run, step, &spec) {
-                                &mut turned.ahead
-                            } else {
-                                &mut turned.launches
-                            };
-                            launches.push((
-                                AttemptKey {
-                                    run: id.clone(),
-                                    step,
-                                    attempt,
-                                },
-                                *spec,
-                            ));
-                            room -= 1;
-                        }
-                    }
-                    turned.events.entry(id.clone()).or_default().extend(events);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Commits the turn, for as long as that takes: a store that is away is waited for, a commit that
@@ -494,6 +337,7 @@ impl Engine {
     /// What was committed is so.
     fn keep(&mut self, turned: &mut Turned, written: Written) {
         turned.took = written.took;
+        self.pace.note_commit(written.took);
         for (id, decided) in written.runs {
             if let Some(active) = self.runs.get_mut(&id) {
                 active.run = decided.run;
@@ -509,10 +353,11 @@ impl Engine {
         self.slots.settle(&self.runs);
     }
 
-    pub(super) fn submit(&mut self, attempts: Vec<(AttemptKey, TaskSpec)>) -> Result<(), EngineError> {
-        if !attempts.is_empty() {
+    /// Submits attempts, with which so many more ends are answered.
+    fn submit(&mut self, ends: usize, attempts: Vec<Submission>) -> Result<(), EngineError> {
+        if ends > 0 || !attempts.is_empty() {
             let executor = self.executor.as_mut().ok_or(EngineError::NoExecutor)?;
-            executor.submit_many(attempts)?;
+            executor.follow_up(ends, attempts)?;
         }
         Ok(())
     }
@@ -520,20 +365,25 @@ impl Engine {
     /// What follows from committed events.
     pub(super) fn act(
         &mut self,
-        turned: Turned,
+        mut turned: Turned,
         observer: &mut dyn FnMut(Observation<'_>),
     ) -> Result<(), EngineError> {
-        self.submit(turned.launches)?;
+        self.submit(turned.heard, turned.launches)?;
         observer(Observation::Committed {
             events: turned.events.values().map(Vec::len).sum(),
             took: turned.took,
         });
         for (id, events) in &turned.events {
-            let Some(active) = self.runs.get_mut(id) else {
+            let seen = turned.seen.remove(id).unwrap_or_default();
+            let mut seen = seen.into_iter().peekable();
+            let Some(active) = self.runs.get(id) else {
                 continue;
             };
             let first = (active.stored + 1).saturating_sub(events.len() as u64);
-            for (number, event) in (first..).zip(events) {
+            for (place, (number, event)) in (first..).zip(events).enumerate() {
+                while let Some((_, news)) = seen.next_if(|(after, _)| *after <= place) {
+                    show(&news, &self.runs, observer);
+                }
                 observer(Observation::Event {
                     run: id,
                     number,
@@ -541,6 +391,12 @@ impl Engine {
                     of: &active.run,
                 });
             }
+            for (_, news) in seen {
+                show(&news, &self.runs, observer);
+            }
+            let Some(active) = self.runs.get_mut(id) else {
+                continue;
+            };
             for (step, attempt) in active.run.to_kill() {
                 let executor = self.executor.as_mut();
                 if let (true, Some(executor)) = (active.killed.insert((step, attempt)), executor) {
@@ -600,29 +456,6 @@ impl Written {
     fn events(&self, id: &RunId) -> Option<&Vec<Event>> {
         self.runs.get(id).map(|decided| &decided.events)
     }
-}
-
-impl Turned {
-    /// Leaves out what concerns a run.
-    pub(super) fn forget(&mut self, id: &RunId) {
-        self.events.remove(id);
-        self.ahead.retain(|(key, _)| key.run != *id);
-        self.launches.retain(|(key, _)| key.run != *id);
-        self.effects.retain(|(key, _)| key.run != *id);
-        self.lineage.retain(|finished| finished.key.run != *id);
-        self.curves.retain(|curves| curves.key.run != *id);
-        self.inbox.retain(|run| run != id);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.effects.is_empty() && self.inbox.is_empty()
-    }
-}
-
-/// Whether an attempt leaves no trace if it turns out never to have been: a built-in step without effects.
-fn may_go_ahead(run: &Run, step: InstanceIx, spec: &TaskSpec) -> bool {
-    let instance = run.instance_at(step);
-    spec.process.is_none() && instance.is_some_and(|instance| instance.effect.is_none())
 }
 
 /// Why an effect cannot be had. Asked before the transaction, which it would fail for every run in it,

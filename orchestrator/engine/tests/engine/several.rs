@@ -1,6 +1,6 @@
 //! Several engines on one PostgreSQL, and servers and connections that fail under them.
 
-use super::{chain, id, quiet};
+use super::{chain, commands, id, quiet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc::channel};
@@ -137,7 +137,7 @@ fn an_engine_waits_for_a_server_that_was_killed_and_repeats_nothing() {
         _ => {}
     };
     engine
-        .start(id(1), chain(&["a", "b", "c", "d"]), "ada", None, &mut observer)
+        .start(id(1), commands(&["a", "b", "c", "d"]), "ada", None, &mut observer)
         .unwrap();
     assert_eq!(
         engine.drive(&mut observer, &quiet(), false).unwrap(),
@@ -168,7 +168,7 @@ fn a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten() {
             _ => {}
         };
         engine
-            .start(id(1), chain(&["a", "b", "c", "d"]), "ada", None, &mut observer)
+            .start(id(1), commands(&["a", "b", "c", "d"]), "ada", None, &mut observer)
             .unwrap();
         assert_eq!(
             engine.drive(&mut observer, &quiet(), false).unwrap(),

@@ -2,20 +2,24 @@
 //! none of them waits for work while there is some.
 
 mod ending;
+mod lane;
 mod placing;
+mod unheard;
 
 use super::LocalConfig;
 use super::child::{End, OurProcess};
 use super::desk::Desk;
-use crate::executor::{AttemptKey, ExecutorNews};
+use crate::executor::{AttemptKey, ExecutorNews, Submission};
 use crate::proc;
 use crate::protocol::{Answer, PROTOCOL_VERSION, SentOrder, push_line};
 use crate::steps::NOOP;
+use lane::Lane;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Weak;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 use trainyard_contract::{ByteSize, Failure, FailureClass, Millis, TaskReport, TaskSpec};
+use unheard::Unheard;
 
 /// A kind of step that was quick so often in a row is expected to stay so.
 const QUICK_STREAK: u32 = 8;
@@ -25,11 +29,21 @@ const STUCK: Duration = Duration::from_millis(50);
 
 /// What the executor hears.
 pub(super) enum Message {
-    Submit(Vec<(AttemptKey, TaskSpec)>),
+    Submit {
+        /// So many more are heard, and what follows on them is here.
+        ends: usize,
+        attempts: Vec<Submission>,
+    },
     Cancel(AttemptKey, Millis),
     Shutdown(Millis),
-    Answers { child: u64, batch: Vec<Answer> },
-    Gone { child: u64, end: End },
+    Answers {
+        child: u64,
+        batch: Vec<Answer>,
+    },
+    Gone {
+        child: u64,
+        end: End,
+    },
 }
 
 /// What an attempt takes from the machine while it runs.
@@ -55,6 +69,7 @@ enum Place {
 struct Attempt {
     key: AttemptKey,
     spec: Box<TaskSpec>,
+    depth: u32,
     secrets: BTreeMap<String, String>,
     work: Work,
     cost: Cost,
@@ -104,14 +119,19 @@ pub(super) struct Dispatcher {
     /// The last keys that ended, each under the epoch of its lease, to know them again.
     ended: HashSet<(AttemptKey, u64)>,
     ended_order: VecDeque<(AttemptKey, u64)>,
-    quick: VecDeque<u64>,
-    heavy: VecDeque<u64>,
-    commands: VecDeque<u64>,
+    quick: Lane,
+    heavy: Lane,
+    commands: Lane,
+    unheard: Unheard,
     workers: BTreeMap<u64, Worker>,
     supervisor: Option<Supervisor>,
     used: Cost,
     /// Kind of step → how many times in a row it was quick.
     streaks: HashMap<String, u32>,
+    /// What a quick attempt takes, smoothed.
+    quick_takes: Option<Duration>,
+    /// What a command takes, smoothed.
+    command_takes: Option<Duration>,
     last_id: u64,
     shutdown: Option<Instant>,
 }
@@ -127,21 +147,25 @@ impl Dispatcher {
             by_key: HashMap::new(),
             ended: HashSet::new(),
             ended_order: VecDeque::new(),
-            quick: VecDeque::new(),
-            heavy: VecDeque::new(),
-            commands: VecDeque::new(),
+            quick: Lane::default(),
+            heavy: Lane::default(),
+            commands: Lane::default(),
+            unheard: Unheard::default(),
             workers: BTreeMap::new(),
             supervisor: None,
             used: Cost::default(),
             streaks: HashMap::new(),
+            quick_takes: None,
+            command_takes: None,
             last_id: 0,
             shutdown: None,
         }
     }
 
-    /// Whether a worker is at something, so that its use of time and memory is to be looked at.
+    /// Whether a worker is at something, so that its use of time and memory is to be looked at, or room
+    /// is kept that must not be kept for long.
     pub(super) fn is_busy(&self) -> bool {
-        self.workers.values().any(|worker| !worker.in_flight.is_empty())
+        self.workers.values().any(|worker| !worker.in_flight.is_empty()) || self.unheard.is_waited_for()
     }
 
     /// When it is to end, if it was told to and something is left that may still end by itself.
@@ -176,9 +200,11 @@ impl Dispatcher {
 
     pub(super) fn hear(&mut self, message: Message) {
         match message {
-            Message::Submit(attempts) => {
-                for (key, spec) in attempts {
-                    self.submit(key, spec);
+            Message::Submit { ends, attempts } => {
+                let kept = self.unheard.heard(Instant::now(), ends);
+                self.used.give_back(kept);
+                for attempt in attempts {
+                    self.submit(attempt);
                 }
             }
             Message::Cancel(key, grace) => {
@@ -217,7 +243,8 @@ impl Dispatcher {
         self.last_id
     }
 
-    fn submit(&mut self, key: AttemptKey, mut spec: TaskSpec) {
+    fn submit(&mut self, attempt: Submission) {
+        let Submission { key, mut spec, depth } = attempt;
         // Under a later epoch the key is another attempt: its engine lost the run before the start of the
         // first was stored, and has it again.
         let running = self.by_key.get(&key).and_then(|id| self.attempts.get(id));
@@ -241,12 +268,11 @@ impl Dispatcher {
                 quick: is_quick(&spec, &self.streaks),
             }
         };
-        let (queue, cost) = match work {
-            Work::Command => (&mut self.commands, cost),
-            Work::Step { quick: true } => (&mut self.quick, Cost::default()),
-            Work::Step { quick: false } | Work::Inspect(_) => (&mut self.heavy, cost),
+        let cost = match work {
+            Work::Step { quick: true } => Cost::default(),
+            _ => cost,
         };
-        queue.push_back(id);
+        self.lane(&work).put(&key.run, depth, id);
         let wanted = spec
             .process
             .as_ref()
@@ -265,6 +291,7 @@ impl Dispatcher {
         let attempt = Attempt {
             key,
             spec: Box::new(spec),
+            depth,
             secrets,
             work,
             cost,
@@ -291,6 +318,15 @@ impl Dispatcher {
                 id,
                 Failure::new(FailureClass::Signal, "cancelled before it began"),
             );
+        }
+    }
+
+    /// Where work of that kind waits.
+    fn lane(&mut self, work: &Work) -> &mut Lane {
+        match work {
+            Work::Command => &mut self.commands,
+            Work::Step { quick: true } => &mut self.quick,
+            Work::Step { quick: false } | Work::Inspect(_) => &mut self.heavy,
         }
     }
 
@@ -392,6 +428,8 @@ impl Dispatcher {
     }
 
     pub(super) fn look_at_workers(&mut self) {
+        let kept = self.unheard.give_up(Instant::now());
+        self.used.give_back(kept);
         for worker in self.workers.values_mut() {
             let Some(attempt) = worker.in_flight.front().and_then(|id| self.attempts.get(id)) else {
                 continue;

@@ -1,9 +1,12 @@
 //! `debug.noop@v1`: does nothing, or misbehaves as told. For measuring the orchestrator and for
 //! trying out how a pipeline stands faults.
 
+use crate::report::now_unix_micros;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::fs::OpenOptions;
+use std::io::Write;
 use trainyard_contract::{
     ArtifactKind, ByteSize, Effect, Failure, FailureClass, InferRequest, Inference, InputPort, Millis, Ports,
     Runner, Signature, Step, StepError, StepIo,
@@ -37,6 +40,9 @@ struct Params {
     fail: Option<String>,
     /// … and this class. Default: `rejected`.
     class: Option<FailureClass>,
+    /// File of the project to which to add a line: the instance, and when it began and ended, in
+    /// seconds since 1970.
+    stamps: Option<String>,
 }
 
 fn parsed<T: std::str::FromStr<Err = String>>(text: Option<String>) -> Result<Option<T>, StepError> {
@@ -70,6 +76,7 @@ impl Step for Noop {
     }
 
     fn run(&self, io: &mut StepIo) -> Result<(), StepError> {
+        let began = now_unix_micros();
         if io.wants("done") {
             io.output_value("done", Value::Bool(true));
         }
@@ -77,8 +84,25 @@ impl Step for Noop {
         if with.is_null() || with.as_object().is_some_and(serde_json::Map::is_empty) {
             return Ok(());
         }
-        misbehave(io.params()?, io)
+        let params: Params = io.params()?;
+        let stamps = params.stamps.clone();
+        misbehave(params, io)?;
+        stamps.map_or(Ok(()), |path| stamp(io, &path, began))
     }
+}
+
+fn stamp(io: &StepIo, path: &str, began: i64) -> Result<(), StepError> {
+    let broken = |error| StepError::io(format!("could not write to `{path}`"), &error);
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(io.spec().project.join(path))
+        .map_err(broken)?;
+    let seconds = |micros: i64| format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    let (instance, ended) = (&io.spec().instance, now_unix_micros());
+    // One write, so that lines of steps side by side do not mix.
+    let line = format!("{instance} {} {}\n", seconds(began), seconds(ended));
+    file.write_all(line.as_bytes()).map_err(broken)
 }
 
 fn misbehave(params: Params, io: &mut StepIo) -> Result<(), StepError> {

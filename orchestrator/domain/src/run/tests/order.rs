@@ -26,6 +26,17 @@ fn the_longest_remaining_path_starts_first() {
 }
 
 #[test]
+fn depth_counts_the_longest_way_from_the_start() {
+    let play = Play::started([
+        step("last").needs(&["middle", "first"]),
+        step("middle").needs(&["first"]),
+        step("first"),
+    ]);
+    let depths: Vec<u32> = (0..3).map(|ix| play.run.depth(ix)).collect();
+    assert_eq!(depths, [2, 1, 0]);
+}
+
+#[test]
 fn a_run_without_steps_succeeds_at_once() {
     assert_eq!(Play::started([]).view(), "; Succeeded");
 }

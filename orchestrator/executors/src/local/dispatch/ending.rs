@@ -1,5 +1,6 @@
 //! What happens when an attempt, or the process it was in, is over.
 
+use super::unheard::Kind;
 use super::{Dispatcher, Place, Work};
 use crate::executor::{AttemptKey, ExecutorNews};
 use crate::inspect;
@@ -9,11 +10,11 @@ use crate::orphans::kill_marked;
 use crate::protocol::{EndedAnswer, SentOrder, push_line};
 use crate::report::{failed, now_unix_micros};
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use trainyard_contract::{Failure, FailureClass, TaskReport};
 
-/// Attempts below this many microseconds are quick.
-const QUICK_MICROS: u64 = 1_000;
+/// Attempts shorter than this are quick.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// How many ended keys are remembered.
 const REMEMBERED: usize = 1 << 17;
@@ -27,9 +28,10 @@ impl Dispatcher {
             worker.is_leaving = true;
         }
         if self.is_of(child, id) {
+            let took = Duration::from_micros(ended.micros);
             self.begin(id, ended.began);
-            self.leave(id);
-            self.learn(id, ended.micros);
+            let is_free = self.leave(id);
+            self.learn(id, took);
             let wants_look = self.config.inspects_tables
                 && inspect::is_wanted(&ended.report)
                 && self
@@ -39,7 +41,8 @@ impl Dispatcher {
             if wants_look {
                 self.send_to_inspection(id, ended.report);
             } else {
-                self.end(id, ended.report);
+                let kept = is_free && self.unheard.is_worth(took);
+                self.end(id, ended.report, kept.then_some(took));
             }
         }
     }
@@ -61,47 +64,62 @@ impl Dispatcher {
         if let Some(attempt) = self.attempts.get_mut(&id) {
             attempt.work = Work::Inspect(Box::new(report));
             attempt.cost.cores = attempt.cost.cores.min(1);
-            attempt.place = Place::Queued;
-            self.heavy.push_front(id);
+            // Before whatever has not begun.
+            attempt.depth = u32::MAX;
+            self.wait_for_room(id);
         }
     }
 
-    pub(super) fn learn(&mut self, id: u64, micros: u64) {
+    /// It waits in its lane, where it waited before if it did.
+    fn wait_for_room(&mut self, id: u64) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        attempt.place = Place::Queued;
+        let (run, depth) = (&attempt.key.run, attempt.depth);
+        match attempt.work {
+            Work::Command => self.commands.put(run, depth, id),
+            Work::Step { quick: true } => self.quick.put(run, depth, id),
+            Work::Step { quick: false } | Work::Inspect(_) => self.heavy.put(run, depth, id),
+        }
+    }
+
+    pub(super) fn learn(&mut self, id: u64, took: Duration) {
         let Some(attempt) = self.attempts.get(&id) else {
             return;
         };
-        if !matches!(attempt.work, Work::Step { .. }) {
+        match attempt.work {
+            Work::Command => smooth(&mut self.command_takes, took),
+            Work::Step { quick: true } => smooth(&mut self.quick_takes, took),
+            Work::Step { quick: false } => {}
+            Work::Inspect(_) => return,
+        }
+        if matches!(attempt.work, Work::Command) {
             return;
         }
         let uses = attempt.spec.uses.as_str();
         match self.streaks.get_mut(uses) {
-            Some(streak) => {
-                *streak = if micros < QUICK_MICROS {
-                    streak.saturating_add(1)
-                } else {
-                    0
-                }
-            }
+            Some(streak) => *streak = if took < QUICK { streak.saturating_add(1) } else { 0 },
             None => {
-                self.streaks
-                    .insert(uses.to_owned(), u32::from(micros < QUICK_MICROS));
+                self.streaks.insert(uses.to_owned(), u32::from(took < QUICK));
             }
         }
     }
 
-    /// Takes an attempt out of the process that has it; its slot is free, or goes to the next.
-    pub(super) fn leave(&mut self, id: u64) {
+    /// Takes an attempt out of the process that has it. True if that leaves a slot free; it may have gone
+    /// to the next.
+    pub(super) fn leave(&mut self, id: u64) -> bool {
         let Some(attempt) = self.attempts.get_mut(&id) else {
-            return;
+            return false;
         };
         let (place, cost) = (attempt.place, attempt.cost);
         attempt.place = Place::Queued;
         match place {
-            Place::Queued => {}
+            Place::Queued => false,
             Place::Worker(child) => {
                 self.used.give_back(cost);
                 let Some(worker) = self.workers.get_mut(&child) else {
-                    return;
+                    return true;
                 };
                 worker.in_flight.retain(|other| *other != id);
                 worker.head_since = Instant::now();
@@ -110,15 +128,17 @@ impl Dispatcher {
                 if worker.in_flight.is_empty() {
                     worker.process.forget_tail();
                 }
+                true
             }
             Place::Supervisor { next: true } => {
                 if let Some(supervisor) = &mut self.supervisor {
                     supervisor.next.retain(|other| *other != id);
                 }
+                false
             }
             Place::Supervisor { next: false } => {
                 let Some(supervisor) = &mut self.supervisor else {
-                    return;
+                    return false;
                 };
                 supervisor.running.remove(&id);
                 // All that were sent ahead cost the same, so the slot fits.
@@ -127,9 +147,11 @@ impl Dispatcher {
                     if let Some(next) = self.attempts.get_mut(&next) {
                         next.place = Place::Supervisor { next: false };
                     }
+                    false
                 } else {
                     self.used.give_back(cost);
                     push_line(&mut supervisor.process.outbox, &SentOrder::Release);
+                    true
                 }
             }
         }
@@ -145,7 +167,7 @@ impl Dispatcher {
     }
 
     pub(super) fn requeue(&mut self, id: u64) {
-        let Some(attempt) = self.attempts.get_mut(&id) else {
+        let Some(attempt) = self.attempts.get(&id) else {
             return;
         };
         if attempt.cancelled {
@@ -154,23 +176,31 @@ impl Dispatcher {
                 Failure::new(FailureClass::Signal, "cancelled before it began"),
             );
         }
-        attempt.place = Place::Queued;
-        match attempt.work {
-            Work::Command => self.commands.push_front(id),
-            Work::Step { quick: true } => self.quick.push_front(id),
-            Work::Step { quick: false } | Work::Inspect(_) => self.heavy.push_front(id),
-        }
+        self.wait_for_room(id);
     }
 
     pub(super) fn fail(&mut self, id: u64, failure: Failure) {
         if let Some(attempt) = self.attempts.get(&id) {
             let report = failed(&attempt.spec, failure);
-            self.end(id, report);
+            self.end(id, report, None);
         }
     }
 
-    pub(super) fn end(&mut self, id: u64, report: TaskReport) {
+    /// It is over. After so long in a slot that is free now, the slot is kept for what follows on it.
+    pub(super) fn end(&mut self, id: u64, report: TaskReport, keeps_slot_of: Option<Duration>) {
         if let Some(attempt) = self.attempts.remove(&id) {
+            let depth = attempt.depth;
+            self.lane(&attempt.work).forget(&attempt.key.run, depth, id);
+            let of = match attempt.work {
+                Work::Step { quick: true } => Kind::Quick,
+                Work::Step { quick: false } | Work::Inspect(_) => Kind::Heavy,
+                Work::Command => Kind::Command,
+            };
+            if keeps_slot_of.is_some() {
+                self.used.take(attempt.cost);
+            }
+            self.unheard
+                .tell(Instant::now(), of, keeps_slot_of.map(|took| (attempt.cost, took)));
             if self.by_key.get(&attempt.key) == Some(&id) {
                 self.by_key.remove(&attempt.key);
             }
@@ -266,4 +296,9 @@ impl Dispatcher {
             self.used.give_back(attempt.cost);
         }
     }
+}
+
+/// The first counts whole, each later one an eighth.
+fn smooth(smoothed: &mut Option<Duration>, took: Duration) {
+    *smoothed = Some(smoothed.map_or(took, |before| (before * 7 + took) / 8));
 }
