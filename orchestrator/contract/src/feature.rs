@@ -9,6 +9,7 @@ pub mod file;
 mod needed;
 mod reference;
 mod stored;
+mod table;
 
 pub use change::{ViewChange, view_changes};
 pub use definitions::{Asked, FeatureDefinitions, UnknownFeature};

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use polars::prelude::{Column as Values, DataFrame, DataType as PolarsType, TimeUnit as PolarsUnit};
 use trainyard_contract::data_contract::ColumnContract;
 use trainyard_contract::feature::FeatureView;
-use trainyard_contract::{Column, DataContract, DataType, Schema, StepError, TimeUnit};
+use trainyard_contract::{Column, DataContract, Schema, StepError};
 use trainyard_features::offline::Snapshot;
 
 /// The columns of a view's rows.
@@ -25,25 +25,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn of(view: &FeatureView) -> Self {
-        let instant = || DataType::Timestamp(TimeUnit::Microseconds, Some("UTC".to_owned()));
-        let mut columns: Vec<Column> = Vec::new();
-        for key in &view.keys {
-            columns.push(Column::new(&key.name, key.data_type.clone(), false));
-        }
-        columns.push(Column::new(&view.event_time, instant(), false));
-        if let Some(created) = &view.created_time {
-            columns.push(Column::new(created, instant(), true));
-        }
-        for (name, feature) in &view.features {
-            if columns.iter().any(|column| column.name == *name) {
-                continue;
-            }
-            let mut column = Column::new(name, feature.data_type.clone(), true);
-            column.unit.clone_from(&feature.unit);
-            column.known_at.clone_from(&feature.known_at);
-            column.classification.clone_from(&feature.classification);
-            columns.push(column);
-        }
+        let columns = view.schema().columns;
         let sources = columns
             .iter()
             .map(|column| view.column_of(&column.name).to_owned())

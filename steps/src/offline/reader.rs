@@ -11,6 +11,7 @@ use polars::prelude::{
     Column as Values, DataFrame, IntoLazy, LazyFrame, NamedFrom, ParquetReader, PolarsError, SerReader,
     Series, UnionArgs, col, concat, lit,
 };
+#[cfg(test)]
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -58,11 +59,8 @@ impl ViewReader {
         &self.layout
     }
 
-    pub(crate) fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
-    }
-
     /// How far somebody is who has read everything.
+    #[cfg(test)]
     pub(crate) fn progress(&self) -> Progress {
         Progress {
             sequence: self.snapshot.sequence,
@@ -75,6 +73,7 @@ impl ViewReader {
     ///
     /// # Errors
     /// `ArtifactDamaged` or `IoError`, also of the batches.
+    #[cfg(test)]
     pub(crate) fn batches(&self, selection: &Selection, scratch: &Path) -> Result<Batches<'_>, StepError> {
         let files = self.snapshot.files_for(selection.range, selection.after);
         Ok(Batches {
@@ -230,6 +229,7 @@ impl ViewReader {
 }
 
 /// Batches of a view's rows.
+#[cfg(test)]
 pub(crate) struct Batches<'a> {
     reader: &'a ViewReader,
     files: VecDeque<&'a DataFile>,
@@ -240,6 +240,7 @@ pub(crate) struct Batches<'a> {
     selection: Selection,
 }
 
+#[cfg(test)]
 impl Batches<'_> {
     fn step(&mut self) -> Result<Option<DataFrame>, StepError> {
         loop {
@@ -269,6 +270,7 @@ impl Batches<'_> {
     }
 }
 
+#[cfg(test)]
 impl Iterator for Batches<'_> {
     type Item = Result<DataFrame, StepError>;
 

@@ -35,8 +35,7 @@ const LEAST_ROWS: usize = 1 << 17;
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) change: Change,
-    /// Rows that came, and those that were there already, in every value.
-    pub(crate) rows: u64,
+    /// Rows that were there already, in every value.
     pub(crate) doubled: u64,
 }
 
@@ -47,7 +46,6 @@ pub(crate) struct ViewWriter<'a> {
     base: &'a Snapshot,
     most_rows: usize,
     by_month: Router,
-    rows: u64,
     doubled: u64,
 }
 
@@ -66,7 +64,6 @@ impl<'a> ViewWriter<'a> {
             base,
             most_rows,
             by_month: Router::new(Route::Month, scratch, "month", most_rows)?,
-            rows: 0,
             doubled: 0,
         })
     }
@@ -84,7 +81,6 @@ impl<'a> ViewWriter<'a> {
     /// # Errors
     /// `IoError`.
     pub(crate) fn push(&mut self, frame: DataFrame) -> Result<(), StepError> {
-        self.rows += frame.height() as u64;
         self.by_month.push(frame, self.layout)
     }
 
@@ -109,7 +105,6 @@ impl<'a> ViewWriter<'a> {
                 removed: BTreeSet::new(),
                 folded: self.base.folded,
             },
-            rows: self.rows,
             doubled: self.doubled,
         })
     }
@@ -412,9 +407,9 @@ impl Route {
 /// Rows of one period or bucket, in the order in which they came.
 #[derive(Default)]
 struct Part {
+    rows: u64,
     files: Vec<PathBuf>,
     frames: Vec<DataFrame>,
-    rows: u64,
 }
 
 impl Part {

@@ -372,7 +372,11 @@ fn input_shapes(
                     }),
                 Source::Registry { optional: true, .. } => Shape::Absent,
                 Source::Registry { .. } => Shape::Other(ArtifactKind::Model),
-                Source::Features(_) => Shape::UnknownTable,
+                // Of a version that is not the present one, only the store knows the columns.
+                Source::Features(features) => match scene.features.definitions.views.get(&features.view) {
+                    Some(view) if features.version.is_none() => Shape::Table(view.schema()),
+                    _ => Shape::UnknownTable,
+                },
                 Source::Output { step, output, all } => {
                     let shape = known[*step]
                         .outputs

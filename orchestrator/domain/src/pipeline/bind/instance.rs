@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use trainyard_contract::feature::FeatureDefinitions;
+use trainyard_contract::step::FeatureUse;
 use trainyard_contract::{Millis, Path, Runner};
 
 /// Roots that only the run can fill.
@@ -70,6 +71,24 @@ impl Binding<'_> {
         instances
     }
 
+    /// The definitions that a step needs: of views that its parameters or inputs name.
+    fn features(
+        &self,
+        feature_use: &FeatureUse,
+        inputs: &IndexMap<String, BoundInput>,
+    ) -> FeatureDefinitions {
+        let as_inputs = inputs.values().filter_map(|bound| match bound {
+            BoundInput::Features(features) => Some(features.view.as_str()),
+            _ => None,
+        });
+        let named = feature_use.reads.iter().chain(&feature_use.writes);
+        let names: Vec<&str> = named.map(String::as_str).chain(as_inputs).collect();
+        if names.is_empty() {
+            return FeatureDefinitions::default();
+        }
+        self.pipeline.features.needed(names)
+    }
+
     fn hooks(&mut self, occasion: Occasion, bound: Hook) -> Vec<Instance> {
         let pipeline = self.pipeline;
         let hooks = pipeline.hooks.iter().filter(|hook| hook.occasion == occasion);
@@ -103,6 +122,8 @@ impl Binding<'_> {
         if approval.is_some() {
             limits.timeout = None;
         }
+        let feature_use = kind.step.features(&with);
+        let bound_inputs = inputs(&wired.inputs, places);
         Some(Instance {
             name,
             step: step.parse().ok()?,
@@ -112,11 +133,11 @@ impl Binding<'_> {
             revision: kind.signature.revision,
             matrix: cell.unwrap_or_default(),
             upstream: upstream(wired.data(), wired.upstream(), places),
-            inputs: inputs(&wired.inputs, places),
+            features: self.features(&feature_use, &bound_inputs),
+            inputs: bound_inputs,
             outputs: wired.outputs.clone(),
             memory: kind.step.memory(&with),
-            feature_use: kind.step.features(&with),
-            features: FeatureDefinitions::default(),
+            feature_use,
             with,
             condition: self.condition(&at, spec)?,
             secrets: if process.is_none() {
