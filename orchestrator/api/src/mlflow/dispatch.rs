@@ -28,7 +28,7 @@ pub(crate) fn is_mlflow(path: &str) -> bool {
     [API, NEW_API, PROXY].iter().any(|all| after(path, all).is_some())
         || matches!(
             path,
-            "/get-artifact" | "/model-versions/get-artifact" | "/health" | "/version"
+            "/get-artifact" | "/model-versions/get-artifact" | "/version"
         )
 }
 
@@ -69,7 +69,6 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/ajax-api/2.0/mlflow-artifacts/{*path}", any(proxy))
         .route("/get-artifact", get(get_artifact))
         .route("/model-versions/get-artifact", get(get_version_artifact))
-        .route("/health", get(|| async { "OK" }))
         .route("/version", get(version))
 }
 

@@ -1,12 +1,6 @@
-//! Views that show the future: a feature that becomes known after the time from which its row counts.
+//! When the features of a view become known: as their view says, or the contract of its source.
 //!
-//! Why: a point-in-time join takes rows whose event time is not after the entity's. If that time is one that passes before the
-//! feature is known, such as a planned departure beside an arrival's delay, training sees what serving cannot.
-//!
-//! ```yaml
-//! event_time: sched_dep                        # known at schedule
-//! features: {arr_delay: {type: int16}}         # known at arrival: M01/known-too-late
-//! ```
+//! Whether that is too late depends on who reads them and how long before (`lag`): steps that make training sets ask.
 
 use super::Source;
 use super::resolve::Desk;
@@ -17,7 +11,7 @@ use trainyard_contract::feature::file::ViewSpec;
 use trainyard_contract::finding::nearest;
 use trainyard_contract::{KnownAt, Path};
 
-/// Moments at which features become known, where they are.
+/// Moments at which features become known, where that is said.
 pub(super) fn check(
     desk: &mut Desk<'_>,
     source: &Source,
@@ -61,29 +55,6 @@ pub(super) fn check(
                 order: moments.to_vec(),
             },
         );
-    }
-    let Some(counts_from) = moment_of(&spec.event_time) else {
-        return known;
-    };
-    for (feature, at_moment) in &known {
-        if at_moment.is_after(&counts_from) != Some(true) {
-            continue;
-        }
-        let place = desk.key(source, &at.key(feature));
-        let message = format!(
-            "`{feature}` is known at {}, and its rows count from `{}` on, which is known at {counts_from}",
-            at_moment.moment, spec.event_time
-        );
-        let event_time = Path::root().key("views").key(name).key("event_time");
-        let event_time = desk.at(source, &event_time);
-        let finding = found("M01/known-too-late", place, message)
-            .label(format!("known at {} only", at_moment.moment))
-            .also(event_time, "from here on it is found")
-            .help(format!(
-                "let `event_time` be a time that passes at {} or later, such as that of the arrival itself",
-                at_moment.moment
-            ));
-        desk.add(finding);
     }
     known
 }
