@@ -28,7 +28,7 @@ steps:
   count:
     uses: transform.sql@v1
     inputs: {weather: 'features:weather'}
-    with: {sql: 'SELECT origin, count(*) AS rows FROM weather GROUP BY origin'}
+    with: {query: 'SELECT origin, count(*) AS rows FROM weather GROUP BY origin'}
     outputs: {table: {type: table}}
 ";
 

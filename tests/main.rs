@@ -19,6 +19,7 @@ mod concurrency;
 mod contracts;
 mod differences;
 mod faults;
+mod feature_store;
 mod feature_views;
 mod firing;
 mod fleet;

@@ -163,7 +163,9 @@ impl Finished {
                 name: name.clone(),
                 content: *content,
             };
-            edge(LineageNode::Dataset { name: name.clone() }, version.clone(), true);
+            let whole = LineageNode::Dataset { name: name.clone() };
+            edge(step.clone(), whole.clone(), true);
+            edge(whole, version.clone(), true);
             edge(step.clone(), version, true);
         }
         for column in &self.columns {
