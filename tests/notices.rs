@@ -280,11 +280,9 @@ fn no_secret_and_no_line_of_a_log_reaches_a_notice() {
     );
     yard.write(
         "pipelines/test.yaml",
-        &format!(
-            "version: 1\nname: test\nparams:\n  word: {{type: string, default: x}}\nsteps:\n\
-             \x20 tell: {{uses: notify.send@v1, with: {{to: [notify.hub], message: 'the word is ${{{{ params.word }}}}'}}, cache: false}}\n\
-             \x20 only:\n    run: echo log-line-7; echo $TOKEN >&2; exit 3\n    needs: [tell]\n    secrets: {{TOKEN: token}}\n    cache: false\n"
-        ),
+            "version: 1\nname: test\nparams:\n  word: {type: string, default: x}\nsteps:\n\
+             \x20 tell: {uses: notify.send@v1, with: {to: [notify.hub], message: 'the word is ${{ params.word }}'}, cache: false}\n\
+             \x20 only:\n    run: echo log-line-7; echo $TOKEN >&2; exit 3\n    needs: [tell]\n    secrets: {TOKEN: token}\n    cache: false\n",
     );
     let answer: Answer = yard
         .command(&["run", "pipelines/test.yaml", "-p", &format!("word={CANARY}")])

@@ -46,8 +46,11 @@ fn times(name: &str, hours: &[Option<i64>]) -> Column {
     Column::new(name.into(), values).cast(&data_type).unwrap()
 }
 
+/// Origin, event time, created time, temperature.
+type Weather<'a> = (Option<&'a str>, Option<i64>, i64, Option<f64>);
+
 /// Airport, hour seen, hour loaded, temperature.
-fn rows(rows: &[(Option<&str>, Option<i64>, i64, Option<f64>)]) -> DataFrame {
+fn rows(rows: &[Weather<'_>]) -> DataFrame {
     let gusts: Vec<Series> = rows
         .iter()
         .map(|row| Series::new("".into(), [row.2, row.2 + 1]))
@@ -69,7 +72,7 @@ fn rows(rows: &[(Option<&str>, Option<i64>, i64, Option<f64>)]) -> DataFrame {
     DataFrame::new(rows.len(), columns).unwrap()
 }
 
-fn bed(of: &[(Option<&str>, Option<i64>, i64, Option<f64>)]) -> Bed {
+fn bed(of: &[Weather<'_>]) -> Bed {
     let mut bed = Bed::new().table("weather", rows(of));
     bed.features = definitions();
     bed
@@ -87,7 +90,7 @@ fn counted(ended: &Ended) -> (f64, f64) {
 }
 
 /// The same folder, and so the same online store, with other rows.
-fn then(bed: Bed, of: &[(Option<&str>, Option<i64>, i64, Option<f64>)]) -> Bed {
+fn then(bed: Bed, of: &[Weather<'_>]) -> Bed {
     bed.table("weather", rows(of))
 }
 
@@ -299,7 +302,7 @@ impl Offline {
     }
 
     /// The next snapshot, with another file.
-    fn add(&mut self, of: &[(Option<&str>, Option<i64>, i64, Option<f64>)]) {
+    fn add(&mut self, of: &[Weather<'_>]) {
         let mut frame = rows(of);
         frame.rename("airport", "origin".into()).unwrap();
         let objects = self.objects();

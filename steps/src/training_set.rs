@@ -164,7 +164,7 @@ impl Step for FeaturesTrainingSet {
             Some(Shape::Table(schema)) => Some(schema),
             _ => None,
         };
-        let planned = Plan::new(&params, request.features, entities, &tables);
+        let planned = Plan::resolve(&params, request.features, entities, &tables);
         answer.findings = planned.findings;
         if let (Some(plan), Some(entities)) = (planned.plan, entities) {
             let views = plan.views.iter().map(|view| {
@@ -279,7 +279,7 @@ pub(crate) fn planned(
     tables: &[String],
 ) -> Result<Plan, StepError> {
     let names: Vec<&str> = tables.iter().map(String::as_str).collect();
-    let planned = Plan::new(params, definitions, Some(entities), &names);
+    let planned = Plan::resolve(params, definitions, Some(entities), &names);
     refuse(planned.findings)?;
     planned
         .plan

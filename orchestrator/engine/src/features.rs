@@ -138,13 +138,16 @@ pub(crate) fn to_write(
     }))
 }
 
+/// Views by name.
+type StoredViews = BTreeMap<String, StoredView>;
+
 /// The views as they were before the view that the instance writes became what it is, and the run that made it so; none
 /// if another step did.
 pub(crate) fn before_last_write(
     store: &Store,
     instance: &Instance,
     views: &BTreeMap<String, StoredView>,
-) -> Result<Option<(BTreeMap<String, StoredView>, RunId)>, StoreError> {
+) -> Result<Option<(StoredViews, RunId)>, StoreError> {
     let Some(name) = &instance.feature_use.writes else {
         return Ok(None);
     };
@@ -219,7 +222,7 @@ fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -171,9 +171,9 @@ impl Compiler<'_> {
             ("cotd", [x]) => self.in_degrees(x, Unary::Cot, &who),
             ("sind", [x]) => self.in_degrees(x, Unary::Sin, &who),
             ("tand", [x]) => self.in_degrees(x, Unary::Tan, &who),
-            ("acosd", [x]) => self.to_degrees(x, Unary::Acos, &who),
-            ("asind", [x]) => self.to_degrees(x, Unary::Asin, &who),
-            ("atand", [x]) => self.to_degrees(x, Unary::Atan, &who),
+            ("acosd", [x]) => self.degrees_of(x, Unary::Acos, &who),
+            ("asind", [x]) => self.degrees_of(x, Unary::Asin, &who),
+            ("atand", [x]) => self.degrees_of(x, Unary::Atan, &who),
             ("atan2" | "atan2d", [y, x]) => {
                 let (y, x) = (self.number(y, &who), self.number(x, &who));
                 let (y, x) = (y?, x?);
@@ -383,7 +383,7 @@ impl Compiler<'_> {
         self.after(angle, function)
     }
 
-    fn to_degrees(&mut self, expr: &Expr, function: Unary, who: &str) -> Option<Typed> {
+    fn degrees_of(&mut self, expr: &Expr, function: Unary, who: &str) -> Option<Typed> {
         let angle = self.function(expr, function, who)?;
         self.after(angle, Unary::Degrees)
     }

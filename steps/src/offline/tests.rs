@@ -46,9 +46,11 @@ fn plain() -> FeatureView {
     weather(1, &[("temp", DataType::Float64)])
 }
 
-/// Rows of (origin, event time, created time, temp).
-fn frame(of: &[(&str, i64, i64, Option<f64>)]) -> DataFrame {
-    let times = |at: fn(&(&str, i64, i64, Option<f64>)) -> i64| of.iter().map(at).collect::<Vec<i64>>();
+/// Origin, event time, created time, temp.
+type Weather<'a> = (&'a str, i64, i64, Option<f64>);
+
+fn frame(of: &[Weather<'_>]) -> DataFrame {
+    let times = |at: fn(&Weather<'_>) -> i64| of.iter().map(at).collect::<Vec<i64>>();
     df![
         "origin" => of.iter().map(|row| row.0).collect::<Vec<_>>(),
         "at" => times(|row| row.1),

@@ -98,7 +98,7 @@ struct Planner<'a> {
 impl Plan {
     /// Resolves what is asked for. Without the entity rows' columns only what does not need them is checked, and
     /// there is no plan.
-    pub(super) fn new(
+    pub(super) fn resolve(
         params: &Params,
         definitions: &FeatureDefinitions,
         entities: Option<&Schema>,

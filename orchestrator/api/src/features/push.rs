@@ -186,7 +186,7 @@ pub(super) struct Frame<'a> {
     rows: usize,
 }
 
-fn wants<'a>(view: &'a FeatureView) -> impl Iterator<Item = (&'a str, &'a DataType)> {
+fn wants(view: &FeatureView) -> impl Iterator<Item = (&str, &DataType)> {
     let keys = view.keys.iter().map(|key| (key.name.as_str(), &key.data_type));
     let features = view
         .features

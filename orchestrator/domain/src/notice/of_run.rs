@@ -65,7 +65,7 @@ impl Telling<'_> {
                         .titled(format!("{what} has started")),
                 );
                 if let Some(warning) = &definition.bounds.over_budget {
-                    let mut over = self.new(Kind::BudgetExceeded);
+                    let mut over = self.happening(Kind::BudgetExceeded);
                     over.id.push_str(".budget");
                     told.push(
                         over.titled(format!("{what} is beyond its budget"))
@@ -146,14 +146,14 @@ impl Telling<'_> {
                 );
             }
             What::SlaBreached { limit, due } => told.push(
-                self.new(Kind::SlaBreached)
+                self.happening(Kind::SlaBreached)
                     .titled(format!("{what} is late"))
                     .saying(format!("It is {}.", limit.sentence(*due)))
                     .advising(self.advice("it goes on; see what takes so long"))
                     .to(self.addresses(&definition.bounds.on_breach)),
             ),
             What::RunTimedOut { after, hooks } => told.push(
-                self.new(Kind::RunTimedOut)
+                self.happening(Kind::RunTimedOut)
                     .titled(format!("{what} has timed out"))
                     .saying(format!("{}.", out_of_time(*after, *hooks)))
                     .advising(self.advice("see what took so long")),
@@ -180,7 +180,7 @@ impl Telling<'_> {
         format!("{what}; `trainyard runs show {}`", self.run.id().short())
     }
 
-    fn new(&self, kind: Kind) -> Happening {
+    fn happening(&self, kind: Kind) -> Happening {
         let id = self.run.id();
         let mut about = about(id, self.run.definition());
         about.by = self.run.started_by().map(str::to_owned);
@@ -194,13 +194,13 @@ impl Telling<'_> {
     }
 
     fn by(&self, kind: Kind, by: &str) -> Happening {
-        let mut happening = self.new(kind);
+        let mut happening = self.happening(kind);
         happening.about.by = Some(by.to_owned());
         happening
     }
 
     fn step(&self, kind: Kind, ix: InstanceIx) -> Happening {
-        let mut happening = self.new(kind);
+        let mut happening = self.happening(kind);
         happening.about.step = Some(self.run.name(ix).into_owned());
         happening
     }
@@ -242,14 +242,16 @@ impl Telling<'_> {
             .turned_away()
             .map(|reason| format!("It never started: {reason}."));
         match outcome {
-            RunOutcome::Succeeded => self.new(Kind::RunSucceeded).titled(format!("{what} succeeded")),
+            RunOutcome::Succeeded => self
+                .happening(Kind::RunSucceeded)
+                .titled(format!("{what} succeeded")),
             RunOutcome::Cancelled => self
-                .new(Kind::RunCancelled)
+                .happening(Kind::RunCancelled)
                 .titled(format!("{what} was cancelled"))
                 .saying(turned_away.unwrap_or_default()),
             RunOutcome::Failed => {
                 let text = turned_away.unwrap_or_else(|| self.failed_steps());
-                self.new(Kind::RunFailed)
+                self.happening(Kind::RunFailed)
                     .titled(format!("{what} failed"))
                     .saying(text)
                     .advising(format!(

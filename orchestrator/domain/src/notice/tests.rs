@@ -332,7 +332,7 @@ proptest! {
             panic!("it is to be tried again")
         };
         let delay = at.since(NOW).0;
-        prop_assert!(delay >= 4_000 && delay <= 7_200_000 , "{}", delay);
+        prop_assert!((4_000..=7_200_000).contains(&delay), "{}", delay);
         prop_assert!(delay >= asked.unwrap_or(0).min(7_200_000));
     }
 

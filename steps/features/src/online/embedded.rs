@@ -41,9 +41,11 @@ struct Opened {
     path: PathBuf,
     env: Env,
     rows: Database<Bytes, Bytes>,
-    /// Layouts that were read, by view and id.
-    layouts: RwLock<HashMap<([u8; 8], u32), Arc<Layout>>>,
+    layouts: RwLock<Layouts>,
 }
+
+/// Layouts that were read, by view and id.
+type Layouts = HashMap<([u8; 8], u32), Arc<Layout>>;
 
 /// A file may be mapped but once in a process.
 static OPENED: Mutex<Vec<(PathBuf, Weak<Opened>)>> = Mutex::new(Vec::new());

@@ -17,6 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use trainyard_contract::Timestamp;
 
+/// Key and row.
+type Scanned = (Vec<u8>, Vec<u8>);
+
 /// How long a connection may take to be made, or to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Rows a script takes at once: Redis answers nobody else meanwhile.
@@ -262,7 +265,7 @@ impl OnlineStore for RedisOnline {
         let mut cursor = 0_u64;
         let mut removed = 0;
         loop {
-            let (next, rows): (u64, Vec<(Vec<u8>, Vec<u8>)>) = self.with("read", |link| {
+            let (next, rows): (u64, Vec<Scanned>) = self.with("read", |link| {
                 redis::cmd("HSCAN")
                     .arg(name(view))
                     .arg(cursor)

@@ -119,9 +119,9 @@ impl<'a> Search<'a> {
         for bounds in moments.starts.windows(2) {
             let (from, to) = (bounds[0] as usize, bounds[1] as usize);
             let mut last = NONE;
-            for at in from..to {
-                last = last.max(best[at]);
-                best[at] = last;
+            for best in &mut best[from..to] {
+                last = last.max(*best);
+                *best = last;
             }
         }
         for ((best, at), row) in best.iter().zip(&moments.times).zip(&moments.rows) {
