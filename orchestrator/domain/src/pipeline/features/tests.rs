@@ -156,12 +156,12 @@ fn every_fault_is_told_at_its_place() {
         (
             "late / 60.0",
             "lat / 60.0",
-            &["D01/missing-column 20:43 lat: there is no column `lat` here"],
+            &["D01/missing-column 20:41 lat: there is no column `lat` here"],
         ),
         (
             "type: float64, expr: late / 60.0",
             "type: int32, expr: late / 60.0",
-            &["D01/wrong-column-type 20:41 late / 60.0: this gives float64, and int32 is declared"],
+            &["D01/wrong-column-type 20:39 late / 60.0: this gives float64, and int32 is declared"],
         ),
         (
             "request: {hour: int64}",
@@ -176,13 +176,13 @@ fn every_fault_is_told_at_its_place() {
         (
             "\"trip:risk\"",
             "\"trips:risk\"",
-            &["S02/unknown-name 23:42 \"trips:risk\": there is no feature view `trips`"],
+            &["S02/unknown-name 23:41 \"trips:risk\": there is no feature view `trips`"],
         ),
         (
             "\"trip:risk\"",
             "trip",
             &[
-                "S01/wrong-format 23:42 trip: `trip` is not a feature: write `view:feature`, `view@v2:feature` or `view:*`",
+                "S01/wrong-format 23:41 trip: `trip` is not a feature: write `view:feature`, `view@v2:feature` or `view:*`",
             ],
         ),
         (
@@ -190,7 +190,7 @@ fn every_fault_is_told_at_its_place() {
             "  delays:\n",
             &[
                 "S01/duplicate-name 16:3 delays: a view `delays` exists already",
-                "S02/unknown-name 23:42 \"trip:risk\": there is no feature view `trip`",
+                "S02/unknown-name 23:41 \"trip:risk\": there is no feature view `trip`",
             ],
         ),
         (
@@ -203,7 +203,7 @@ fn every_fault_is_told_at_its_place() {
             "{carrier: float64}",
             &[
                 "D01/wrong-column-type 3:29 float64: `carrier` is float64, and a key is found by being equal",
-                "D01/wrong-column-type 6:5 entities: `carrier` is string in the contract `arrivals`, and float64 here",
+                "D01/wrong-column-type 6:15 [carrier]: `carrier` is string in the contract `arrivals`, and float64 here",
             ],
         ),
     ];
