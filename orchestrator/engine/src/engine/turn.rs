@@ -255,6 +255,8 @@ impl Engine {
             let mut views = Vec::new();
             for effect in std::mem::take(&mut report.effects) {
                 match effect {
+                    // What is made again is looked at and changes nothing.
+                    EffectRequest::WriteFeatures(_) if active.run.definition().reproduces.is_some() => {}
                     EffectRequest::WriteFeatures(draft) => {
                         let code = active.run.definition().code.as_ref();
                         let writer = features::Writer {
